@@ -1,0 +1,260 @@
+"""Train a tokenizer and a small T5 from text files: the recipe of the checkpoint bundled with enct5.
+
+    python scripts/pretrain_t5.py corpus/*.txt.xz --out runs/t5 --steps 9000
+
+A sentencepiece unigram tokenizer with T5's 100 sentinels, then span corruption (arXiv 1910.10683, section 3.1.4:
+15 % of the tokens, spans of 3 on average) on a gated-gelu T5 with one decoder layer, the only one EncT5 keeps.
+Every step's batch follows from the seed and the step alone, so `--resume` continues exactly where a run stopped.
+Text files hold one paragraph a line, plain or xz-compressed.
+"""
+
+import argparse
+import json
+import lzma
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+import torch
+from torch.utils.data import Dataset
+from transformers import (
+    T5Config,
+    T5ForConditionalGeneration,
+    T5Tokenizer,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+SENTINELS = 100
+NOISE_DENSITY, MEAN_SPAN = 0.15, 3.0
+HELD_OUT_EVERY = 200  # one paragraph in so many is kept for the loss on unseen text
+EVAL_WINDOWS = 512
+
+
+def paragraphs(path: Path) -> Iterator[str]:
+    """The non-empty lines of a plain or xz-compressed text file."""
+    with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line := line.strip():
+                yield line
+
+
+def train_tokenizer(files: list[Path], out: Path, vocab_size: int) -> T5Tokenizer:
+    """Train (or reload) the unigram tokenizer; `vocab_size` counts T5's sentinels."""
+    if not (out / "tokenizer.json").exists():
+        out.mkdir(parents=True, exist_ok=True)
+        # Every file contributes at most 60,000 paragraphs, so that books do not crowd out everyday language.
+        sentences = (line for path in files for _, line in zip(range(60_000), paragraphs(path), strict=False))
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=sentences,
+            model_prefix=str(out / "spiece"),
+            vocab_size=vocab_size - SENTINELS,
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            num_threads=2,
+            minloglevel=1,
+        )
+        T5Tokenizer.from_pretrained(out, extra_ids=SENTINELS).save_pretrained(out)
+        for leftover in ("spiece.model", "spiece.vocab"):
+            (out / leftover).unlink()
+    return T5Tokenizer.from_pretrained(out)
+
+
+def encode_corpus(files: list[Path], tokenizer: T5Tokenizer, cache: Path) -> dict[str, list[np.ndarray]]:
+    """Token ids of every file as `{"train": [...], "held_out": [...]}`; paragraphs end with `</s>`."""
+    cache.mkdir(parents=True, exist_ok=True)
+    splits: dict[str, list[np.ndarray]] = {"train": [], "held_out": []}
+    for path in files:
+        saved = cache / f"{path.name}.npz"
+        if not saved.exists():
+            parts: dict[str, list[int]] = {"train": [], "held_out": []}
+            lines = list(paragraphs(path))
+            for start in range(0, len(lines), 10_000):
+                encoded = tokenizer(lines[start : start + 10_000], return_attention_mask=False, verbose=False)
+                for offset, ids in enumerate(encoded["input_ids"]):
+                    parts["train" if (start + offset) % HELD_OUT_EVERY else "held_out"].extend(ids)
+            np.savez(saved, **{split: np.array(ids, dtype=np.uint16) for split, ids in parts.items()})
+        with np.load(saved) as arrays:
+            for split in splits:
+                splits[split].append(arrays[split])
+    return splits
+
+
+def random_partition(rng: np.random.Generator, total: int, parts: int) -> np.ndarray:
+    """Lengths of `parts` non-empty segments that sum to `total`, uniformly among all such partitions."""
+    cuts = np.sort(rng.choice(total - 1, parts - 1, replace=False)) + 1
+    return np.diff(np.concatenate(([0], cuts, [total])))
+
+
+def corrupt(window: np.ndarray, rng: np.random.Generator, first_sentinel: int) -> dict[str, np.ndarray]:
+    """Replace random spans by sentinels (`input_ids`); the spans behind their sentinels are the `labels`."""
+    noise = round(len(window) * NOISE_DENSITY)
+    spans = max(1, round(noise / MEAN_SPAN))
+    kept, dropped = random_partition(rng, len(window) - noise, spans), random_partition(rng, noise, spans)
+    input_ids, labels, position = [], [], 0
+    for index in range(spans):
+        sentinel = [first_sentinel - index]
+        middle, end = position + kept[index], position + kept[index] + dropped[index]
+        input_ids += [window[position:middle], sentinel]
+        labels += [sentinel, window[middle:end]]
+        position = end
+    return {name: np.concatenate([*pieces, [1]]) for name, pieces in (("input_ids", input_ids), ("labels", labels))}
+
+
+class SpanCorruption(Dataset):
+    """`size` corrupted windows; item `i` depends on the seed and `i` alone.
+
+    Files are drawn in proportion to (token count) ** `alpha`: with `alpha` < 1 small files are seen more than once
+    for every pass over the large ones.
+    """
+
+    def __init__(self, arrays: list[np.ndarray], size: int, window: int, alpha: float, first_sentinel: int, seed: int):
+        self.arrays = [array for array in arrays if len(array) > window]
+        weights = np.array([len(array) ** alpha for array in self.arrays])
+        self.probabilities = weights / weights.sum()
+        self.size, self.window, self.first_sentinel, self.seed = size, window, first_sentinel, seed
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        rng = np.random.default_rng((self.seed, index))
+        array = self.arrays[rng.choice(len(self.arrays), p=self.probabilities)]
+        start = rng.integers(len(array) - self.window)
+        window = array[start : start + self.window].astype(np.int64)
+        return {name: torch.from_numpy(ids) for name, ids in corrupt(window, rng, self.first_sentinel).items()}
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Muon for the matrices of attention and feed-forward layers, AdamW for embeddings, norms and biases."""
+
+    def __init__(self, model: torch.nn.Module, lr: float, adamw_lr: float):
+        named = list(model.named_parameters())
+        matrices = [p for name, p in named if p.ndim == 2 and "shared" not in name and "relative" not in name]
+        others = [p for _, p in named if all(p is not matrix for matrix in matrices)]
+        self.parts = (
+            torch.optim.Muon(matrices, lr=lr, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=adamw_lr, weight_decay=0.0, betas=(0.9, 0.98)),
+        )
+        super().__init__([*matrices, *others], {})
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure=None):  # noqa: D102
+        for part in self.parts:
+            part.step(closure)
+
+    def state_dict(self):  # noqa: D102
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict):  # noqa: D102
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+def main() -> None:
+    """Parse the command line, train, save the T5 checkpoint and its record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path, help="text files, one paragraph a line (.txt or .txt.xz)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint (and, inside, the run)")
+    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--batch-size", type=int, default=64, help="windows a step")
+    parser.add_argument("--window", type=int, default=128, help="tokens of text a window")
+    parser.add_argument("--lr", type=float, default=5e-3, help="Muon's learning rate (matrices)")
+    parser.add_argument("--adamw-lr", type=float, default=5e-3, help="AdamW's learning rate (all else)")
+    parser.add_argument("--alpha", type=float, default=0.7, help="files are drawn by (size ** alpha)")
+    parser.add_argument("--vocab-size", type=int, default=8192, help="with the 100 sentinels")
+    parser.add_argument("--d-model", type=int, default=256)
+    parser.add_argument("--d-ff", type=int, default=512)
+    parser.add_argument("--num-heads", type=int, default=4)
+    parser.add_argument("--num-layers", type=int, default=4, help="encoder layers")
+    parser.add_argument("--embedding-std", type=float, default=1.0, help="initial spread of the token embeddings")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--compile", action="store_true", help="torch.compile the model (1.2x on a CPU with AMX)")
+    parser.add_argument("--no-bf16", action="store_true", help="train in float32 throughout")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint in --out")
+    args = parser.parse_args()
+    set_seed(args.seed)
+
+    work = args.out / "training"
+    tokenizer = train_tokenizer(args.files, args.out, args.vocab_size)
+    splits = encode_corpus(args.files, tokenizer, work / "tokens")
+    print("tokens:", {name: sum(map(len, arrays)) for name, arrays in splits.items()}, flush=True)
+    first_sentinel = tokenizer.convert_tokens_to_ids("<extra_id_0>")
+    train = SpanCorruption(
+        splits["train"], args.steps * args.batch_size, args.window, args.alpha, first_sentinel, args.seed
+    )
+    held_out = SpanCorruption(splits["held_out"], EVAL_WINDOWS, args.window, args.alpha, first_sentinel, seed=1)
+
+    model = T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=args.vocab_size,
+            d_model=args.d_model,
+            d_kv=args.d_model // args.num_heads,
+            d_ff=args.d_ff,
+            num_heads=args.num_heads,
+            num_layers=args.num_layers,
+            num_decoder_layers=1,
+            feed_forward_proj="gated-gelu",
+            dropout_rate=0.0,  # less than a few epochs of pre-training: nothing to regularise
+            decoder_start_token_id=0,
+        )
+    )
+    with torch.no_grad():
+        model.shared.weight.mul_(args.embedding_std)  # T5 draws N(0, 1)
+    print("parameters:", model.num_parameters(), "beside the embedding:", model.num_parameters(exclude_embeddings=True))
+    optimizer = MuonAdamW(model, args.lr, args.adamw_lr)
+
+    def schedule(step: int) -> float:
+        warm_up, decay = min(1.0, (step + 1) / 200), min(1.0, (args.steps - step) / (0.4 * args.steps))
+        return warm_up * max(decay, 0.0)
+
+    trainer = Trainer(
+        model,
+        TrainingArguments(
+            output_dir=str(work),
+            max_steps=args.steps,
+            per_device_train_batch_size=args.batch_size,
+            per_device_eval_batch_size=args.batch_size,
+            train_sampling_strategy="sequential",
+            bf16=not args.no_bf16,
+            use_cpu=not torch.cuda.is_available(),  # bf16 is refused otherwise
+            max_grad_norm=1.0,
+            torch_compile=args.compile,
+            logging_steps=50,
+            eval_strategy="steps",
+            eval_steps=500,
+            save_steps=500,
+            save_total_limit=1,
+            seed=args.seed,
+            report_to=[],
+            remove_unused_columns=False,
+            disable_tqdm=True,
+        ),
+        train_dataset=train,
+        eval_dataset=held_out,
+        optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)),
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if args.resume else None)
+    record = trainer.evaluate()
+    model.config.dropout_rate = 0.1
+    model.to(torch.bfloat16).save_pretrained(args.out)
+    log = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+    summary = {
+        "arguments": {key: [p.name for p in value] if key == "files" else value for key, value in vars(args).items()},
+        "train_tokens_in_corpus": int(sum(map(len, splits["train"]))),
+        "tokens_seen": args.steps * args.batch_size * args.window,
+        "held_out_loss": record["eval_loss"],
+        "curve": [{"step": entry["step"], "eval_loss": entry["eval_loss"]} for entry in log],
+    }
+    (args.out / "pretraining.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
+    print(json.dumps(summary, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""EncT5: turn a T5-family checkpoint into a fast, trustworthy classifier."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from enct5.registration import register_when_needed
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from enct5.configuration_enct5 import EncT5Config
+    from enct5.modeling_enct5 import EncT5ForSequenceClassification
+    from enct5.predict import Predictor
+
+# torch and transformers take seconds to import, so every name waits for its first use.
+_MODULES = {
+    "EncT5Config": "enct5.configuration_enct5",
+    "EncT5ForSequenceClassification": "enct5.modeling_enct5",
+    "Predictor": "enct5.predict",
+}
+
+__all__ = ["EncT5Config", "EncT5ForSequenceClassification", "Predictor"]
+
+register_when_needed()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'enct5' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

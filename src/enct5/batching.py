@@ -1,0 +1,119 @@
+"""Batches of texts of like length: next to no padding, in training and in prediction."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+# Rows are sorted by length within pools of so many batches: large enough that a batch's lengths are nearly equal,
+# small enough that its rows differ from epoch to epoch.
+POOL_BATCHES = 50
+
+
+def length_ordered_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """Group all rows, longest first, into batches of at most `max_tokens` tokens, padding included.
+
+    Longest first, so that a batch that does not fit into memory fails at once. A single row may exceed the budget.
+
+    Args:
+        lengths: Tokens of every row.
+        max_tokens: Budget: rows of a batch times its longest row.
+
+    Returns:
+        Row numbers of every batch; each row is in exactly one.
+    """
+    batches: list[list[int]] = []
+    longest = 0
+    for row in np.argsort(-np.asarray(lengths), kind="stable").tolist():
+        if batches and (len(batches[-1]) + 1) * longest <= max_tokens:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+            longest = lengths[row]
+    return batches
+
+
+class EpochShuffle(Sampler[int]):
+    """All rows in an order that follows from the seed and the epoch alone, so that a resumed run sees the same rows."""
+
+    def __init__(self, rows: int, seed: int):
+        self.rows, self.seed, self.epoch = rows, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order `iter` gives (called by accelerate)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __iter__(self) -> Iterator[int]:
+        yield from np.random.default_rng((self.seed, self.epoch)).permutation(self.rows).tolist()
+
+
+class TokenBatchSampler(Sampler[list[int]]):
+    """Training batches of about equally many tokens and of like length, equally many in every epoch.
+
+    Every epoch shuffles the rows, sorts pools of them by length, cuts the result where the running count of tokens
+    passes a multiple of its mean, and shuffles the batches. Short texts make batches of many rows, long texts of few.
+
+    Args:
+        lengths: Tokens of every row.
+        batch_size: Rows of a batch on average over the data.
+        seed: Seed of the order.
+        multiple_of: The number of batches is a multiple of this (the number of processes).
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, multiple_of: int = 1):
+        self.lengths = np.asarray(lengths)
+        # accelerate looks for a batch sampler's `sampler` to tell it the epoch.
+        self.sampler = EpochShuffle(len(self.lengths), seed)
+        batches = max(1, round(len(self.lengths) / batch_size))
+        self.batches = min(-(-batches // multiple_of) * multiple_of, max(len(self.lengths), 1))
+
+    @property
+    def mean_rows(self) -> float:
+        """Rows of a batch on average."""
+        return len(self.lengths) / self.batches
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.fromiter(self.sampler, dtype=np.int64, count=len(self.lengths))
+        pool = max(1, round(POOL_BATCHES * self.mean_rows))
+        # Every other pool is sorted the other way round, so that neighbouring pools meet at like lengths.
+        pools = [order[start : start + pool] for start in range(0, len(order), pool)]
+        ordered = np.concatenate(
+            [
+                rows[np.argsort(self.lengths[rows] * (1 if index % 2 else -1), kind="stable")]
+                for index, rows in enumerate(pools)
+            ]
+        )
+        # A batch ends where the running count of tokens passes a multiple of the mean; every batch keeps a row.
+        lengths = self.lengths[ordered]
+        middles = np.cumsum(lengths) - lengths / 2
+        number = np.arange(1, self.batches)
+        ends = np.searchsorted(middles, number * lengths.sum() / self.batches)
+        ends = np.maximum.accumulate(np.maximum(ends, number) - number) + number
+        cut = np.split(ordered, np.minimum(ends, len(ordered) - self.batches + number))
+        generator = np.random.default_rng((self.sampler.seed, self.sampler.epoch, 1))
+        for batch in generator.permutation(self.batches):
+            yield cut[batch].tolist()
+
+
+def pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, torch.Tensor]:
+    """Pad rows of token ids on the right.
+
+    Args:
+        rows: Token ids of every text.
+        pad_token_id: The tokenizer's padding id.
+
+    Returns:
+        `input_ids` and `attention_mask`, both `(batch, longest)`.
+    """
+    lengths = torch.tensor([len(row) for row in rows])
+    input_ids = torch.full((len(rows), int(lengths.max())), pad_token_id, dtype=torch.long)
+    for index, row in enumerate(rows):
+        input_ids[index, : len(row)] = torch.as_tensor(row, dtype=torch.long)
+    return {"input_ids": input_ids, "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()}

@@ -1,0 +1,225 @@
+"""The `enct5` command: arguments in, one line of text for every mistake; the work is done in the other modules.
+
+Commands import what they need when they run, so that `enct5 --help` does not wait for torch.
+"""
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from enct5.errors import EncT5Error
+
+app = typer.Typer(
+    name="enct5",
+    help="Turn a T5 checkpoint into a fast, trustworthy classifier (EncT5, arXiv 2110.08426 v2).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Run folder, another EncT5 checkpoint, or hub id.")]
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
+]
+Text = Annotated[str | None, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")]
+Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
+
+
+def _quiet_libraries() -> None:
+    """What the user should know, enct5 says itself."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        transformers.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|accelerate|huggingface_hub)\b")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _columns(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@app.command()
+def train(
+    data: Data,
+    text: Annotated[str, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")],
+    label: Annotated[str, typer.Option("--label", help="Label column.")],
+    evaluation: Annotated[
+        str | None, typer.Option("--eval", help="Evaluation data; default: a part of DATA is held out.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="auto (by the label column), single, multi or regression.")] = "auto",
+    label_separator: Annotated[
+        str | None, typer.Option(help="What separates several labels in one field (multi-label).")
+    ] = None,
+    base: Annotated[str, typer.Option(help="T5 or EncT5 checkpoint: folder, hub id, or `bundled`.")] = "bundled",
+    out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: by its size, 3 to 30.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak; default: by the width of the base.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens kept of a text; default 512.")] = None,
+    eval_fraction: Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Evaluations (of 15) without a better score before it stops; default 4.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed; default 42.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
+) -> None:
+    """Fine-tune a model on labelled texts and write its run folder."""
+    from enct5.training_config import TrainConfig
+
+    options: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "max_length": max_length,
+        "eval_fraction": eval_fraction,
+        "patience": patience,
+        "precision": precision,
+        "seed": seed,
+    }
+    config = TrainConfig.checked(
+        data=data,
+        text=_columns(text),
+        label=label,
+        eval=evaluation,
+        task=task,
+        label_separator=label_separator,
+        base=base,
+        out=out or str(Path("runs") / Path(data.partition(":")[0]).stem),
+        **{name: value for name, value in options.items() if value is not None},
+    )
+    _quiet_libraries()
+    from enct5 import console, training
+
+    try:
+        record = training.train(config, resume=resume, say=_say)
+    except KeyboardInterrupt:
+        raise EncT5Error(f"interrupted; the same command with --resume continues the run in {config.out}") from None
+    console.show_metrics(record["metrics"], record["per_label"], record["data"]["eval_split"])
+    _say(f"model: {config.out} ({record['seconds']:.0f} s); read its report.html, use it with:")
+    _say(f"  enct5 predict {config.out} FILE")
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    data: Data,
+    text: Text = None,
+    label: Label = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
+) -> None:
+    """Measure a model on labelled texts; the columns are those it was trained with unless named."""
+    _quiet_libraries()
+    from enct5 import console, evaluation
+    from enct5.predict import Predictor
+
+    record = evaluation.evaluate(Predictor.from_pretrained(model), data, _columns(text), label)
+    console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
+    if json_file is not None:
+        evaluation.write_json(record, json_file)
+
+
+@app.command()
+def predict(
+    model: Model,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="File or hub dataset of texts; `-` reads lines.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File to write: .csv, .tsv, .jsonl or .parquet; default: CSV.")
+    ] = None,
+    text: Text = None,
+) -> None:
+    """Predict for every text: the input's columns and the predictions'."""
+    _quiet_libraries()
+    from enct5 import prediction_file
+    from enct5.predict import Predictor
+
+    prediction_file.check_output(out)
+    prediction_file.predict_table(Predictor.from_pretrained(model), data, _columns(text), out)
+
+
+@app.command()
+def convert(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="T5, v1.1, Flan, ByT5, mT5 or umT5: folder or hub id.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],
+    num_labels: Annotated[int, typer.Option(help="Number of labels, or of regression targets.")],
+    problem_type: Annotated[
+        str | None,
+        typer.Option(help="single_label_classification, multi_label_classification or regression."),
+    ] = None,
+    num_decoder_layers: Annotated[int, typer.Option(help="Decoder layers kept.")] = 1,
+    allow_untrained_decoder: Annotated[
+        bool, typer.Option("--allow-untrained-decoder", help="Accept an encoder-only BASE.")
+    ] = False,
+) -> None:
+    """Make an EncT5 checkpoint of a T5 one, to be fine-tuned before use."""
+    _quiet_libraries()
+    from enct5 import conversion
+
+    result = conversion.convert_folder(
+        base,
+        out,
+        num_labels=num_labels,
+        problem_type=problem_type,
+        num_decoder_layers=num_decoder_layers,
+        allow_untrained_decoder=allow_untrained_decoder,
+    )
+    _say(f"{base} -> {out}: {result.model.num_parameters() / 1e6:.1f}M parameters")
+    _say(f"copied and compared with the file: {len(result.copied)} tensors")
+    _say(f"new, to be fine-tuned before use: {', '.join(result.new)}")
+    _say(f"not used by EncT5: {len(result.unused)} tensors" + (f", such as {result.unused[0]}" if result.unused else ""))
+
+
+@app.command()
+def info(model: Model) -> None:
+    """Say what a checkpoint is, and whether it is whole."""
+    _quiet_libraries()
+    from enct5 import console, inspection
+
+    console.show_facts(inspection.inspect(model))
+
+
+@app.command()
+def demo(
+    out: Annotated[str | None, typer.Option(help="Keep the run folder here; default: a temporary one.")] = None,
+) -> None:
+    """Train on the bundled messages from the bundled tiny T5, and show what the model makes of new ones."""
+    _quiet_libraries()
+    from enct5 import demo as demonstration
+
+    demonstration.run(out, _say)
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends with one line on stderr and status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except EncT5Error as error:
+        message = " ".join(str(error).split())
+    except typer.TyperException as error:
+        message = " ".join(getattr(error, "format_message", error.__str__)().split()) + "; see enct5 --help"
+    except (KeyboardInterrupt, typer.Abort):
+        message = "interrupted"
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+    print(f"enct5: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,340 @@
+"""Build an EncT5 model from a T5-family checkpoint: T5 v1.0, v1.1, Flan, ByT5, mT5 and umT5.
+
+Tensors are read straight from the safetensors files, a slice at a time, and only those that EncT5 keeps; T5's own
+classes are never instantiated, so no tying or renaming of theirs can change what is copied. Afterwards every copied
+tensor is compared with the file again.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import HFValidationError, StrictDataclassError
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, PretrainedConfig
+from transformers.utils import cached_file
+
+from enct5.configuration_enct5 import EncT5Config
+from enct5.errors import EncT5Error
+from enct5.loading import load_tokenizer
+from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.run_folder import written_aside
+
+logger = logging.getLogger(__name__)
+
+T5_MODEL_TYPES = ("t5", "mt5", "umt5")
+WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+SLICE_BYTES = 32 * 2**20
+
+# What an EncT5 configuration takes over from T5's; the rest (generation settings, task prompts) has no use here.
+_ARCHITECTURE = (
+    "vocab_size d_model d_kv d_ff num_layers num_heads relative_attention_num_buckets relative_attention_max_distance "
+    "dropout_rate layer_norm_epsilon initializer_factor feed_forward_proj pad_token_id eos_token_id "
+    "decoder_start_token_id classifier_dropout"
+).split()
+
+# The names under which T5 files hold the embedding of text, best first: the tied ones are saved under one name only.
+_TEXT_EMBEDDINGS = ("encoder.embed_tokens.weight", "shared.weight")
+_PROMPTS = "transformer.decoder.embed_tokens.weight"
+
+
+@dataclass
+class Conversion:
+    """A new EncT5 model and where its tensors come from.
+
+    Attributes:
+        model: the model, to be fine-tuned before use.
+        copied: EncT5's name of every tensor copied from T5 -> its name in T5's file.
+        new: tensors that T5 does not have (prompts and head), or whose weights the file lacks.
+        unused: T5's tensors that EncT5 does not keep; they were never loaded.
+    """
+
+    model: EncT5ForSequenceClassification
+    copied: dict[str, str]
+    new: list[str]
+    unused: list[str]
+
+
+@dataclass
+class _Checkpoint:
+    """The tensors of a folder's or hub repository's safetensors files; files are fetched when first read."""
+
+    base: str
+    hub: dict[str, Any]
+    names: dict[str, str] = field(default_factory=dict)  # tensor -> file name
+    stored: dict[str, str] = field(default_factory=dict)  # tensor -> its name in the file
+
+    def __post_init__(self) -> None:
+        if index := self._locate(WEIGHTS_INDEX, required=False):
+            try:
+                self.names = dict(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise EncT5Error(f"{index} is damaged ({error}); download the checkpoint again") from error
+        elif file := self._locate(WEIGHTS, required=False):
+            with self._open(WEIGHTS, file) as opened:
+                self.names = dict.fromkeys(opened.keys(), WEIGHTS)
+        else:
+            raise EncT5Error(
+                f"{self.base} holds no {WEIGHTS}; enct5 reads safetensors only. Convert it once where you trust it: "
+                "T5ForConditionalGeneration.from_pretrained(...).save_pretrained(...)"
+            )
+        # `T5ForSequenceClassification` and its kin keep their T5 under a prefix.
+        self.stored = {name.removeprefix("transformer."): name for name in self.names}
+
+    def _locate(self, name: str, required: bool = True) -> str | None:
+        path = cached_file(
+            self.base,
+            name,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=required,
+            **self.hub,
+        )
+        if path is None and required:
+            raise EncT5Error(f"{self.base} lacks {name}, which {WEIGHTS_INDEX} names; download the checkpoint again")
+        return path
+
+    def _open(self, name: str, path: str) -> Any:
+        try:
+            return safe_open(path, framework="pt")
+        except (SafetensorError, OSError) as error:
+            raise EncT5Error(
+                f"{path} is damaged or incomplete ({error}); download or save the checkpoint again"
+            ) from error
+
+    def slices(self, tensor: str, shape: torch.Size) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Rows of a tensor, `SLICE_BYTES` at a time, so that a large tensor is never held twice."""
+        name = self.names[self.stored[tensor]]
+        path = self._locate(name)
+        rows = max(1, SLICE_BYTES // max(1, 4 * shape.numel() // shape[0]))
+        for start in range(0, shape[0], rows):
+            # Opened for each slice: the pages of a mapped file count as memory in use until it is closed.
+            with self._open(name, str(path)) as file:
+                try:
+                    view = file.get_slice(self.stored[tensor])
+                except SafetensorError as error:
+                    raise EncT5Error(f"{path} lacks {self.stored[tensor]}, which {WEIGHTS_INDEX} names") from error
+                if tuple(view.get_shape()) != tuple(shape):
+                    raise EncT5Error(
+                        f"{path}: {self.stored[tensor]} has shape {tuple(view.get_shape())}, but config.json asks for "
+                        f"{tuple(shape)}; weights and config.json do not belong together"
+                    )
+                window = slice(start, min(start + rows, shape[0]))
+                yield window, view[window]
+
+    def dtype(self, tensor: str) -> torch.dtype:
+        """The dtype in which the file stores a tensor."""
+        with self._open("", str(self._locate(self.names[self.stored[tensor]]))) as file:
+            return file.get_slice(self.stored[tensor])[:1].dtype
+
+
+def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
+    """The configuration of a T5-family checkpoint.
+
+    Raises:
+        EncT5Error: when there is none, or it is not of the T5 family.
+    """
+    try:
+        values, _ = PretrainedConfig.get_config_dict(base, **hub)
+    except (OSError, HFValidationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EncT5Error(f"cannot read a checkpoint at {base}: {reason}") from error
+    model_type = values.get("model_type")
+    if model_type == EncT5Config.model_type:
+        raise EncT5Error(f"{base} is an EncT5 model already; load it with EncT5ForSequenceClassification.from_pretrained")
+    if model_type not in T5_MODEL_TYPES:
+        raise EncT5Error(
+            f"{base} is a checkpoint of type {model_type!r}; EncT5 is built from T5's encoder and decoder "
+            f"({', '.join(T5_MODEL_TYPES)}: T5, v1.1, Flan, ByT5, mT5, umT5)"
+        )
+    try:
+        return AutoConfig.for_model(**values)
+    except (StrictDataclassError, ValueError, TypeError) as error:
+        raise EncT5Error(f"{base}/config.json is damaged: {str(error).strip().splitlines()[-1].strip()}") from error
+
+
+def enct5_config(
+    t5: PretrainedConfig,
+    num_labels: int | None,
+    problem_type: str | None,
+    id2label: dict[int, str] | None,
+    **overrides: Any,
+) -> EncT5Config:
+    """The configuration of an EncT5 model on top of a T5 one; `overrides` are further keys of `EncT5Config`."""
+    labels: dict[str, Any] = {"num_labels": num_labels}
+    if id2label:
+        if num_labels is not None and num_labels != len(id2label):
+            raise EncT5Error(f"`num_labels` is {num_labels}, but `id2label` names {len(id2label)} labels")
+        labels = {"id2label": id2label, "label2id": {label: index for index, label in id2label.items()}}
+    elif num_labels is None:
+        raise EncT5Error("say how many labels there are: `num_labels` or `id2label`")
+    values = {key: getattr(t5, key) for key in _ARCHITECTURE if getattr(t5, key, None) is not None}
+    values |= {
+        "problem_type": problem_type,
+        "per_layer_position_bias": t5.model_type == "umt5",
+        # T5's bias between decoder positions would make a label's logit depend on the order of the labels.
+        "prompt_position_bias": problem_type != "multi_label_classification",
+        **labels,
+        **overrides,
+    }
+    try:
+        return EncT5Config(**values)
+    except StrictDataclassError as error:  # the reason is its last line
+        raise EncT5Error(str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ")) from error
+
+
+def _source_of(name: str, checkpoint: _Checkpoint) -> str | None:
+    """T5's name of an EncT5 tensor, or `None` where the file has none."""
+    if name == _PROMPTS or name.startswith("classifier."):
+        return None
+    source = name.removeprefix("transformer.")
+    candidates = _TEXT_EMBEDDINGS if source == _TEXT_EMBEDDINGS[0] else (source,)
+    return next((candidate for candidate in candidates if candidate in checkpoint.stored), None)
+
+
+def convert(
+    base: str,
+    num_labels: int | None = None,
+    *,
+    problem_type: str | None = None,
+    id2label: dict[int, str] | None = None,
+    dtype: torch.dtype | str = torch.float32,
+    device: torch.device | str = "cpu",
+    allow_untrained_decoder: bool = False,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    model_class: type[EncT5ForSequenceClassification] = EncT5ForSequenceClassification,
+    **config_overrides: Any,
+) -> Conversion:
+    """Build an EncT5 model from a T5-family checkpoint (arXiv 2110.08426 v2, section 3).
+
+    The encoder, the first decoder layer(s) and the decoder's final norm are copied. The prompts start as the embedding
+    of `<pad>`, with which T5's decoder has always started; the head is drawn at random.
+
+    Args:
+        base: folder or hub id of a safetensors checkpoint.
+        num_labels: number of labels (or regression targets).
+        problem_type: see `EncT5Config`.
+        id2label: the labels' names, instead of `num_labels`.
+        dtype: of the result, `float32` by default because the model is to be trained; `"auto"` keeps the file's.
+            In float16 the feed-forward layers' `wo` stay in float32 (they overflow).
+        device: where the result lives.
+        allow_untrained_decoder: accept a file without a decoder, whose layer is then drawn at random.
+        revision: branch, tag or commit on the hub.
+        token: access token for the hub.
+        model_class: class of the result.
+        config_overrides: further keys of `EncT5Config`, such as `num_decoder_layers` or `dropout_rate`.
+
+    Raises:
+        EncT5Error: for anything else than a complete, undamaged T5-family checkpoint.
+    """
+    hub = {"revision": revision, "token": token}
+    t5 = read_t5_config(base, **hub)
+    config = enct5_config(t5, num_labels, problem_type, id2label, **config_overrides)
+    checkpoint = _Checkpoint(base, hub)
+    with torch.device("meta"):
+        model = model_class(config)
+    sources = {name: _source_of(name, checkpoint) for name, _ in model.named_parameters()}
+    _check_complete(base, sources, checkpoint, allow_untrained_decoder)
+
+    text_embedding = sources["transformer.encoder.embed_tokens.weight"]
+    assert text_embedding is not None  # noqa: S101 - _check_complete refuses files without it
+    if dtype == "auto":
+        dtype = checkpoint.dtype(text_embedding)
+    target = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    _materialise(model, target, torch.device(device))
+    copied = {name: source for name, source in sources.items() if source is not None}
+    for name, source in copied.items():
+        parameter = model.get_parameter(name)
+        for rows, values in checkpoint.slices(source, parameter.shape):
+            if not values.isfinite().all():
+                raise EncT5Error(f"{base}: {source} holds NaN or infinite values; the checkpoint is damaged")
+            parameter.data[rows] = values.to(parameter.dtype)
+    new = [name for name, source in sources.items() if source is None]
+    _initialise(model, new)
+    _verify(model, copied, checkpoint)
+
+    used = set(copied.values())
+    unused = sorted(name for name in checkpoint.stored if name not in used)
+    model.config.name_or_path = base
+    model.config.dtype = target
+    model.eval()  # as after from_pretrained
+    logger.info("%s: %d tensors copied, %d new (%s), %d unused", base, len(copied), len(new), ", ".join(new), len(unused))
+    return Conversion(model, copied, new, unused)
+
+
+def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Conversion:
+    """Convert a checkpoint and save it, with its tokenizer and the code that loads it, as the folder `out`.
+
+    Args:
+        base: folder or hub id of a T5-family checkpoint.
+        out: folder to create; appears whole or not at all.
+        num_labels: number of labels or targets.
+        options: further arguments of `convert`.
+
+    Raises:
+        EncT5Error: for a base that cannot be converted, or an `out` that holds files.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise EncT5Error(f"{out} exists and is not empty; choose another folder, or delete it")
+    conversion = convert(base, num_labels, **options)
+    tokenizer = load_tokenizer(base)
+    with written_aside(out) as folder:
+        conversion.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return conversion
+
+
+def _check_complete(
+    base: str, sources: dict[str, str | None], checkpoint: _Checkpoint, allow_untrained_decoder: bool
+) -> None:
+    missing = [
+        name.removeprefix("transformer.")
+        for name, source in sources.items()
+        if source is None and name != _PROMPTS and not name.startswith("classifier.")
+    ]
+    if missing and not any(name.startswith("decoder.block.") for name in checkpoint.stored):
+        missing = [name for name in missing if not name.startswith("decoder.")]
+        if not missing and not allow_untrained_decoder:
+            raise EncT5Error(
+                f"{base} holds an encoder only, so the decoder layer would start untrained; use the full T5 checkpoint, "
+                "or ask for it: allow_untrained_decoder=True (--allow-untrained-decoder)"
+            )
+    if missing:
+        raise EncT5Error(
+            f"{base} lacks {len(missing)} of the tensors that its config.json asks for, such as {missing[0]}; "
+            "the checkpoint is incomplete"
+        )
+
+
+def _materialise(model: EncT5ForSequenceClassification, dtype: torch.dtype, device: torch.device) -> None:
+    """Give every parameter of a model on the meta device memory of its final dtype and place."""
+    keep_float32 = set(model._keep_in_fp32_modules or ()) if dtype == torch.float16 else set()
+    for name, parameter in list(model.named_parameters()):
+        own = torch.float32 if keep_float32 & set(name.split(".")) else dtype
+        module_name, _, leaf = name.rpartition(".")
+        filled = torch.empty(parameter.shape, dtype=own, device=device)
+        setattr(model.get_submodule(module_name), leaf, torch.nn.Parameter(filled))
+
+
+@torch.no_grad()
+def _initialise(model: EncT5ForSequenceClassification, new: list[str]) -> None:
+    """Draw the tensors that no file provides, then start the prompts as T5's decoder starts."""
+    model._init_weights(model.classifier)
+    if any(name.startswith("transformer.decoder.block.") for name in new):
+        model.transformer.decoder.apply(model._init_weights)
+    start = model.config.decoder_start_token_id
+    embedding = model.get_input_embeddings().weight
+    model.get_parameter(_PROMPTS).copy_(embedding[start].expand(model.config.decoder_vocab_size, -1))
+
+
+def _verify(model: EncT5ForSequenceClassification, copied: dict[str, str], checkpoint: _Checkpoint) -> None:
+    """Compare every copied tensor with the file, bit for bit after the change of dtype."""
+    for name, source in copied.items():
+        parameter = model.get_parameter(name)
+        for rows, values in checkpoint.slices(source, parameter.shape):
+            if not torch.equal(parameter.data[rows], values.to(parameter.dtype).to(parameter.device)):
+                raise RuntimeError(f"{name} differs from {source} in {checkpoint.base}: this is a bug in enct5")

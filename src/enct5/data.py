@@ -1,0 +1,251 @@
+"""Check a table's columns, find its task and labels, split and tokenise it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from enct5.errors import EncT5Error, show, unknown
+from enct5.labels import guess_problem_type
+from enct5.reading import read_table
+from enct5.tasks import Task, find_task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = [
+    "check_columns",
+    "class_counts",
+    "infer_task",
+    "label_names",
+    "label_values",
+    "read_table",
+    "split_held_out",
+    "tokenize",
+]
+
+_MOST_CLASSES = 1000
+_TOKENIZE_ROWS = 1000
+
+
+def check_columns(
+    table: "Dataset", source: str, text: Sequence[str], label: str | None, separator: str | None = None
+) -> None:
+    """Refuse wrong column names, texts that are no texts, and missing values.
+
+    Args:
+        table: The table.
+        source: Where it came from, for messages.
+        text: One text column, or two for pairs.
+        label: The label column, or None when there is none to check.
+        separator: What separates labels in one text; when given, an empty label means a text without labels.
+
+    Raises:
+        EncT5Error: If anything is wrong with the columns.
+    """
+    if len(text) not in (1, 2):
+        raise EncT5Error(f"{len(text)} text columns given ({', '.join(text) or 'none'}); name one, or two for a pair")
+    names = [*text, *([label] if label is not None else [])]
+    for name in names:
+        if name not in table.column_names:
+            raise unknown("column", name, table.column_names, source)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise EncT5Error(f"column {show(twice)} of {source} is named twice; each text and the label needs its own")
+    for name in text:
+        _check_texts(table[name][:], name, source)
+    if label is not None:
+        empty = (None,) if separator is not None else (None, "")
+        values = table[label][:]
+        missing = [(value.strip() if isinstance(value, str) else value) in empty for value in values]
+        _refuse_missing(missing, "label", label, source)
+
+
+def _check_texts(values: list[Any], column: str, source: str) -> None:
+    _refuse_missing([value is None for value in values], "text", column, source)
+    for row, value in enumerate(values, 1):
+        if isinstance(value, list):
+            raise EncT5Error(
+                f"column {show(column)} of {source}, row {row}: {show(value)} is a list, not a text; "
+                "tagging tokens is not available in this version: name a column of texts"
+            )
+        if not isinstance(value, str):
+            raise EncT5Error(
+                f"column {show(column)} of {source}, row {row}: {show(value)} is not a text but of type "
+                f"{type(value).__name__}; name a column of texts, or quote the values"
+            )
+
+
+def _refuse_missing(missing: list[bool], kind: str, column: str, source: str) -> None:
+    if any(missing):
+        raise EncT5Error(
+            f"column {show(column)} of {source} lacks the {kind} in {sum(missing)} of {len(missing)} rows "
+            f"(first: row {missing.index(True) + 1}); fill it in or remove the rows"
+        )
+
+
+def infer_task(table: "Dataset", label: str, task: str = "auto", separator: str | None = None) -> Task:
+    """Tell the task from the label column, or hold a named task against it.
+
+    Args:
+        table: The table, its columns checked.
+        label: The label column.
+        task: "auto", or a task's short or full name.
+        separator: What separates the labels in one text; giving it means multi-label.
+
+    Returns:
+        The task.
+
+    Raises:
+        EncT5Error: If the labels do not fit the named task, or look like something else than classes.
+    """
+    values = table[label][:]
+    if task != "auto":
+        forced = find_task(task)
+        forced.parse(values, label, separator)
+        return forced
+    found = find_task(guess_problem_type(values, label, separator))
+    classes = len(set(found.strata(found.parse(values, label, separator))))
+    if classes > _MOST_CLASSES and classes > len(values) / 2:
+        raise EncT5Error(
+            f"column {show(label)} has {classes} different values in {len(values)} rows, which look like no classes; "
+            f"pass --task regression if they are numbers to predict, or --task {found.alias} if they are labels"
+        )
+    return found
+
+
+def label_values(table: "Dataset", label: str, task: Task, separator: str | None = None) -> list[Any]:
+    """Read the label column as the task's label values.
+
+    Args:
+        table: The table, its columns checked.
+        label: The label column.
+        task: The task.
+        separator: What separates the labels in one text.
+
+    Returns:
+        One name, list of names, number or list of numbers per row, which `Task.encode` takes.
+
+    Raises:
+        EncT5Error: If a value does not fit the task; the message names its row.
+    """
+    return task.parse(table[label][:], label, separator)
+
+
+def label_names(values: Sequence[Any], task: Task) -> list[str]:
+    """List the names of a model's outputs in the order of their ids.
+
+    Args:
+        values: Label values, as from `label_values`.
+        task: The task.
+
+    Returns:
+        The classes or labels, sorted (by value when all are whole numbers); `value` or `value_1`, ... for regression.
+
+    Raises:
+        EncT5Error: If there are too few classes to learn anything.
+    """
+    return task.label_names(values)
+
+
+def class_counts(values: Sequence[Any], task: Task) -> dict[str, int]:
+    """Count the rows of each class.
+
+    Args:
+        values: Label values, as from `label_values`.
+        task: The task.
+
+    Returns:
+        The number of rows of each name, in id order; empty for regression.
+    """
+    return task.class_counts(values)
+
+
+def split_held_out(table: "Dataset", strata: Sequence[str], fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
+    """Split rows off for evaluation.
+
+    Every group keeps its share in both parts where the held-out part is large enough for that. In any case each group
+    has a row in the training part, so a group of one row is there. The same seed gives the same split.
+
+    Args:
+        table: The table.
+        strata: One group name per row, as from `Task.strata`.
+        fraction: Share of rows to hold out, above 0 and at most 0.5.
+        seed: Seed of the choice.
+
+    Returns:
+        The training part and the held-out part, rows in their old order.
+
+    Raises:
+        EncT5Error: If the fraction is out of range or the table too small.
+    """
+    from sklearn.model_selection import train_test_split
+
+    if not 0 < fraction <= 0.5:
+        raise EncT5Error(f"cannot hold out a fraction of {fraction}; give one above 0 and at most 0.5")
+    _, firsts, groups, sizes = np.unique(np.array(strata), return_index=True, return_inverse=True, return_counts=True)
+    pool = np.flatnonzero(sizes[groups] > 1)
+    count = int(fraction * len(pool))
+    if count == 0:
+        raise EncT5Error(
+            f"cannot hold out {fraction:.0%} of {len(table)} rows: only {len(pool)} of them share their class with "
+            "another row; give more rows, or a file to evaluate on"
+        )
+    if count >= np.count_nonzero(sizes > 1):
+        held_out = train_test_split(pool, test_size=count, random_state=seed, stratify=groups[pool])[1]
+    else:
+        # too few rows to hold out one of each group: choose freely, but leave one of each for training
+        held_out = np.random.default_rng(seed).permutation(np.setdiff1d(pool, firsts))[:count]
+    training = np.setdiff1d(np.arange(len(table)), held_out)
+    return table.select(training), table.select(np.sort(held_out))
+
+
+def tokenize(
+    table: "Dataset",
+    tokenizer: "PreTrainedTokenizerBase",
+    text_columns: Sequence[str],
+    max_length: int | None,
+    labels: npt.NDArray[Any] | None = None,
+) -> tuple["Dataset", int]:
+    """Turn texts into token ids, unpadded.
+
+    A pair is joined the way T5 does (`A </s> B </s>`); an empty text is the end token alone. Padding is left to
+    whoever makes batches.
+
+    Args:
+        table: The table, its columns checked.
+        tokenizer: The model's tokenizer.
+        text_columns: One text column, or two for pairs.
+        max_length: Most tokens of one text or pair, the end token included; None for no limit.
+        labels: Encoded labels, one row per text, or None.
+
+    Returns:
+        The columns `input_ids`, `length` and, when given, `labels`; and the number of texts cut to `max_length`.
+    """
+    import pyarrow as pa
+    import pyarrow.compute
+    from datasets import Dataset
+
+    chunks, cut = [], 0
+    for start in range(0, len(table), _TOKENIZE_ROWS):
+        rows = table[start : start + _TOKENIZE_ROWS]
+        texts = [rows[column] for column in text_columns]
+        ids = tokenizer(*texts, add_special_tokens=True, verbose=False)["input_ids"]
+        # cut the long ones in a second call: a tokenizer does not tell which texts it cut
+        long = [row for row, tokens in enumerate(ids) if max_length is not None and len(tokens) > max_length]
+        if long:
+            parts = [[column[row] for row in long] for column in texts]
+            shorter = tokenizer(*parts, truncation=True, max_length=max_length)["input_ids"]
+            for row, tokens in zip(long, shorter, strict=True):
+                ids[row] = tokens
+        cut += len(long)
+        # 32-bit arrow values take a tenth of the memory of lists of Python numbers
+        chunks.append(pa.array(ids, type=pa.list_(pa.int32())))
+    column = pa.chunked_array(chunks, type=pa.list_(pa.int32()))
+    columns = {"input_ids": column, "length": pa.compute.list_value_length(column)}
+    if labels is not None:
+        number = pa.from_numpy_dtype(labels.dtype)
+        columns["labels"] = pa.array(labels.tolist(), type=pa.list_(number) if labels.ndim > 1 else number)
+    return Dataset(pa.table(columns)), cut

@@ -1,0 +1,61 @@
+"""The error a user's mistake raises, and the phrasing shared by its messages."""
+
+import difflib
+from collections.abc import Iterable
+
+_MOST_LISTED = 20
+
+
+class EncT5Error(Exception):
+    """A user's mistake: the command line prints it as one line and exits with status 2."""
+
+
+def show(value: object, limit: int = 60) -> str:
+    """Quote a value for a one-line message.
+
+    Args:
+        value: What the user gave.
+        limit: Longest text shown; the rest is cut and marked with dots.
+
+    Returns:
+        The value between backticks, line breaks written as spaces.
+    """
+    text = " ".join(str(value).split())
+    return f"`{text if len(text) <= limit else text[: limit - 3] + '...'}`"
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """Find the candidate a mistyped name most likely meant.
+
+    Args:
+        name: The name that was given.
+        candidates: The names that would have been right.
+
+    Returns:
+        The most alike candidate, upper and lower case taken as equal, or None when none is alike.
+    """
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    found = difflib.get_close_matches(name.lower(), lowered, n=1)
+    return lowered[found[0]] if found else None
+
+
+def unknown(kind: str, name: str, candidates: Iterable[str], source: str | None = None) -> EncT5Error:
+    """Build the error for a name that is not among the known ones.
+
+    Args:
+        kind: What is named, in the singular, such as "column"; its plural adds an s.
+        name: The name that was given.
+        candidates: The names that would have been right.
+        source: Where the name was looked up, such as a file; left out of the message when None.
+
+    Returns:
+        The error, for the caller to raise. It proposes the nearest candidate and lists them all (the first 20).
+    """
+    known = list(candidates)
+    guess = nearest(name, known)
+    listed = ", ".join(known[:_MOST_LISTED])
+    if len(known) > _MOST_LISTED:
+        listed += f" and {len(known) - _MOST_LISTED} more"
+    place = f" in {source}" if source else ""
+    proposal = f"; did you mean `{guess}`?" if guess else ""
+    return EncT5Error(f"no {kind} {show(name)}{place}{proposal} ({kind}s: {listed or 'none'})")

@@ -1,0 +1,79 @@
+"""Measure a trained model on a file of labelled texts."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from enct5 import data
+from enct5.errors import EncT5Error
+from enct5.predict import Predictor
+
+
+def text_columns(predictor: Predictor, text: Sequence[str] | None) -> tuple[str, ...]:
+    """The text columns named by the user, else those the model was trained with."""
+    if text is not None:
+        return tuple(text)
+    if predictor.config is None:
+        raise EncT5Error("the model does not say which columns it was trained with; name the text column with --text")
+    return predictor.config.text
+
+
+def read_texts(table: Any, columns: Sequence[str]) -> list[Any]:
+    """Texts, or pairs of texts, of a table's columns."""
+    return table[columns[0]][:] if len(columns) == 1 else list(zip(*(table[name][:] for name in columns), strict=True))
+
+
+def evaluate(
+    predictor: Predictor, source: str, text: Sequence[str] | None = None, label: str | None = None
+) -> dict[str, Any]:
+    """Measure a model on labelled data.
+
+    Args:
+        predictor: the model.
+        source: file or hub dataset.
+        text: text column, or two for pairs; by default those of the training.
+        label: label column; by default that of the training.
+
+    Returns:
+        `data`, `rows`, `task`, `metrics` and `per_label`.
+
+    Raises:
+        EncT5Error: for data that does not fit the model.
+    """
+    columns = text_columns(predictor, text)
+    trained = predictor.config
+    label = label or (trained.label if trained else None)
+    if label is None:
+        raise EncT5Error("the model does not say which label column it was trained with; name it with --label")
+    separator = trained.label_separator if trained else None
+    table = data.read_table(source)
+    data.check_columns(table, source, columns, label, separator)
+    task, config = predictor.task, predictor.model.config
+    values = data.label_values(table, label, task, separator)
+    labels = task.encode(values, config.label2id)
+    logits = predictor.logits(read_texts(table, columns))
+    names = [config.id2label[index] for index in range(config.num_labels)]
+    return {
+        "data": Path(source).name if Path(source).exists() else source,
+        "rows": len(table),
+        "task": task.name,
+        "metrics": task.metrics(logits, labels, names),
+        "per_label": task.per_label(logits, labels, names),
+    }
+
+
+def write_json(record: dict[str, Any], path: Path) -> None:
+    """Write a record, whole or not at all.
+
+    Raises:
+        EncT5Error: when the file cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise EncT5Error(f"cannot write {path}: {error.strerror}") from error

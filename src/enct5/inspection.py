@@ -1,0 +1,44 @@
+"""Say what a checkpoint is, and refuse a damaged one."""
+
+from typing import Any
+
+from enct5.errors import EncT5Error
+from enct5.predict import Predictor
+
+
+def inspect(source: str) -> dict[str, Any]:
+    """Load a checkpoint and describe it.
+
+    Args:
+        source: folder or hub id of an EncT5 checkpoint.
+
+    Returns:
+        Facts to show, by name.
+
+    Raises:
+        EncT5Error: when a part is missing or damaged.
+    """
+    predictor = Predictor.from_pretrained(source, device="cpu")
+    model, config, tokenizer = predictor.model, predictor.model.config, predictor.tokenizer
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise EncT5Error(f"{source}: {name} holds NaN or infinite values; the checkpoint is damaged")
+    if len(tokenizer) > config.vocab_size:
+        raise EncT5Error(
+            f"{source}: the tokenizer has {len(tokenizer)} tokens, but the model {config.vocab_size}; they do not belong "
+            "together"
+        )
+    labels = [config.id2label[index] for index in range(config.num_labels)]
+    shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
+    facts = {
+        "model": f"EncT5, {model.num_parameters() / 1e6:.1f}M parameters, {model.dtype}".replace("torch.", ""),
+        "task": predictor.task.description,
+        "labels": f"{len(labels)}: {shown}",
+        "encoder": f"{config.num_layers} layers of width {config.d_model}, {config.feed_forward_proj}",
+        "decoder": f"{config.num_decoder_layers} layer(s), {config.decoder_vocab_size} prompt(s)",
+        "vocabulary": f"{config.vocab_size} ({type(tokenizer).__name__}, texts cut to {tokenizer.model_max_length})",
+        "fine-tuned": "yes" if model.is_fine_tuned() else "no: train it before use",
+    }
+    if predictor.config is not None:
+        facts["trained on"] = f"{predictor.config.data}, {' + '.join(predictor.config.text)} -> {predictor.config.label}"
+    return facts

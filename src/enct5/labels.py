@@ -1,0 +1,181 @@
+"""Turn the label column of a table into plain label values, and tell which task they pose."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from enct5.errors import EncT5Error, show
+
+_INTEGER = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_TAG = re.compile(r"O|[BIESLU]-.+")
+
+
+def guess_problem_type(values: Sequence[Any], column: str, separator: str | None) -> str:
+    """Tell the task from the values of a label column.
+
+    Numbers are regression when at least one is a float that JSON or Parquet typed as such, or, where a file holds
+    everything as text, when at least one is no whole number.
+
+    Args:
+        values: The column, without missing values.
+        column: Its name, for messages.
+        separator: What separates the labels in one text; giving it means multi-label.
+
+    Returns:
+        The `problem_type` of transformers.
+
+    Raises:
+        EncT5Error: If the column holds entity spans or token tags.
+    """
+    if separator is not None:
+        return "multi_label_classification"
+    values = _read_lists(values)
+    if any(isinstance(value, list | dict) for value in values):
+        return _guess_from_lists(values, column)
+    if all(isinstance(value, str) for value in values):
+        numeric = all(_NUMBER.fullmatch(value.strip()) for value in values)
+        return "regression" if numeric and any(float(v) % 1 for v in values) else "single_label_classification"
+    numeric = all(isinstance(value, int | float) for value in values)
+    return "regression" if numeric and any(isinstance(v, float) for v in values) else "single_label_classification"
+
+
+def _guess_from_lists(values: Sequence[Any], column: str) -> str:
+    items = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    tags = bool(items) and all(isinstance(item, str) and _TAG.fullmatch(item) for item in items)
+    if tags or any(isinstance(item, dict) for item in items):
+        raise EncT5Error(
+            f"column {show(column)} holds {'token tags' if tags else 'entity spans'}, as {show(items[0])}; "
+            "tagging tokens is not available in this version: name a column with a label, a list of labels or a number"
+        )
+    return "regression" if items and all(isinstance(i, float) for i in items) else "multi_label_classification"
+
+
+def _read_lists(values: Sequence[Any]) -> Sequence[Any]:
+    """Read lists that a CSV file holds as JSON text; any other column comes back as it is."""
+    if not all(isinstance(value, str) and value.lstrip().startswith("[") for value in values):
+        return values
+    try:
+        lists = [json.loads(value) for value in values]
+    except json.JSONDecodeError:
+        return values
+    return lists
+
+
+def parse_names(values: Sequence[Any], column: str, separator: str | None) -> list[str]:
+    """Read one class name per row.
+
+    Args:
+        values: The label column.
+        column: Its name, for messages.
+        separator: Refused, since one row has one label here.
+
+    Returns:
+        The names; numbers become their text.
+
+    Raises:
+        EncT5Error: If a row holds no label or several.
+    """
+    _refuse_separator(separator, "single")
+    for row, value in enumerate(_read_lists(values), 1):
+        if isinstance(value, list | dict):
+            raise _not_a("one label", column, row, value, "use --task multi for several labels per text")
+        if value is None or not str(value).strip():
+            raise _not_a("a label", column, row, value, "fill it in or remove the row")
+    return [str(value) for value in values]
+
+
+def parse_name_lists(values: Sequence[Any], column: str, separator: str | None) -> list[list[str]]:
+    """Read any number of label names per row.
+
+    Args:
+        values: The label column: lists, JSON lists as text, or texts to split.
+        column: Its name, for messages.
+        separator: What separates the labels in one text; needed for texts, refused for lists.
+
+    Returns:
+        The names of each row in their order, each once; a row may have none.
+
+    Raises:
+        EncT5Error: If a row cannot be read as labels.
+    """
+    if separator == "":
+        raise EncT5Error("the label separator is empty; give the text between two labels, as in --label-separator ';'")
+    lists = values if separator is not None else _read_lists(values)
+    result = []
+    for row, value in enumerate(lists, 1):
+        if isinstance(value, str) and separator is not None:
+            names = [name.strip() for name in value.split(separator) if name.strip()]
+        elif isinstance(value, list) and separator is None:
+            names = [str(item) for item in value]
+        elif isinstance(value, list):
+            raise _not_a("a text to split", column, row, value, "leave out --label-separator, the labels are lists")
+        else:
+            raise _not_a("a list of labels", column, row, value, "give the text between labels with --label-separator")
+        if isinstance(value, list) and any(item is None or isinstance(item, list | dict) for item in value):
+            raise _not_a("a list of label names", column, row, value, "give names or numbers")
+        result.append(list(dict.fromkeys(names)))
+    return result
+
+
+def parse_numbers(values: Sequence[Any], column: str, separator: str | None) -> list[Any]:
+    """Read one number per row, or a list of as many numbers in each row.
+
+    Args:
+        values: The label column.
+        column: Its name, for messages.
+        separator: Refused, since numbers are not split.
+
+    Returns:
+        Floats, or lists of floats where there are several targets.
+
+    Raises:
+        EncT5Error: If a value is no finite number, or the rows have different numbers of targets.
+    """
+    _refuse_separator(separator, "regression")
+    lists = _read_lists(values)
+    rows = [
+        [_number(item, column, row) for item in (value if isinstance(value, list) else [value])]
+        for row, value in enumerate(lists, 1)
+    ]
+    for row, numbers in enumerate(rows, 1):
+        if len(numbers) != len(rows[0]) or not numbers:
+            raise _not_a(
+                f"{len(rows[0]) or 'a list of'} numbers", column, row, lists[row - 1], "give as many in each row"
+            )
+    return [numbers[0] for numbers in rows] if rows and len(rows[0]) == 1 else rows
+
+
+def _number(value: object, column: str, row: int) -> float:
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
+        number = float(value)
+        if math.isfinite(number):
+            return number
+    raise _not_a("a number", column, row, value, "correct it, or use --task single for classes")
+
+
+def _not_a(wanted: str, column: str, row: int, value: object, advice: str) -> EncT5Error:
+    return EncT5Error(f"column {show(column)}, row {row}: {show(value)} is not {wanted}; {advice}")
+
+
+def _refuse_separator(separator: str | None, task: str) -> None:
+    if separator is not None:
+        raise EncT5Error(
+            f"--label-separator {show(separator)} goes with --task multi, not {task}; leave one of them out"
+        )
+
+
+def sort_names(names: set[str]) -> list[str]:
+    """Put label names into the order of their ids.
+
+    Args:
+        names: The different names.
+
+    Returns:
+        Whole numbers by value when all names are such, else names by their code points.
+    """
+    if all(_INTEGER.fullmatch(name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)

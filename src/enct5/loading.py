@@ -1,0 +1,54 @@
+"""Load what others saved: every damage becomes one line that names the checkpoint."""
+
+from pathlib import Path
+
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+
+from enct5.configuration_enct5 import EncT5Config
+from enct5.errors import EncT5Error
+from enct5.modeling_enct5 import EncT5ForSequenceClassification
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or its type's name."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint.
+
+    Raises:
+        EncT5Error: when there is none.
+    """
+    if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
+        raise EncT5Error(f"{source} holds no config.json, so it is no checkpoint; name a T5 or EncT5 folder")
+    try:
+        return AutoTokenizer.from_pretrained(source)
+    except Exception as error:  # transformers raises whatever the damage leads to
+        raise EncT5Error(f"cannot load the tokenizer of {source}: {first_line(error)}") from error
+
+
+def load_model(source: str) -> EncT5ForSequenceClassification:
+    """Load an EncT5 checkpoint.
+
+    Raises:
+        EncT5Error: when it is none, or damaged; the message says what to do.
+    """
+    try:
+        config = AutoConfig.from_pretrained(source)
+    except Exception as error:  # transformers raises whatever the damage leads to
+        raise EncT5Error(f"cannot read a model at {source}: {first_line(error)}") from error
+    if not isinstance(config, EncT5Config):
+        raise EncT5Error(
+            f"{source} is a checkpoint of type {config.model_type!r}, not an EncT5 model; make one of a T5 with "
+            "`enct5 convert`, and train it with `enct5 train`"
+        )
+    try:
+        model, info = EncT5ForSequenceClassification.from_pretrained(source, config=config, output_loading_info=True)
+    except Exception as error:
+        raise EncT5Error(f"cannot load the weights of {source}: {first_line(error)}; get the model again") from error
+    if info["missing_keys"] or info["mismatched_keys"]:
+        name = sorted(map(str, info["missing_keys"] or info["mismatched_keys"]))[0]
+        raise EncT5Error(f"the weights of {source} lack {name} or hold it in another shape; get the model again")
+    return model

@@ -1,0 +1,167 @@
+"""Quality figures of predictions: scikit-learn and scipy behind one function per task.
+
+The libraries are imported inside the functions, because the task records, which the command line reads for its help,
+import this file.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def check_logits(logits: Array) -> None:
+    """Refuse logits that are no numbers, of which every figure and prediction would be meaningless.
+
+    Args:
+        logits: Model outputs of any shape.
+
+    Raises:
+        ValueError: If there are none, or some are NaN.
+    """
+    if logits.size == 0:
+        raise ValueError("no logits: there is nothing to measure")
+    rows = np.any(np.isnan(logits), axis=tuple(range(1, logits.ndim)))
+    if np.any(rows):
+        raise ValueError(
+            f"logits of {np.sum(rows)} of {len(logits)} rows are NaN (first: row {np.argmax(rows)}); "
+            "the model overflowed: load or train it in float32 or bfloat16, not float16"
+        )
+
+
+def single_label_metrics(logits: Array, labels: Array) -> dict[str, float]:
+    """Measure single-label classification.
+
+    Args:
+        logits: Floats of shape (n, labels).
+        labels: Right class ids of shape (n,).
+
+    Returns:
+        `accuracy`; `macro_f1`, averaged over the classes that occur in the labels or the predictions;
+        `matthews_correlation`, 0 when labels or predictions are all of one class.
+    """
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+    check_logits(logits)
+    predicted = logits.argmax(axis=-1)
+    with warnings.catch_warnings():
+        # one class in both labels and predictions: scikit-learn warns, and answers 0 as documented above
+        warnings.simplefilter("ignore")
+        matthews = matthews_corrcoef(labels, predicted)
+    return {
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        "matthews_correlation": float(matthews),
+    }
+
+
+def multi_label_metrics(logits: Array, labels: Array) -> dict[str, float]:
+    """Measure multi-label classification; a label is predicted when its score is at least 0.5.
+
+    Args:
+        logits: Floats of shape (n, labels).
+        labels: Zeros and ones of shape (n, labels).
+
+    Returns:
+        `micro_f1`; `macro_f1`, averaged over the labels that occur in the truth or the predictions;
+        `subset_accuracy`, the share of rows with every label right. An F1 with nothing to average is 0.
+    """
+    from sklearn.metrics import f1_score
+
+    check_logits(logits)
+    truth, predicted = _label_columns(logits, labels)
+    occurs = np.flatnonzero((truth | predicted).any(axis=0))
+    macro = f1_score(truth, predicted, labels=occurs, average="macro", zero_division=0) if len(occurs) else 0.0
+    return {
+        "micro_f1": float(f1_score(truth.ravel(), predicted.ravel(), zero_division=0)),
+        "macro_f1": float(macro),
+        "subset_accuracy": float((truth == predicted).all(axis=1).mean()),
+    }
+
+
+def regression_metrics(logits: Array, labels: Array) -> dict[str, float]:
+    """Measure regression; with several targets each figure is the mean of the targets' figures.
+
+    Args:
+        logits: Predicted values of shape (n,), (n, 1) or (n, targets).
+        labels: Right values of shape (n,) or (n, targets).
+
+    Returns:
+        `pearson` and `spearman`, 0 where predictions or labels are constant (then no correlation is defined);
+        `mae`; `rmse`; `r2`, for constant labels 1 when every prediction is exact and else 0.
+    """
+    check_logits(logits)
+    wanted = labels.reshape(len(labels), -1).astype(np.float64)
+    values = logits.reshape(wanted.shape).astype(np.float64)
+    targets = [_one_target(*pair) for pair in zip(values.T, wanted.T, strict=True)]
+    return {name: float(np.mean([target[name] for target in targets])) for name in targets[0]}
+
+
+def _one_target(values: Array, wanted: Array) -> dict[str, float]:
+    from scipy.stats import pearsonr, spearmanr
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+    varied = np.ptp(values) > 0 and np.ptp(wanted) > 0
+    with warnings.catch_warnings():
+        # predictions that differ by rounding only: scipy warns, the number is still the best there is
+        warnings.simplefilter("ignore")
+        pearson = float(pearsonr(values, wanted).statistic) if varied else 0.0
+    return {
+        "pearson": float(np.nan_to_num(pearson)),
+        "spearman": float(spearmanr(values, wanted).statistic) if varied else 0.0,
+        "mae": float(mean_absolute_error(wanted, values)),
+        "rmse": float(root_mean_squared_error(wanted, values)),
+        # one row has no variance to explain: scikit-learn gives NaN there, and the constant case above fits
+        "r2": float(r2_score(wanted, values)) if len(wanted) > 1 else float(values[0] == wanted[0]),
+    }
+
+
+def per_label(logits: Array, labels: Array, label_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Tabulate single-label classification by class.
+
+    Args:
+        logits: Floats of shape (n, labels).
+        labels: Right class ids of shape (n,).
+        label_names: Class names in id order.
+
+    Returns:
+        One record per class, in id order: `label`, `precision`, `recall`, `f1` and `support` (its number of rows).
+        A class that is never predicted has precision 0, one that does not occur has recall 0.
+    """
+    check_logits(logits)
+    return _table(labels, logits.argmax(axis=-1), label_names)
+
+
+def per_label_multi(logits: Array, labels: Array, label_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Tabulate multi-label classification by label; a label is predicted when its score is at least 0.5.
+
+    Args:
+        logits: Floats of shape (n, labels).
+        labels: Zeros and ones of shape (n, labels).
+        label_names: Label names in id order.
+
+    Returns:
+        Records as of `per_label`.
+    """
+    check_logits(logits)
+    return _table(*_label_columns(logits, labels), label_names)
+
+
+def _label_columns(logits: Array, labels: Array) -> tuple[Array, Array]:
+    # scikit-learn takes a single column for classes 0 and 1; an empty one behind it keeps it a column per label
+    one_more = ((0, 0), (0, 1))
+    return np.pad(labels >= 0.5, one_more), np.pad(logits >= 0, one_more)
+
+
+def _table(truth: Array, predicted: Array, names: Sequence[str]) -> list[dict[str, Any]]:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    columns = precision_recall_fscore_support(truth, predicted, labels=range(len(names)), average=None, zero_division=0)
+    return [
+        {"label": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for name, p, r, f, s in zip(names, *columns, strict=True)
+    ]

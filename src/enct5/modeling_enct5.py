@@ -1,0 +1,375 @@
+"""EncT5 (arXiv 2110.08426 v2): a non-autoregressive classifier made of a T5 checkpoint.
+
+    text -> T5 encoder -> token states                              (batch, sequence, d_model)
+    constant prompts -> own embedding -> T5 decoder layer(s)        (batch, prompts, d_model)
+    prompts' states -> head -> logits                               (batch, num_labels)
+
+- `EncT5Decoder` is section 3's decoder: constant ids instead of text, full instead of causal self-attention. What no
+  text influences, up to the first cross-attention, is computed once per batch.
+- `EncT5ClassificationHead` reads one prompt for all labels, or one prompt per label (section 3, multi-label).
+- Encoder and decoder layers are transformers' own T5 blocks; umT5's encoder is transformers' own, too.
+
+This file and configuration_enct5.py travel with every saved checkpoint (`trust_remote_code=True`), so they import
+torch, transformers and each other only.
+"""
+
+import copy
+import importlib
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import initialization as init
+from transformers.conversion_mapping import register_checkpoint_conversion_mapping
+from transformers.core_model_loading import WeightRenaming
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.modeling_outputs import (
+    BaseModelOutput,
+    BaseModelOutputWithPastAndCrossAttentions,
+    Seq2SeqModelOutput,
+    Seq2SeqSequenceClassifierOutput,
+)
+from transformers.models.t5.modeling_t5 import T5Block, T5LayerNorm, T5PreTrainedModel, T5Stack
+from transformers.models.umt5.modeling_umt5 import UMT5Stack
+from transformers.utils import logging
+from transformers.utils.output_capturing import capture_outputs
+
+from .configuration_enct5 import EncT5Config
+
+logger = logging.get_logger(__name__)
+
+# Names in checkpoints of the reference implementation (and in T5's own files) -> names here.
+register_checkpoint_conversion_mapping(
+    EncT5Config.model_type,
+    [
+        WeightRenaming(source_patterns=r"^transformer\.shared\.", target_patterns="transformer.encoder.embed_tokens."),
+        WeightRenaming(source_patterns=r"^classification_head\.out_proj\.", target_patterns="classifier."),
+        WeightRenaming(source_patterns=r"^classification_head\.weights$", target_patterns="classifier.weight"),
+        WeightRenaming(source_patterns=r"^classification_head\.biases$", target_patterns="classifier.bias"),
+    ],
+    overwrite=True,  # the same code may be imported twice: installed, and from a checkpoint's folder
+)
+
+
+def clamp_half_precision(hidden_states: torch.Tensor) -> torch.Tensor:
+    """Keep float16 states finite, as T5's blocks do after each of their sub-layers; other dtypes pass unchanged."""
+    if hidden_states.dtype != torch.float16:
+        return hidden_states
+    largest = torch.finfo(torch.float16).max
+    return hidden_states.clamp(min=1000 - largest, max=largest - 1000)
+
+
+class EncT5ClassificationHead(nn.Module):
+    """One weight vector and bias per label, applied to the label's prompt (or to the only prompt).
+
+    Shapes: `(batch, prompts, d_model)` -> `(batch, num_labels)`.
+    """
+
+    def __init__(self, config: EncT5Config):
+        super().__init__()
+        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.weight = nn.Parameter(torch.empty(config.num_labels, config.d_model))
+        self.bias = nn.Parameter(torch.empty(config.num_labels))
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        hidden_states = self.dropout(hidden_states).to(self.weight.dtype)
+        if hidden_states.shape[1] == 1:
+            return functional.linear(hidden_states[:, 0], self.weight, self.bias)
+        return (hidden_states * self.weight).sum(-1) + self.bias
+
+
+class EncT5Block(T5Block):
+    """A T5 decoder block for constant prompts: no causal mask, and one copy of the prompts until texts come in."""
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        position_bias: torch.Tensor | None,
+        encoder_hidden_states: torch.Tensor,
+        encoder_attention_mask: torch.Tensor | None,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run self-attention, cross-attention and feed-forward.
+
+        Args:
+            hidden_states: `(1, prompts, d_model)` while no text has come in, else `(batch, prompts, d_model)`.
+            position_bias: bias between prompts, `(1, heads or 1, prompts, prompts)` or broadcastable; `None` asks the
+                layer for its own.
+            encoder_hidden_states: `(batch, sequence, d_model)`.
+            encoder_attention_mask: mask of the cross-attention in the attention implementation's own form.
+
+        Returns:
+            The states `(batch, prompts, d_model)` and the position bias used.
+        """
+        hidden_states, position_bias, _ = self.layer[0](
+            hidden_states, attention_mask=None, position_bias=position_bias, is_causal=False, **kwargs
+        )
+        hidden_states = clamp_half_precision(hidden_states)
+        hidden_states = hidden_states.expand(encoder_hidden_states.shape[0], -1, -1)
+        hidden_states, _, _ = self.layer[1](
+            hidden_states, key_value_states=encoder_hidden_states, attention_mask=encoder_attention_mask, **kwargs
+        )
+        hidden_states = self.layer[2](clamp_half_precision(hidden_states))
+        return clamp_half_precision(hidden_states), position_bias
+
+
+class EncT5PreTrainedModel(T5PreTrainedModel):
+    """Weight initialisation, loading and capability flags; attention dispatch and the rest come from T5."""
+
+    config_class = EncT5Config
+    base_model_prefix = "transformer"
+    _no_split_modules = ["T5Block", "UMT5Block", "EncT5Block"]
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        factor = self.config.initializer_factor
+        if isinstance(module, EncT5ClassificationHead):
+            init.normal_(module.weight, mean=0.0, std=factor * self.config.d_model**-0.5)
+            init.zeros_(module.bias)
+        elif isinstance(module, (EncT5Decoder, T5Stack, UMT5Stack)):
+            init.normal_(module.embed_tokens.weight, mean=0.0, std=factor * 1.0)
+
+    @property
+    def dummy_inputs(self) -> dict[str, torch.Tensor]:
+        """A small batch for tracing."""
+        inputs = super().dummy_inputs
+        return {"input_ids": inputs["input_ids"], "attention_mask": inputs["decoder_attention_mask"]}
+
+
+class EncT5Decoder(EncT5PreTrainedModel):
+    """The decoder whose input ids are the constants 0..prompts-1 with their own embedding (section 3)."""
+
+    def __init__(self, config: EncT5Config):
+        super().__init__(config)
+        self.embed_tokens = nn.Embedding(config.decoder_vocab_size, config.d_model)
+        self.block = nn.ModuleList(
+            EncT5Block(config, config.prompt_position_bias and (i == 0 or config.per_layer_position_bias), layer_idx=i)
+            for i in range(config.num_layers)
+        )
+        self.final_layer_norm = T5LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
+        self.dropout = nn.Dropout(config.dropout_rate)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    @capture_outputs
+    def forward(
+        self, encoder_hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutputWithPastAndCrossAttentions:
+        """Let the prompts read the encoded texts.
+
+        Args:
+            encoder_hidden_states: `(batch, sequence, d_model)`.
+            attention_mask: `(batch, sequence)`, 1 for text and 0 for padding.
+
+        Returns:
+            `last_hidden_state` `(batch, prompts, d_model)`.
+        """
+        prompts = self.embed_tokens.weight.unsqueeze(0)  # (1, prompts, d_model): the same for every text
+        cross_attention_mask = create_bidirectional_mask(
+            config=self.config,
+            inputs_embeds=prompts.expand(encoder_hidden_states.shape[0], -1, -1),
+            attention_mask=attention_mask,
+            encoder_hidden_states=encoder_hidden_states,
+        )
+        no_bias = None if self.config.prompt_position_bias else prompts.new_zeros(1, 1, 1, 1)
+        position_bias = no_bias
+        hidden_states = self.dropout(prompts)
+        for block in self.block:
+            hidden_states, block_bias = block(
+                hidden_states, position_bias, encoder_hidden_states, cross_attention_mask, **kwargs
+            )
+            position_bias = no_bias if self.config.per_layer_position_bias else block_bias
+        hidden_states = self.dropout(self.final_layer_norm(hidden_states))
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
+
+
+class EncT5Model(EncT5PreTrainedModel):
+    """T5's encoder and the prompted decoder, without a head. Returns the prompts' states."""
+
+    def __init__(self, config: EncT5Config):
+        super().__init__(config)
+        encoder_config = copy.deepcopy(config)
+        encoder_config.is_decoder = False
+        encoder_config.use_cache = False
+        self.encoder = (UMT5Stack if config.per_layer_position_bias else T5Stack)(encoder_config)
+
+        decoder_config = copy.deepcopy(config)
+        decoder_config.is_decoder = True
+        decoder_config.use_cache = False
+        decoder_config.num_layers = config.num_decoder_layers
+        self.decoder = EncT5Decoder(decoder_config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder's embedding of text; the prompts have their own."""
+        return self.encoder.embed_tokens
+
+    def set_input_embeddings(self, new_embeddings: nn.Module) -> None:
+        """Replace the encoder's embedding of text."""
+        self.encoder.embed_tokens = new_embeddings
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        encoder_outputs: BaseModelOutput | tuple[torch.Tensor, ...] | None = None,
+        **kwargs: Any,
+    ) -> Seq2SeqModelOutput:
+        """Encode the texts and let the prompts read them.
+
+        Args:
+            input_ids: `(batch, sequence)`.
+            attention_mask: `(batch, sequence)`; built from `pad_token_id` when absent.
+            inputs_embeds: `(batch, sequence, d_model)`, instead of `input_ids`.
+            encoder_outputs: a former call's encoder output, to skip the encoder.
+
+        Returns:
+            `last_hidden_state` `(batch, prompts, d_model)`, and what `output_hidden_states` and `output_attentions`
+            ask for (`cross_attentions`: what each prompt reads, `(batch, heads, prompts, sequence)` per layer).
+        """
+        if attention_mask is None and input_ids is not None and self.config.pad_token_id is not None:
+            attention_mask = (input_ids != self.config.pad_token_id).long()
+        # The stacks hold copies of the configuration, so a flag set on the model's own must be passed on.
+        for flag in ("output_attentions", "output_hidden_states"):
+            kwargs[flag] = getattr(self.config, flag) if kwargs.get(flag) is None else kwargs[flag]
+        kwargs.pop("return_dict", None)
+        if encoder_outputs is None:
+            encoder_outputs = self.encoder(
+                input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
+            )
+        elif not isinstance(encoder_outputs, BaseModelOutput):
+            encoder_outputs = BaseModelOutput(*encoder_outputs)
+        decoder_outputs = self.decoder(encoder_outputs.last_hidden_state, attention_mask, **kwargs)
+        return Seq2SeqModelOutput(
+            last_hidden_state=decoder_outputs.last_hidden_state,
+            decoder_hidden_states=decoder_outputs.hidden_states,
+            decoder_attentions=decoder_outputs.attentions,
+            cross_attentions=decoder_outputs.cross_attentions,
+            encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+            encoder_hidden_states=encoder_outputs.hidden_states,
+            encoder_attentions=encoder_outputs.attentions,
+        )
+
+
+class EncT5ForSequenceClassification(EncT5PreTrainedModel):
+    """EncT5 for single-label classification, multi-label classification and regression.
+
+    `config.problem_type` decides the loss and the number of prompts. A model made by `from_t5` must be fine-tuned
+    before use: its prompts and head are new.
+    """
+
+    accepts_loss_kwargs = False  # the loss is a mean over the batch, so Trainer has to average over accumulated steps
+
+    def __init__(self, config: EncT5Config):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.transformer = EncT5Model(config)
+        self.classifier = EncT5ClassificationHead(config)
+        self.post_init()
+
+    @classmethod
+    def from_t5(cls, base: str, num_labels: int | None = None, **kwargs: Any) -> "EncT5ForSequenceClassification":
+        """Build an EncT5 model from a T5-family checkpoint; see `enct5.conversion.convert` for the arguments.
+
+        Needs the enct5 package (a checkpoint's own copy of this file can load and train models, not convert them).
+        """
+        # Not an import statement: transformers would look for enct5 wherever this file is loaded from a checkpoint.
+        return importlib.import_module("enct5.conversion").convert(base, num_labels, model_class=cls, **kwargs).model
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """Load a checkpoint (see `PreTrainedModel.from_pretrained`); warns if it was never fine-tuned."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        if not model.is_fine_tuned():
+            logger.warning_once(
+                "This EncT5 model has never been fine-tuned: transformer.decoder.embed_tokens.weight (the prompts), "
+                "classifier.weight and classifier.bias (the head) are as initialised, so its predictions are random. "
+                "Train it on labelled data before use."
+            )
+        return loaded
+
+    def is_fine_tuned(self) -> bool:
+        """Whether the head was ever trained: it starts with a bias of zeros, which the first update moves."""
+        return self.classifier.bias.is_meta or bool(self.classifier.bias.any())
+
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Save weights, configuration and the code that loads them (see `PreTrainedModel.save_pretrained`)."""
+        # A reference checkpoint is saved under the names used here, not written back under its old ones.
+        kwargs.setdefault("save_original_format", False)
+        super().save_pretrained(*args, **kwargs)
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        encoder_outputs: BaseModelOutput | tuple[torch.Tensor, ...] | None = None,
+        labels: torch.Tensor | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> Seq2SeqSequenceClassifierOutput | tuple[torch.Tensor, ...]:
+        """Classify (or score) a batch of texts.
+
+        Args:
+            input_ids: `(batch, sequence)`.
+            attention_mask: `(batch, sequence)`; built from `pad_token_id` when absent.
+            inputs_embeds: `(batch, sequence, d_model)`, instead of `input_ids`.
+            encoder_outputs: a former call's encoder output, to skip the encoder.
+            labels: int64 `(batch,)` for single-label; float `(batch, num_labels)` for multi-label; float `(batch,)` or
+                `(batch, num_labels)` for regression.
+
+        Returns:
+            `logits` `(batch, num_labels)` for every problem type, and `loss` (a mean over the batch) with `labels`.
+
+        Raises:
+            ValueError: for labels whose dtype or shape does not fit `problem_type`.
+        """
+        outputs = self.transformer(
+            input_ids,
+            attention_mask=attention_mask,
+            inputs_embeds=inputs_embeds,
+            encoder_outputs=encoder_outputs,
+            **kwargs,
+        )
+        logits = self.classifier(outputs.last_hidden_state)
+        loss = None if labels is None else self.compute_loss(logits, labels.to(logits.device))
+        result = Seq2SeqSequenceClassifierOutput(
+            loss=loss,
+            logits=logits,
+            decoder_hidden_states=outputs.decoder_hidden_states,
+            decoder_attentions=outputs.decoder_attentions,
+            cross_attentions=outputs.cross_attentions,
+            encoder_last_hidden_state=outputs.encoder_last_hidden_state,
+            encoder_hidden_states=outputs.encoder_hidden_states,
+            encoder_attentions=outputs.encoder_attentions,
+        )
+        return_dict = self.config.return_dict if return_dict is None else return_dict
+        return result if return_dict else result.to_tuple()
+
+    def compute_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy, binary cross-entropy or squared error, as `config.problem_type` says; a scalar in float32."""
+        problem_type, logits = self.config.problem_type, logits.float()
+        if problem_type == "single_label_classification":
+            if labels.is_floating_point() or labels.numel() != logits.shape[0]:
+                raise ValueError(
+                    f"single-label classification needs int64 labels of shape ({logits.shape[0]},), not {labels.dtype} "
+                    f"{tuple(labels.shape)}; for several labels a text, set "
+                    "`problem_type='multi_label_classification'`"
+                )
+            return functional.cross_entropy(logits, labels.view(-1))
+        if labels.numel() != logits.numel():
+            raise ValueError(
+                f"{problem_type} needs labels of shape {tuple(logits.shape)}, not {tuple(labels.shape)}; "
+                f"`num_labels` is {self.num_labels}"
+            )
+        loss = functional.mse_loss if problem_type == "regression" else functional.binary_cross_entropy_with_logits
+        return loss(logits, labels.view_as(logits).float())
+
+
+EncT5ForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")
+
+__all__ = ["EncT5ForSequenceClassification", "EncT5Model", "EncT5PreTrainedModel"]

@@ -1,0 +1,111 @@
+"""Predict with a trained model: texts in, results out in the same order."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import cached_file
+
+from enct5.batching import length_ordered_batches, pad
+from enct5.errors import EncT5Error
+from enct5.loading import load_model, load_tokenizer
+from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.tasks import Task, find_task
+from enct5.training_config import TRAIN_CONFIG, TrainConfig
+
+MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
+CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
+
+Text = str | tuple[str, str]
+
+
+class Predictor:
+    """A trained model with its tokenizer, ready for texts.
+
+    Attributes:
+        model: the model, in evaluation mode.
+        tokenizer: its tokenizer; texts are cut to `tokenizer.model_max_length`.
+        task: what the model predicts.
+        config: how the model was trained, if its folder says so.
+    """
+
+    def __init__(
+        self,
+        model: EncT5ForSequenceClassification,
+        tokenizer: PreTrainedTokenizerBase,
+        config: TrainConfig | None = None,
+    ):
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.task: Task = find_task(str(model.config.problem_type))
+        self.config = config
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str = "auto") -> "Predictor":
+        """Load a run folder, another EncT5 checkpoint, or one from the hub.
+
+        Args:
+            path: folder or hub id.
+            device: `auto` takes a GPU if there is one.
+
+        Raises:
+            EncT5Error: when there is no EncT5 model, or it is damaged.
+        """
+        source = str(path)
+        model = load_model(source)
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        trained_with = cached_file(
+            source,
+            TRAIN_CONFIG,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+        config = None if trained_with is None else TrainConfig.read(Path(trained_with))
+        return cls(model.to(device), load_tokenizer(source), config)
+
+    def predict(self, texts: Sequence[Text]) -> list[dict[str, Any]]:
+        """Classify (or score) texts.
+
+        Args:
+            texts: texts, or pairs `(A, B)`.
+
+        Returns:
+            One result a text, in their order: `label` and `score`; `labels` and `scores` (multi-label); or `value`
+            (regression).
+        """
+        return list(self.stream(texts))
+
+    def stream(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
+        """Like `predict`, for texts that need not fit into memory together."""
+        remaining = iter(texts)
+        while chunk := list(islice(remaining, CHUNK_TEXTS)):
+            yield from self.task.decode(self.logits(chunk), self.model.config.id2label)
+
+    @torch.inference_mode()
+    def logits(self, texts: Sequence[Text]) -> npt.NDArray[np.float32]:
+        """The model's raw outputs, `(texts, num_labels)`, in the order of the texts."""
+        rows = self._tokenize(texts)
+        result = np.empty((len(rows), self.model.config.num_labels), dtype=np.float32)
+        for batch in length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS):
+            inputs = pad([rows[index] for index in batch], self.tokenizer.pad_token_id)
+            inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
+            result[batch] = self.model(**inputs).logits.float().cpu().numpy()
+        return result
+
+    def _tokenize(self, texts: Sequence[Text]) -> list[list[int]]:
+        for number, text in enumerate(texts, start=1):
+            pair = isinstance(text, (tuple, list)) and len(text) == 2 and all(isinstance(part, str) for part in text)
+            if not isinstance(text, str) and not pair:
+                raise EncT5Error(f"text {number} is {text!r}; give a string, or a pair of strings")
+        if len({isinstance(text, str) for text in texts}) > 1:
+            raise EncT5Error("texts and pairs of texts are mixed; give one kind at a time")
+        if not len(texts):
+            return []
+        columns = [list(texts)] if isinstance(texts[0], str) else [list(column) for column in zip(*texts, strict=True)]
+        return self.tokenizer(*columns, truncation=True, return_attention_mask=False)["input_ids"]

@@ -1,0 +1,104 @@
+"""Predict for a file of texts: the input's columns and the predictions', in the same rows."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tqdm.auto import tqdm
+
+from enct5 import data
+from enct5.errors import EncT5Error, show
+from enct5.evaluation import read_texts, text_columns
+from enct5.predict import Predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STDIN = "-"
+
+
+def _lists_as_json(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """CSV has no lists: a field that holds one becomes JSON."""
+    return frame.map(lambda value: json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value)
+
+
+def _write_csv(frame: "pd.DataFrame", file: Path | IO[str]) -> None:
+    _lists_as_json(frame).to_csv(file, index=False)
+
+
+def _write_tsv(frame: "pd.DataFrame", file: Path | IO[str]) -> None:
+    _lists_as_json(frame).to_csv(file, index=False, sep="\t")
+
+
+def _write_jsonl(frame: "pd.DataFrame", file: Path | IO[str]) -> None:
+    frame.to_json(file, orient="records", lines=True, force_ascii=False)
+
+
+def _write_parquet(frame: "pd.DataFrame", file: Any) -> None:
+    frame.to_parquet(file, index=False)
+
+
+WRITERS: dict[str, Callable[["pd.DataFrame", Any], None]] = {
+    ".csv": _write_csv,
+    ".tsv": _write_tsv,
+    ".jsonl": _write_jsonl,
+    ".parquet": _write_parquet,
+}
+
+
+def check_output(out: Path | None) -> None:
+    """Refuse an output that could not be written, before any work is done.
+
+    Raises:
+        EncT5Error: for an unknown file type or a folder that does not exist.
+    """
+    if out is None:
+        return
+    if out.suffix not in WRITERS:
+        raise EncT5Error(f"{out} ends with {show(out.suffix)}; the output can be {', '.join(WRITERS)}")
+    if not out.parent.is_dir():
+        raise EncT5Error(f"the folder {out.parent} does not exist; create it, or choose another output")
+
+
+def predict_table(predictor: Predictor, source: str, text: Sequence[str] | None, out: Path | None) -> None:
+    """Predict for every row of a table and write all columns.
+
+    A prediction column whose name the input has already is written as `predicted_<name>`.
+
+    Args:
+        predictor: the model.
+        source: file, hub dataset, or `-` for lines of standard input.
+        text: text column, or two for pairs; by default those of the training.
+        out: file to write, whole or not at all; `None` writes CSV to standard output.
+    """
+    import pandas as pd
+
+    if source == STDIN:
+        # One text column however the model was trained: a line is a text.
+        frame = pd.DataFrame({"text": [line.rstrip("\r\n") for line in sys.stdin]}, dtype=object)
+        texts: list[Any] = frame["text"].tolist()
+    else:
+        columns = text_columns(predictor, text)
+        table = data.read_table(source)
+        data.check_columns(table, source, columns, None)
+        texts = read_texts(table, columns)
+        frame = pd.DataFrame({name: pd.Series(table[name][:], dtype=object) for name in table.column_names})
+    results = list(tqdm(predictor.stream(texts), total=len(texts), unit="text", disable=not sys.stderr.isatty()))
+    for name in predictor.task.prediction_columns:
+        column = f"predicted_{name}" if name in frame.columns else name
+        frame[column] = pd.Series([result[name] for result in results], dtype=object)
+    if out is None:
+        _write_csv(frame, sys.stdout)
+        return
+    partial = out.with_name(out.name + ".partial")
+    try:
+        WRITERS[out.suffix](frame, partial)
+        os.replace(partial, out)
+    except OSError as error:
+        raise EncT5Error(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    print(f"{len(frame)} predictions written to {out}", file=sys.stderr)

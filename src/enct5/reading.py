@@ -1,0 +1,282 @@
+"""Read a table of texts and labels from a file or from the dataset hub.
+
+Text formats are parsed by pyarrow (CSV, TSV) and the json module, then handed over as a `datasets.Dataset` in memory.
+The CSV and JSON builders of `datasets` are not used, for three reasons seen in their results: short CSV rows are filled
+up silently, JSON strings such as "2024-01-31" turn into timestamps, and a copy of the user's data stays in a cache.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enct5.errors import EncT5Error, nearest, show
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_WRONG_FIELD_COUNT = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
+_LARGEST_BLOCK = 2**31 - 1
+
+
+def read_table(source: str) -> "Dataset":
+    """Read a table by file extension (CSV, TSV, JSONL, JSON, Parquet) or by hub id.
+
+    Every CSV and TSV value stays the text that was written: "NA", "null" and "01" are not interpreted. Columns of class
+    ids with names (Parquet files and hub data sets may have them) are turned into those names.
+
+    Args:
+        source: A path, or `name:split` or `org/name:split` for a data set of the hub.
+
+    Returns:
+        The table. Files are read into memory, nothing is cached on disk.
+
+    Raises:
+        EncT5Error: If the source is missing, unreadable, empty or broken.
+    """
+    try:
+        table = _read_file(Path(source).expanduser(), source) if _is_path(source) else _read_hub(source)
+    except OSError as error:
+        raise EncT5Error(f"cannot read {source}: {error.strerror or error}") from error
+    if len(table) == 0:
+        raise _no_rows(source)
+    return _name_classes(table)
+
+
+def _no_rows(source: str) -> EncT5Error:
+    return EncT5Error(f"{source} has no rows; give a table with at least one row")
+
+
+def _is_path(source: str) -> bool:
+    """Tell a file from a hub id; raise for a source that is neither."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        files = sorted(file.name for file in path.iterdir() if file.suffix.lower() in _READERS)
+        raise EncT5Error(f"{source} is a folder; name one file in it ({', '.join(files[:20]) or 'none is readable'})")
+    if path.exists():
+        return True
+    name, _, split = source.partition(":")
+    if split and _HUB_ID.fullmatch(name) and Path(name).suffix.lower() not in _READERS:
+        return False
+    if _HUB_ID.fullmatch(source) and path.suffix.lower() not in _READERS and "." not in path.name:
+        raise EncT5Error(f"no file {show(source)}; a data set of the hub needs its split, as in `{source}:train`")
+    guess = nearest(path.name, [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else [])
+    raise EncT5Error(f"no file {show(source, 200)}; " + (f"did you mean `{guess}`?" if guess else "check the path"))
+
+
+def _read_file(path: Path, source: str) -> "Dataset":
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise EncT5Error(f"cannot tell the format of {source}; its name must end in one of {', '.join(_READERS)}")
+    if path.stat().st_size == 0:
+        raise EncT5Error(f"{source} is empty; give a file with rows")
+    return reader(path, source)
+
+
+def _read_csv(path: Path, source: str) -> "Dataset":
+    return _read_delimited(path, source, ",")
+
+
+def _read_tsv(path: Path, source: str) -> "Dataset":
+    return _read_delimited(path, source, "\t")
+
+
+def _read_delimited(path: Path, source: str, delimiter: str) -> "Dataset":
+    import pyarrow as pa
+    import pyarrow.csv
+    from datasets import Dataset
+
+    _check_utf8(path, source)
+    names = _column_names(path, source, delimiter)
+    try:
+        table = pa.csv.read_csv(
+            path,
+            # one block: a record may hold line breaks, and one thread: only then are broken rows numbered
+            pa.csv.ReadOptions(use_threads=False, block_size=min(path.stat().st_size, _LARGEST_BLOCK)),
+            pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+        )
+    except pa.ArrowException as error:
+        if "Empty CSV file or block" in str(error):  # column names alone, without an end of line
+            raise _no_rows(source) from error
+        wrong = _WRONG_FIELD_COUNT.search(str(error))
+        if wrong is None:
+            raise EncT5Error(f"cannot read {source}: {show(error, 200)}") from error
+        row, expected, found, text = wrong.groups()
+        raise EncT5Error(
+            f"{source}, row {row} (the header is row 1) has {found} fields, the header has {expected}: "
+            f"{show(text)}; put a text that holds {_delimiter_name(delimiter)} or a line break between double quotes"
+        ) from error
+    _check_last_quote(table, path, source)
+    return Dataset(table)
+
+
+def _delimiter_name(delimiter: str) -> str:
+    """Name a field delimiter in words a message can hold."""
+    return "a tab" if delimiter == "\t" else show(delimiter)
+
+
+def _column_names(path: Path, source: str, delimiter: str) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = next((row for row in csv.reader(file, delimiter=delimiter) if row), None)
+    except csv.Error as error:
+        raise EncT5Error(f"cannot read the column names of {source}: {error}") from error
+    if names is None:
+        raise EncT5Error(f"{source} is empty; give a file with rows")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise EncT5Error(f"{source} has {names.count(twice)} columns named {show(twice)}; give each its own name")
+    return names
+
+
+def _check_last_quote(table: "pa.Table", path: Path, source: str) -> None:
+    """Refuse a quote that is never closed: pyarrow takes the rest of the file as one value and says nothing."""
+    last = str(table.column(table.num_columns - 1)[-1]) if table.num_rows else ""
+    if "\n" in last and not path.read_bytes().rstrip().endswith(b'"'):
+        row = table.num_rows + 1
+        raise EncT5Error(
+            f"{source}, row {row} (the header is row 1): the quote before {show(last)} is never closed; "
+            'close it, or write each `"` inside a quoted text twice'
+        )
+
+
+def _read_json(path: Path, source: str) -> "Dataset":
+    import pyarrow as pa
+    from datasets import Dataset
+
+    _check_utf8(path, source)
+    rows = _json_rows(path, source)
+    names = dict.fromkeys(name for row in rows for name in row)
+    try:
+        return Dataset.from_dict({name: [row.get(name) for row in rows] for name in names}, on_mixed_types="use_json")
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        raise EncT5Error(f"cannot make a table of {source}: {show(error, 200)}") from error
+
+
+def _json_rows(path: Path, source: str) -> list[dict[str, Any]]:
+    # only "\n" ends a JSON line: str.splitlines would also split texts at rarer line separators
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        text = file.read()
+    whole = text.lstrip().startswith("[")
+    numbered = [(1, text)] if whole else [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    parsed: list[tuple[int, Any]] = []
+    for number, part in numbered:
+        try:
+            parsed.append((number, json.loads(part)))
+        except json.JSONDecodeError as error:
+            line = number + error.lineno - 1
+            raise EncT5Error(
+                f"{source}, line {line} is not JSON ({error.msg} at column {error.colno}); "
+                "expected one object a line, or one list of objects"
+            ) from error
+    if whole:
+        parsed = list(enumerate(parsed[0][1], 1))
+    for number, row in parsed:
+        if not isinstance(row, dict):
+            raise EncT5Error(
+                f"{source}, {'item' if whole else 'line'} {number} is {show(row)}, not an object; "
+                'expected {"column": value, ...}'
+            )
+    return [row for _, row in parsed]
+
+
+def _read_parquet(path: Path, source: str) -> "Dataset":
+    import pyarrow as pa
+    import pyarrow.parquet
+    from datasets import Dataset
+
+    try:
+        table = pa.parquet.read_table(path)
+        # pandas saves the index of a filtered frame as a column that is no part of the data
+        return Dataset(table.drop_columns([name for name in table.column_names if name.startswith("__index_level_")]))
+    except (pa.ArrowException, ValueError) as error:
+        raise EncT5Error(f"cannot read {source} as Parquet: {show(error, 200)}") from error
+
+
+_READERS: dict[str, Callable[[Path, str], "Dataset"]] = {
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".jsonl": _read_json,
+    ".json": _read_json,
+    ".parquet": _read_parquet,
+}
+
+
+def _check_utf8(path: Path, source: str) -> None:
+    offset = 0
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                raise EncT5Error(
+                    f"{source} is not UTF-8 (byte {line[error.start]:#04x} at offset {offset + error.start}); "
+                    "save it again as UTF-8"
+                ) from error
+            offset += len(line)
+
+
+def _read_hub(source: str) -> "Dataset":
+    import datasets
+
+    name, _, split = source.partition(":")
+    if Path(name).is_dir():
+        raise EncT5Error(f"{name} in {show(source)} is a local folder; name one file in it instead")
+    try:
+        with _quiet():
+            return datasets.load_dataset(name, split=split)
+    except (OSError, ValueError, RuntimeError) as error:
+        # a missing data set, no network, an unknown split, a missing configuration: datasets explains each of them
+        raise EncT5Error(
+            f"cannot load {show(source)} from the hub: {show(error, 200)}; "
+            "check the name, the split and the network, or download it and give the file"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the progress bars and log lines of the data set libraries off the terminal."""
+    import datasets.utils
+    import huggingface_hub.utils
+
+    with ExitStack() as restore:
+        for library in (datasets.utils, huggingface_hub.utils):
+            restore.callback(library.logging.set_verbosity, library.logging.get_verbosity())
+            library.logging.set_verbosity(library.logging.CRITICAL)
+            if not library.are_progress_bars_disabled():
+                restore.callback(library.enable_progress_bars)
+                library.disable_progress_bars()
+        yield
+
+
+def _name_classes(table: "Dataset") -> "Dataset":
+    """Replace class ids that carry names by the names; an id below 0 is the hub's mark for a missing label."""
+    from datasets import ClassLabel, List, Value
+
+    features = table.features.copy()
+    names: dict[str, list[str]] = {}
+    for column, feature in table.features.items():
+        inner = feature.feature if isinstance(feature, List) else feature
+        if isinstance(inner, ClassLabel):
+            names[column] = inner.names
+            features[column] = List(Value("string")) if isinstance(feature, List) else Value("string")
+    if not names:
+        return table
+
+    def rename(batch: dict[str, list[Any]]) -> dict[str, list[object]]:
+        return {column: [_class_name(value, names[column]) for value in batch[column]] for column in names}
+
+    with _quiet():
+        return table.map(rename, batched=True, features=features)
+
+
+def _class_name(value: int | list[int | None] | None, names: list[str]) -> object:
+    if isinstance(value, list):
+        return [_class_name(item, names) for item in value]
+    return None if value is None or value < 0 else names[value]

@@ -1,0 +1,81 @@
+"""The folder of a training run: where its parts lie, and how they appear whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from enct5.errors import EncT5Error
+
+CHECKPOINTS = "checkpoints"
+METRICS = "metrics.json"
+WEIGHTS = "model.safetensors"
+_PARTIAL = ".partial"
+# What a checkpoint of the HF Trainer consists of; the last of them is written last.
+_CHECKPOINT_FILES = (WEIGHTS, "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+def claim(out: Path, resume: bool) -> Path | None:
+    """Check that a run may write into `out`, and create it.
+
+    Args:
+        out: The run folder.
+        resume: Whether an interrupted run in it is to be continued.
+
+    Returns:
+        The newest complete checkpoint to continue from; `None` to start from the beginning.
+
+    Raises:
+        EncT5Error: If the folder holds something else, a finished run, or nothing to resume.
+    """
+    interrupted = (out / CHECKPOINTS).is_dir()
+    if resume and (out / METRICS).is_file():
+        raise EncT5Error(f"the run in {out} is complete; there is nothing to resume")
+    if resume and not interrupted:
+        raise EncT5Error(f"there is no interrupted run in {out}; start it without --resume")
+    if not resume and interrupted:
+        raise EncT5Error(f"{out} holds an interrupted run; continue it with --resume, or delete it")
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise EncT5Error(f"{out} exists and is not empty; choose another --out, or delete it")
+    try:
+        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EncT5Error(f"cannot create the run folder {out}: {error.strerror}; choose another --out") from error
+    complete = [folder for folder in (out / CHECKPOINTS).glob("checkpoint-*") if _is_complete(folder)]
+    return max(complete, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end (a killed run may leave a part of one)."""
+    try:
+        json.loads((checkpoint / _CHECKPOINT_FILES[-1]).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return all((checkpoint / name).is_file() for name in _CHECKPOINT_FILES)
+
+
+@contextmanager
+def written_aside(out: Path) -> Iterator[Path]:
+    """A folder to fill, whose files move into `out` when the block ends, `config.json` last.
+
+    A model folder without config.json cannot be loaded, so nobody mistakes a part for the whole.
+    """
+    partial = out / _PARTIAL
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise EncT5Error(f"cannot write to {out}: {error.strerror}; choose another folder") from error
+    try:
+        yield partial
+        for file in sorted(partial.iterdir(), key=lambda file: (file.name == "config.json", file.name)):
+            os.replace(file, out / file.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def finish(out: Path) -> None:
+    """Delete what only an interrupted run needs."""
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)

@@ -1,0 +1,237 @@
+"""One record per kind of task: all that differs between the kinds, so that no other file asks which kind it has."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from enct5 import labels, metrics
+from enct5.errors import EncT5Error, nearest, show, unknown
+
+Array = npt.NDArray[Any]
+
+_MOST_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one kind of task does with label values and logits.
+
+    A label value is a name (single-label), a list of names (multi-label), or a number or list of numbers (regression).
+
+    Attributes:
+        name: The `problem_type` of transformers.
+        alias: The name on the command line.
+        description: What is learned, for a message to the user.
+        prediction_columns: Keys of the records that `decode` makes.
+        metric_for_best_model: The figure of `metrics` that chooses the best checkpoint.
+        greater_is_better: Whether a higher figure is the better one.
+        parse: From a raw label column, its name and the label separator to label values.
+        label_names: From label values to output names, in id order.
+        class_counts: From label values to the number of rows of each class, in id order; empty for regression.
+        strata: From label values to one group name per row, for a split that keeps the groups' shares.
+        encode: From label values and `label2id` to the array a model is trained on: int64 (n,), float32 (n, labels),
+            or float32 (n,) or (n, targets).
+        scores: From logits to probabilities (or values) of the same shape.
+        decode: From logits and `id2label` to one record of prediction columns per row.
+        metrics: From logits, encoded labels and label names to figures.
+        per_label: From the same to one record of figures per label, in id order; none for regression.
+    """
+
+    name: str
+    alias: str
+    description: str
+    prediction_columns: tuple[str, ...]
+    metric_for_best_model: str
+    greater_is_better: bool
+    parse: Callable[[Sequence[Any], str, str | None], list[Any]]
+    label_names: Callable[[Sequence[Any]], list[str]]
+    class_counts: Callable[[Sequence[Any]], dict[str, int]]
+    strata: Callable[[Sequence[Any]], list[str]]
+    encode: Callable[[Sequence[Any], Mapping[str, int]], Array]
+    scores: Callable[[Array], Array]
+    decode: Callable[[Array, Mapping[int, str]], list[dict[str, Any]]]
+    metrics: Callable[[Array, Array, Sequence[str]], dict[str, float]]
+    per_label: Callable[[Array, Array, Sequence[str]], list[dict[str, Any]]]
+
+
+def find_task(name: str) -> Task:
+    """Look a task up by its `problem_type` or by its short name.
+
+    Args:
+        name: Such as "single_label_classification" or "single".
+
+    Returns:
+        The task.
+
+    Raises:
+        EncT5Error: If there is no such task.
+    """
+    if name not in TASKS:
+        raise unknown("task", name, TASKS)
+    return TASKS[name]
+
+
+def _ids(names: Sequence[str], label2id: Mapping[str, int]) -> list[int]:
+    missing = labels.sort_names({name for name in names if name not in label2id})
+    if missing:
+        listed = ", ".join(show(name) for name in missing[:_MOST_LISTED])
+        if len(missing) > _MOST_LISTED:
+            listed += f" and {len(missing) - _MOST_LISTED} more"
+        guess = nearest(missing[0], label2id)
+        proposal = f"did you mean `{guess}` for `{missing[0]}`?" if guess else "correct them or train with them"
+        known = ", ".join(list(label2id)[:20]) + (f" and {len(label2id) - 20} more" if len(label2id) > 20 else "")
+        raise EncT5Error(f"labels unknown to the model: {listed}; {proposal} (known: {known})")
+    return [label2id[name] for name in names]
+
+
+def _encode_single(values: Sequence[str], label2id: Mapping[str, int]) -> Array:
+    return np.array(_ids(values, label2id), dtype=np.int64)
+
+
+def _encode_multi(values: Sequence[list[str]], label2id: Mapping[str, int]) -> Array:
+    targets = np.zeros((len(values), len(label2id)), dtype=np.float32)
+    rows = [row for row, names in enumerate(values) for _ in names]
+    targets[rows, _ids([name for names in values for name in names], label2id)] = 1
+    return targets
+
+
+def _encode_regression(values: Sequence[Any], label2id: Mapping[str, int]) -> Array:
+    numbers = np.array(values, dtype=np.float32)
+    targets = numbers.shape[1] if numbers.ndim == 2 else 1
+    if targets != len(label2id):
+        raise EncT5Error(
+            f"rows have {targets} number(s) to predict, the model gives {len(label2id)}; use matching data"
+        )
+    return numbers
+
+
+def _softmax(logits: Array) -> Array:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def _sigmoid(logits: Array) -> Array:
+    # 1 / (1 + exp(-x)) overflows for very negative x
+    return np.asarray(np.exp(-np.logaddexp(0, -logits)))
+
+
+def _decode_single(logits: Array, id2label: Mapping[int, str]) -> list[dict[str, Any]]:
+    metrics.check_logits(logits)
+    scores, best = _softmax(logits), logits.argmax(axis=-1)
+    return [
+        {"label": id2label[int(label)], "score": float(row[label])} for row, label in zip(scores, best, strict=True)
+    ]
+
+
+def _decode_multi(logits: Array, id2label: Mapping[int, str]) -> list[dict[str, Any]]:
+    metrics.check_logits(logits)
+    records = []
+    for row in _sigmoid(logits):
+        chosen = [label for label in np.argsort(-row, kind="stable") if row[label] >= 0.5]
+        records.append({"labels": [id2label[int(i)] for i in chosen], "scores": [float(row[i]) for i in chosen]})
+    return records
+
+
+def _decode_regression(logits: Array, id2label: Mapping[int, str]) -> list[dict[str, Any]]:
+    metrics.check_logits(logits)
+    rows = logits.reshape(len(logits), -1).tolist()
+    return [{"value": row[0] if len(row) == 1 else row} for row in rows]
+
+
+def _names_of_single(values: Sequence[str]) -> list[str]:
+    names = labels.sort_names(set(values))
+    if len(names) < 2:
+        raise EncT5Error(
+            f"the label column holds {len(names)} class ({', '.join(map(show, names)) or 'none'}); "
+            "classification needs at least 2: check the column, or add rows of another class"
+        )
+    return names
+
+
+def _names_of_multi(values: Sequence[list[str]]) -> list[str]:
+    names = labels.sort_names({name for row in values for name in row})
+    if not names:
+        raise EncT5Error("no row of the label column has a label; name another column with --label")
+    return names
+
+
+def _names_of_regression(values: Sequence[Any]) -> list[str]:
+    targets = len(values[0]) if values and isinstance(values[0], list) else 1
+    return ["value"] if targets == 1 else [f"value_{target}" for target in range(1, targets + 1)]
+
+
+def _count_single(values: Sequence[str]) -> dict[str, int]:
+    counts = Counter(values)
+    return {name: counts[name] for name in labels.sort_names(set(counts))}
+
+
+def _count_multi(values: Sequence[list[str]]) -> dict[str, int]:
+    return _count_single([name for row in values for name in row])
+
+
+def _rarest_labels(values: Sequence[list[str]]) -> list[str]:
+    # of a row's labels the rarest one is the hardest to find in both parts of a split
+    counts = _count_multi(values)
+    return [min(row, key=lambda name: (counts[name], name), default="") for row in values]
+
+
+_RECORDS = (
+    Task(
+        name="single_label_classification",
+        alias="single",
+        description="single-label classification: one class per text",
+        prediction_columns=("label", "score"),
+        metric_for_best_model="accuracy",
+        greater_is_better=True,
+        parse=labels.parse_names,
+        label_names=_names_of_single,
+        class_counts=_count_single,
+        strata=list,
+        encode=_encode_single,
+        scores=_softmax,
+        decode=_decode_single,
+        metrics=lambda logits, wanted, names: metrics.single_label_metrics(logits, wanted),
+        per_label=metrics.per_label,
+    ),
+    Task(
+        name="multi_label_classification",
+        alias="multi",
+        description="multi-label classification: any number of labels per text",
+        prediction_columns=("labels", "scores"),
+        metric_for_best_model="macro_f1",
+        greater_is_better=True,
+        parse=labels.parse_name_lists,
+        label_names=_names_of_multi,
+        class_counts=_count_multi,
+        strata=_rarest_labels,
+        encode=_encode_multi,
+        scores=_sigmoid,
+        decode=_decode_multi,
+        metrics=lambda logits, wanted, names: metrics.multi_label_metrics(logits, wanted),
+        per_label=metrics.per_label_multi,
+    ),
+    Task(
+        name="regression",
+        alias="regression",
+        description="regression: a number (or several) per text",
+        prediction_columns=("value",),
+        # the error itself, not a correlation: a checkpoint that is right but for its scale is not the best one
+        metric_for_best_model="rmse",
+        greater_is_better=False,
+        parse=labels.parse_numbers,
+        label_names=_names_of_regression,
+        class_counts=lambda values: {},
+        strata=lambda values: [""] * len(values),
+        encode=_encode_regression,
+        scores=np.asarray,
+        decode=_decode_regression,
+        metrics=lambda logits, wanted, names: metrics.regression_metrics(logits, wanted),
+        per_label=lambda logits, wanted, names: [],
+    ),
+)
+
+TASKS: dict[str, Task] = {key: task for task in _RECORDS for key in (task.name, task.alias)}

@@ -1,0 +1,97 @@
+"""The HF Trainer as `enct5 train` uses it: batches of like length, every text with the same weight, plain words."""
+
+import math
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from enct5.batching import TokenBatchSampler
+
+# Training is called flat when, over its second quarter, the loss has not fallen below this share of its start.
+_FLAT = 0.98
+
+
+class EncT5Trainer(Trainer):
+    """`Trainer` with `TokenBatchSampler` for the training data (its dataset has a `length` column)."""
+
+    def get_train_dataloader(self) -> DataLoader:
+        """The training data in batches of about equally many tokens."""
+        self.batch_sampler = TokenBatchSampler(
+            self.train_dataset["length"],
+            self.args.per_device_train_batch_size,
+            seed=self.args.seed,
+            multiple_of=self.args.world_size,
+        )
+        dataset = self.train_dataset.select_columns(["input_ids", "labels"])
+        loader = DataLoader(dataset, batch_sampler=self.batch_sampler, collate_fn=self.data_collator)
+        even_batches, self.accelerator.even_batches = self.accelerator.even_batches, False  # there is no fixed size
+        try:
+            return self.accelerator.prepare(loader)
+        finally:
+            self.accelerator.even_batches = even_batches
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
+        """The model's loss; in training, scaled so that a text weighs the same in a batch of few and of many."""
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        if model.training:
+            loss = loss * (len(inputs["input_ids"]) / self.batch_sampler.mean_rows)
+        return (loss, outputs) if return_outputs else loss
+
+
+class Narrator(TrainerCallback):
+    """Says how training goes, and warns when it goes nowhere."""
+
+    def __init__(self, say: Any, metric: str):
+        self.say, self.metric = say, metric
+        self.losses: list[tuple[int, float]] = []
+        self.warned = False
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keep the training loss, and judge it once half the steps are done."""
+        if logs is None or "loss" not in logs:
+            return
+        self.losses.append((state.global_step, float(logs["loss"])))
+        if not math.isfinite(self.losses[-1][1]):
+            self.say("warning: the loss is not a number; lower --learning-rate, or use --precision float32")
+        if self.warned or state.global_step < state.max_steps / 2:
+            return
+        self.warned = True
+        start = [loss for step, loss in self.losses if step <= state.max_steps / 20] or [self.losses[0][1]]
+        later = [loss for step, loss in self.losses if step >= state.max_steps / 4]
+        if len(self.losses) >= 4 and sum(later) / len(later) > _FLAT * sum(start) / len(start):
+            self.say(
+                f"warning: the loss is flat ({sum(start) / len(start):.3f} at the start, "
+                f"{sum(later) / len(later):.3f} now): the model has learned next to nothing. Check that labels belong "
+                "to their texts; try another --learning-rate, more --epochs, or a larger --base"
+            )
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Print one line an evaluation."""
+        if metrics is None or state.epoch is None:
+            return
+        training = f"loss {self.losses[-1][1]:.3f}  " if self.losses else ""
+        score = metrics.get(f"eval_{self.metric}", math.nan)
+        self.say(
+            f"epoch {state.epoch:5.1f}  {training}eval loss {metrics['eval_loss']:.3f}  {self.metric} {score:.4f}"
+        )
+
+
+def bfloat16_on_gpu() -> bool:
+    """Whether there is a GPU that computes in bfloat16."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()

@@ -1,0 +1,68 @@
+"""What a training run can be told: one field each, checked together, written to the run folder as YAML."""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from enct5.errors import EncT5Error, show, unknown
+
+TRAIN_CONFIG = "train_config.yaml"
+BUNDLED = "bundled"  # the name of the T5 checkpoint that comes with the package
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides a training run; `None` means chosen from the data or the base model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str = Field(description="Training data: CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
+    text: tuple[str, ...] = Field(description="Text column, or two for pairs, which are joined as `A </s> B </s>`.")
+    label: str = Field(description="Label column.")
+    eval: str | None = Field(None, description="Evaluation data; without it a part of the training data is held out.")
+    task: str = Field("auto", description="auto, single, multi or regression; auto reads the label column.")
+    label_separator: str | None = Field(None, description="What separates several labels in one field (multi-label).")
+    base: str = Field(BUNDLED, description="T5 or EncT5 checkpoint: folder, hub id, or the bundled tiny T5.")
+    out: str = Field(description="Run folder to create.")
+    epochs: float | None = Field(None, gt=0, description="Passes over the data; by default from its size, 3 to 30.")
+    batch_size: int = Field(32, ge=1, description="Texts of a step on average; texts of like length share a step.")
+    learning_rate: float | None = Field(None, gt=0, description="Peak rate; by default 0.25 / d_model of the base.")
+    warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")
+    max_length: int = Field(512, ge=2, description="Tokens of a text; longer ones are cut, and counted in the report.")
+    eval_fraction: float = Field(0.1, gt=0, le=0.5, description="Share held out when there is no evaluation data.")
+    patience: int = Field(4, ge=1, description="Evaluations (of 15 a run) without a better score before it stops.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto is bfloat16 on a GPU that has it, else float32."
+    )
+    seed: int = Field(42, ge=0, description="Seed of the split, the new tensors, the order and dropout.")
+
+    @classmethod
+    def checked(cls, **values: object) -> "TrainConfig":
+        """A configuration, or one `EncT5Error` that lists all that is wrong with it."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = []
+            for problem in error.errors():
+                name = ".".join(str(part) for part in problem["loc"])
+                if problem["type"] == "extra_forbidden":
+                    problems.append(str(unknown("training option", name, cls.model_fields)))
+                else:
+                    problems.append(f"`{name}` is {show(problem['input'])}: {problem['msg'].lower()}")
+            raise EncT5Error("; ".join(problems)) from error
+
+    def write(self, path: Path) -> None:
+        """Write all fields as YAML, each below its description."""
+        lines = []
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            lines.append(f"# {info.description}")
+            lines.append(yaml.safe_dump({name: list(value) if isinstance(value, tuple) else value}).strip())
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "TrainConfig":
+        """Read what `write` wrote."""
+        return cls.checked(**yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -1,0 +1,160 @@
+"""The task records: label values in, predictions out."""
+
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from enct5.errors import EncT5Error
+from enct5.tasks import TASKS, find_task
+
+SINGLE, MULTI, REGRESSION = TASKS["single"], TASKS["multi"], TASKS["regression"]
+
+
+def test_tasks_have_long_and_short_names() -> None:
+    """Both names lead to the same record."""
+    assert TASKS["single_label_classification"] is find_task("single") is SINGLE
+    assert TASKS["multi_label_classification"] is find_task("multi") is MULTI
+    assert find_task("regression").name == "regression"
+
+
+def test_unknown_task() -> None:
+    """A mistyped task is answered with the nearest one."""
+    with pytest.raises(EncT5Error, match="no task `singel`; did you mean `single`?"):
+        find_task("singel")
+
+
+def test_importing_tasks_and_data_is_light() -> None:
+    """`enct5 --help` needs the task names, so reading them must not load torch or scikit-learn."""
+    heavy = "{'torch', 'sklearn', 'scipy', 'datasets', 'pandas', 'transformers'}"
+    code = f"import sys, enct5.tasks, enct5.data, enct5.metrics; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("task", "values", "names", "dtype", "expected"),
+    [
+        ("single", ["b", "a", "b"], ["a", "b"], np.int64, [1, 0, 1]),
+        ("multi", [["b"], [], ["a", "b"]], ["a", "b"], np.float32, [[0, 1], [0, 0], [1, 1]]),
+        ("multi", [[], []], ["a"], np.float32, [[0], [0]]),
+        ("regression", [0.5, 2.0], ["value"], np.float32, [0.5, 2.0]),
+        ("regression", [[0.5, 1.0], [2.0, 3.0]], ["value_1", "value_2"], np.float32, [[0.5, 1.0], [2.0, 3.0]]),
+    ],
+)
+def test_encode(task: str, values: list[Any], names: list[str], dtype: type, expected: list[Any]) -> None:
+    """Label values become the arrays that the model's loss takes."""
+    encoded = TASKS[task].encode(values, {name: number for number, name in enumerate(names)})
+    assert encoded.dtype == dtype
+    assert encoded.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "values"), [("single", ["good", "goood", "9"]), ("multi", [["good"], ["goood", "9"]])]
+)
+def test_unseen_labels_are_named(task: str, values: list[Any]) -> None:
+    """A label that the model was not trained on is the user's mistake, with the likely right one."""
+    with pytest.raises(EncT5Error, match=r"labels unknown to the model: `9`, `goood`; .*\(known: bad, good\)"):
+        TASKS[task].encode(values, {"bad": 0, "good": 1})
+
+
+def test_unseen_labels_propose_and_cut() -> None:
+    """Five are listed, the first gets a proposal."""
+    with pytest.raises(EncT5Error, match=r"`aa0`, .*, `aa4` and 2 more; did you mean `aa` for `aa0`\?"):
+        SINGLE.encode([f"aa{number}" for number in range(7)], {"aa": 0, "b": 1})
+
+
+def test_regression_targets_must_match_the_model() -> None:
+    """Data of one number per text does not fit a model of two outputs."""
+    with pytest.raises(EncT5Error, match=r"rows have 1 number\(s\) to predict, the model gives 2"):
+        REGRESSION.encode([0.5, 1.0], {"value_1": 0, "value_2": 1})
+
+
+def test_scores_are_stable() -> None:
+    """Huge logits give exact zeros and ones, without overflow."""
+    logits = np.array([[1000.0, 0.0], [-1000.0, 0.0], [2.0, 2.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert SINGLE.scores(logits).tolist() == [[1, 0], [0, 1], [0.5, 0.5]]
+        assert MULTI.scores(logits)[:2].tolist() == [[1, 0.5], [0, 0.5]]
+    assert MULTI.scores(logits)[2] == pytest.approx(1 / (1 + np.exp(-2)))
+    assert REGRESSION.scores(logits) is logits
+
+
+def test_decode_single() -> None:
+    """The most probable class and its probability."""
+    assert SINGLE.decode(np.array([[0.0, np.log(3)]]), {0: "a", 1: "b"}) == [
+        {"label": "b", "score": pytest.approx(0.75)},
+    ]
+
+
+def test_decode_multi() -> None:
+    """Labels with a score of at least 0.5, highest first; maybe none."""
+    logits = np.array([[np.log(3), -1.0, 0.0, np.log(9)], [-1.0, -2.0, -3.0, -4.0]])
+    assert MULTI.decode(logits, dict(enumerate("abcd"))) == [
+        {"labels": ["d", "a", "c"], "scores": pytest.approx([0.9, 0.75, 0.5])},
+        {"labels": [], "scores": []},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("logits", "expected"), [([1.5, 2.0], [1.5, 2.0]), ([[1.5], [2.0]], [1.5, 2.0]), ([[1.5, 2.0]], [[1.5, 2.0]])]
+)
+def test_decode_regression(logits: list[Any], expected: list[Any]) -> None:
+    """One float, or a list where the model has several outputs."""
+    assert REGRESSION.decode(np.array(logits), {}) == [{"value": value} for value in expected]
+
+
+@pytest.mark.parametrize("task", ["single", "multi", "regression"])
+def test_decode_gives_the_promised_columns_and_refuses_nan(task: str) -> None:
+    """The prediction columns are known before any prediction is made."""
+    record = TASKS[task].decode(np.array([[0.5, 1.0]]), {0: "a", 1: "b"})[0]
+    assert tuple(record) == TASKS[task].prediction_columns
+    with pytest.raises(ValueError, match="NaN"):
+        TASKS[task].decode(np.array([[np.nan, 1.0]]), {0: "a", 1: "b"})
+
+
+@pytest.mark.parametrize(
+    ("task", "labels"), [("single", [0, 1]), ("multi", [[1, 0], [0, 1]]), ("regression", [[1, 0], [0, 1]])]
+)
+def test_best_model_metric_is_measured(task: str, labels: list[Any]) -> None:
+    """The figure that picks the checkpoint exists and is best for perfect logits."""
+    record = TASKS[task]
+    assert [row["label"] for row in record.per_label(np.eye(2), np.array(labels), ["a", "b"])] in (["a", "b"], [])
+    best = record.metrics(np.array([[1.0, 0.0], [0.0, 1.0]]) - (task == "multi") * 0.5, np.array(labels), ["a", "b"])
+    assert best[record.metric_for_best_model] == (1.0 if record.greater_is_better else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("task", "values", "names", "counts"),
+    [
+        ("single", ["b", "a", "b"], ["a", "b"], {"a": 1, "b": 2}),
+        ("single", ["10", "9", "-1"], ["-1", "9", "10"], {"-1": 1, "9": 1, "10": 1}),
+        ("single", ["01", "1", "x"], ["01", "1", "x"], {"01": 1, "1": 1, "x": 1}),
+        ("multi", [["b"], [], ["a", "b"]], ["a", "b"], {"a": 1, "b": 2}),
+        ("regression", [0.5, 2.0], ["value"], {}),
+        ("regression", [[1.0, 2.0]], ["value_1", "value_2"], {}),
+    ],
+)
+def test_names_and_counts(task: str, values: list[Any], names: list[str], counts: dict[str, int]) -> None:
+    """Names come in one order whatever the order of the rows."""
+    assert TASKS[task].label_names(values) == names
+    assert TASKS[task].label_names(values[::-1]) == names
+    assert list(TASKS[task].class_counts(values).items()) == list(counts.items())
+
+
+def test_too_few_classes() -> None:
+    """One class cannot be told from anything."""
+    with pytest.raises(EncT5Error, match=r"holds 1 class \(`a`\); classification needs at least 2"):
+        SINGLE.label_names(["a", "a"])
+    with pytest.raises(EncT5Error, match="no row of the label column has a label"):
+        MULTI.label_names([[], []])
+
+
+def test_strata_use_the_rarest_label() -> None:
+    """A row stands for the label that is hardest to place."""
+    assert MULTI.strata([["a", "b"], ["a"], [], ["a", "c"], ["c"]]) == ["b", "a", "", "c", "c"]
+    assert SINGLE.strata(["x", "y"]) == ["x", "y"]
+    assert REGRESSION.strata([0.1, 0.2]) == ["", ""]
