@@ -178,11 +178,11 @@ def test_missing_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     write(tmp_path, "train.csv", "text\na\n")
     (tmp_path / "parts").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(EncT5Error, match="no file `trian.csv`; did you mean `train.csv`?"):
+    with pytest.raises(EncT5Error, match=r"no file `trian.csv`; did you mean `train.csv`?"):
         read_table("trian.csv")
-    with pytest.raises(EncT5Error, match="no file `nowhere/x.csv`; check the path"):
+    with pytest.raises(EncT5Error, match=r"no file `nowhere/x.csv`; check the path"):
         read_table("nowhere/x.csv")
-    with pytest.raises(EncT5Error, match="no file `x.csv:train`"):
+    with pytest.raises(EncT5Error, match=r"no file `x.csv:train`"):
         read_table("x.csv:train")
     for name in ("imdb", "org/imdb"):
         with pytest.raises(
@@ -193,7 +193,7 @@ def test_missing_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         read_table(".")
     with pytest.raises(EncT5Error, match="parts in `parts:train` is a local folder"):
         read_table("parts:train")
-    with pytest.raises(EncT5Error, match="cannot read x+.csv: File name too long"):
+    with pytest.raises(EncT5Error, match=r"cannot read x+.csv: File name too long"):
         read_table("x" * 300 + ".csv")
 
 
@@ -202,7 +202,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
     """A file without read permission, as the system words it."""
     path = write(tmp_path, "a.csv", "text\na\n")
     os.chmod(path, 0)
-    with pytest.raises(EncT5Error, match="cannot read .*a.csv: Permission denied"):
+    with pytest.raises(EncT5Error, match=r"cannot read .*a.csv: Permission denied"):
         read_table(path)
 
 
@@ -213,7 +213,7 @@ def test_system_errors_are_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(reading, "_check_utf8", refuse)
-    with pytest.raises(EncT5Error, match="cannot read .*a.csv: Permission denied"):
+    with pytest.raises(EncT5Error, match=r"cannot read .*a.csv: Permission denied"):
         read_table(write(tmp_path, "a.csv", "text\na\n"))
 
 
@@ -251,7 +251,7 @@ def test_hub_failures(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None
         raise error
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    with pytest.raises(EncT5Error, match="cannot load `imdb:trian` from the hub: `.*`; check the name") as caught:
+    with pytest.raises(EncT5Error, match=r"cannot load `imdb:trian` from the hub: `.*`; check the name") as caught:
         read_table("imdb:trian")
     assert str(error).split("\n")[0] in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -389,7 +389,7 @@ def test_too_many_classes_need_a_decision() -> None:
     """Numbers that hardly repeat are not silently taken for classes; naming the task settles it."""
     table = column(list(range(1001)))
     with pytest.raises(
-        EncT5Error, match="1001 different values in 1001 rows, .* --task regression .* or --task single"
+        EncT5Error, match=r"1001 different values in 1001 rows, .* --task regression .* or --task single"
     ):
         infer_task(table, "label")
     assert infer_task(table, "label", "single").alias == "single"

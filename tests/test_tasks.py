@@ -23,7 +23,7 @@ def test_tasks_have_long_and_short_names() -> None:
 
 def test_unknown_task() -> None:
     """A mistyped task is answered with the nearest one."""
-    with pytest.raises(EncT5Error, match="no task `singel`; did you mean `single`?"):
+    with pytest.raises(EncT5Error, match=r"no task `singel`; did you mean `single`?"):
         find_task("singel")
 
 

@@ -209,7 +209,7 @@ def main() -> None:
     except EncT5Error as error:
         message = " ".join(str(error).split())
     except typer.TyperException as error:
-        message = " ".join(getattr(error, "format_message", error.__str__)().split()) + "; see enct5 --help"
+        message = " ".join(getattr(error, "format_message", error.__str__)().split()).rstrip(".") + "; see enct5 --help"
     except (KeyboardInterrupt, typer.Abort):
         message = "interrupted"
     except BrokenPipeError:  # the reader of our output has gone

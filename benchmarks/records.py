@@ -1,0 +1,88 @@
+"""Result files: one JSON line a run, with what it ran on; a run that is on file is not repeated."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def environment() -> dict[str, Any]:
+    """Commit, versions and machine of a result."""
+    root = Path(__file__).parents[1]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True).stdout
+    return {
+        "commit": commit.strip(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The records of a result file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def _single_threaded() -> None:
+    # Two processes of one thread each get more done on small models than one of two threads.
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def run_missing(
+    path: Path, keys: Iterable[dict[str, Any]], run: Callable[[dict[str, Any]], dict[str, Any]], jobs: int
+) -> list[dict[str, Any]]:
+    """Run `run(key)` for every key that the file has no record of, several at a time.
+
+    Args:
+        path: result file; every finished run is appended at once, so an interrupted benchmark goes on where it was.
+        keys: what identifies a run, such as data set, method and seed.
+        run: returns the figures of a run; a module-level function.
+        jobs: runs at a time, one thread each.
+
+    Returns:
+        All records of the file.
+    """
+    path.parent.mkdir(exist_ok=True)
+    done = read(path)
+    missing = [key for key in keys if not any(key.items() <= record.items() for record in done)]
+    context = environment()
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_single_threaded) as pool:
+        futures = {pool.submit(run, key): key for key in missing}
+        for future in as_completed(futures):
+            record = {**futures[future], **future.result(), **context}
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+            print(record, flush=True)
+    return read(path)
+
+
+def mean_and_spread(records: list[dict[str, Any]], group: tuple[str, ...], value: str) -> dict[tuple, str]:
+    """`mean ± standard deviation` of a figure for every group of records."""
+    groups: dict[tuple, list[float]] = defaultdict(list)
+    for record in records:
+        groups[tuple(record[name] for name in group)].append(record[value])
+    return {
+        key: f"{statistics.mean(values):.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
+        for key, values in groups.items()
+    }
+
+
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

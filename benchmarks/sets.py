@@ -1,0 +1,69 @@
+"""The data sets of the benchmarks: where they lie, their columns, the figure that is reported, the rows that are used."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from datasets import Dataset
+
+from enct5 import data
+
+DATA = Path(os.environ.get("ENCT5_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SAMPLE_SEED = 0
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One data set.
+
+    Attributes:
+        name: its folder below `DATA`.
+        train: training file; a part of it is held out for early stopping.
+        test: file that is measured, never trained or tuned on.
+        text: text columns.
+        label: label column.
+        metric: the figure of `enct5 evaluate` that is reported.
+        rows: size of the fixed random sample of the training file; `None` for all of it.
+    """
+
+    name: str
+    train: str
+    test: str
+    text: tuple[str, ...]
+    label: str
+    metric: str = "accuracy"
+    rows: int | None = None
+
+
+CLASSIFICATION = (
+    Benchmark("banking77", "train.csv", "test.csv", ("text",), "category"),
+    Benchmark("clinc150", "train.csv", "test.csv", ("text",), "intent"),
+    Benchmark("snips", "train.jsonl", "test.jsonl", ("text",), "intent"),
+    Benchmark("sst2", "train.csv", "test.csv", ("sentence",), "label", rows=10_000),
+    Benchmark("cola", "train.csv", "dev.csv", ("sentence",), "label", metric="matthews_correlation"),
+    Benchmark("rte", "train.csv", "dev.csv", ("sentence1", "sentence2"), "label"),
+)
+
+
+def read_training_rows(benchmark: Benchmark, rows: int | None = None) -> Dataset:
+    """The training table, or the fixed sample of it."""
+    table = data.read_table(str(DATA / benchmark.name / benchmark.train))
+    table = table.select_columns([*benchmark.text, benchmark.label])
+    rows = rows or benchmark.rows
+    if rows is None or rows >= len(table):
+        return table
+    chosen = np.random.default_rng(SAMPLE_SEED).permutation(len(table))[:rows]
+    return table.select(np.sort(chosen))
+
+
+def test_file(benchmark: Benchmark) -> str:
+    """Path of the file that is measured."""
+    return str(DATA / benchmark.name / benchmark.test)
+
+
+def write_training_file(benchmark: Benchmark, folder: Path, rows: int | None = None) -> str:
+    """Write the training rows where `enct5 train` can read them; returns the path."""
+    path = folder / f"{benchmark.name}.parquet"
+    read_training_rows(benchmark, rows).to_parquet(str(path))
+    return str(path)

@@ -1,0 +1,140 @@
+"""The model card: metadata a hub reads, snippets that are Python, and no markup from the user's names."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from enct5 import model_card
+
+METRICS = {
+    "single_label_classification": {"accuracy": 0.9125, "macro_f1": 0.8, "matthews_correlation": 0.75},
+    "multi_label_classification": {"micro_f1": 0.7, "macro_f1": 0.65, "subset_accuracy": 0.5},
+    "regression": {"pearson": 0.81, "spearman": 0.8, "mae": 0.25, "rmse": 0.5, "r2": 0.6},
+}
+
+
+def make_record(task: str, base: str = "bundled", **data: Any) -> dict[str, Any]:
+    counts = {} if task == "regression" else {"good": 700, "bad": 1300}
+    return {
+        "task": task,
+        "data": {
+            "file": "reviews.csv",
+            "sha256": "ab" * 32,
+            "text": ["review"],
+            "label": "verdict",
+            "train_rows": 1800,
+            "eval_rows": 200,
+            "eval_split": "200 rows held out of reviews.csv (stratified, seed 42)",
+            "class_counts": counts,
+            "texts_cut": 7,
+            **data,
+        },
+        "metrics": METRICS[task],
+        "per_label": [
+            {"label": label, "precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 100} for label in counts
+        ],
+        "base": base,
+        "parameters": 11_123_456,
+        "seed": 42,
+        "steps": 1500,
+        "best_step": 1200,
+        "seconds": 93.4,
+        "history": [{"loss": 0.5, "epoch": 1.0, "step": 100}, {"eval_loss": 0.4, "epoch": 8.0, "step": 1500}],
+        "versions": {"enct5": "0.1.0", "torch": "2.13.0"},
+    }
+
+
+def written(record: dict[str, Any], folder: Path) -> tuple[dict[str, Any], str]:
+    """The card's metadata and its text."""
+    model_card.write(record, folder)
+    _, front, text = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(front), text
+
+
+def snippets(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("task", METRICS)
+def test_metadata(task: str, tmp_path: Path) -> None:
+    front, _ = written(make_record(task), tmp_path)
+    assert front["library_name"] == "transformers"
+    assert front["pipeline_tag"] == "text-classification"
+    assert front["tags"] == ["enct5", "text-classification"]
+    assert front["metrics"] == list(METRICS[task])
+    assert "language" not in front
+    (model,) = front["model-index"]
+    (result,) = model["results"]
+    assert model["name"] == "enct5-reviews"
+    assert result["task"]["type"] == "text-classification"
+    assert result["dataset"]["split"] == "200 rows held out of reviews.csv (stratified, seed 42)"
+    assert {metric["type"]: metric["value"] for metric in result["metrics"]} == METRICS[task]
+
+
+def test_the_hub_library_reads_the_card(tmp_path: Path) -> None:
+    model_card.write(make_record("regression"), tmp_path)
+    results = ModelCard.load(tmp_path / "README.md").data.eval_results
+    assert {result.metric_type: result.metric_value for result in results} == METRICS["regression"]
+
+
+@pytest.mark.parametrize(
+    ("base", "named"), [("google-t5/t5-base", "google-t5/t5-base"), ("my-t5", None), ("bundled", None)]
+)
+def test_base_model_is_a_hub_id_or_absent(base: str, named: str | None, tmp_path: Path) -> None:
+    front, text = written(make_record("single_label_classification", base), tmp_path)
+    assert front.get("base_model") == named
+    assert ("tiny T5" in text) == (base == "bundled")
+    assert base == "bundled" or base in text
+
+
+@pytest.mark.parametrize("task", METRICS)
+def test_facts_are_in_the_text(task: str, tmp_path: Path) -> None:
+    _, text = written(make_record(task), tmp_path)
+    facts = ["ab" * 32, "1,800", "200", "11,123,456", "1,500", "1,200", "| Epochs | 8 |", "torch 2.13.0", "2110.08426"]
+    for fact in [*facts, "| Seed | 42 |", *(f"| {name} | {value:.4f} |" for name, value in METRICS[task].items())]:
+        assert fact in text
+    assert ("| good | 700 |" in text) == (task != "regression")
+
+
+@pytest.mark.parametrize("columns", [["review"], ["premise", "hypothesis"]])
+@pytest.mark.parametrize("task", METRICS)
+def test_snippets_are_python(task: str, columns: list[str], tmp_path: Path) -> None:
+    _, text = written(make_record(task, text=columns), tmp_path)
+    found = snippets(text)
+    assert len(found) == 3
+    for code in found:
+        compile(code, "README.md", "exec")
+        assert '"path/to/this/folder"' in code
+        assert ("A second text." in code) == (len(columns) == 2)
+
+
+@pytest.mark.parametrize(
+    ("task", "function"),
+    [("single_label_classification", "softmax"), ("multi_label_classification", "sigmoid"), ("regression", None)],
+)
+def test_snippet_turns_logits_into_scores(task: str, function: str | None, tmp_path: Path) -> None:
+    code = snippets(written(make_record(task), tmp_path)[1])[0]
+    assert {name for name in ("softmax", "sigmoid") if name in code} == ({function} if function else set())
+
+
+def test_names_are_no_markup(tmp_path: Path) -> None:
+    record = make_record("single_label_classification", file="a: b|c #1.csv", sha256=None)
+    record["data"]["class_counts"] = {"<script>": 1, "a|b": 2, "two\nlines": 3, "card_arrival": 4, "_x_": 5}
+    front, text = written(record, tmp_path)
+    assert front["model-index"][0]["results"][0]["dataset"]["name"] == "a: b|c #1.csv"
+    assert front["model-index"][0]["name"] == "enct5-a-b-c-1"
+    for row in (r"| \<script\> | 1 |", r"| a\|b | 2 |", "| two lines | 3 |", "| card_arrival | 4 |", r"| \_x\_ | 5 |"):
+        assert row in text
+    assert "SHA-256" not in text
+
+
+def test_importing_is_light() -> None:
+    heavy = "{'torch', 'transformers', 'jinja2', 'matplotlib', 'huggingface_hub'}"
+    code = f"import sys, enct5.model_card, enct5.report; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,206 @@
+"""The report page: right figures, right order of mistakes, nothing from the network, no markup from the texts."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from enct5 import report
+from enct5.tasks import TASKS
+from enct5.training_config import TrainConfig
+
+Array = npt.NDArray[Any]
+
+SETTINGS = TrainConfig(
+    data="folder/reviews.csv", text=("review",), label="verdict", out="runs/x", learning_rate=0.00123
+)
+VOID = {"meta", "br", "link", "img", "input"}
+
+
+class Page(HTMLParser):
+    """Collects what a page loads or links, its tables and its mistakes, and checks that its tags are balanced."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.html, self.open, self.links, self.tags, self.ids = html, [], [], [], []
+        self.tables, self.quotes = [], []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href", "xlink:href", "srcset", "data")]
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+        elif tag == "blockquote":
+            self.quotes.append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "blockquote" in self.open:
+            self.quotes[-1] += data
+        if self.open and self.open[-1] in ("td", "th", "span"):
+            self.tables[-1][-1][-1] += data.strip()
+
+
+def make(
+    task: str, texts: list[str], logits: Array, labels: Array, names: list[str], folder: Path, **changes: Any
+) -> Page:
+    kind = TASKS[task]
+    record = {
+        "task": kind.name,
+        "data": {
+            "file": "reviews.csv",
+            "sha256": "ab" * 32,
+            "text": ["review"],
+            "label": "verdict",
+            "train_rows": 1800,
+            "eval_rows": len(texts),
+            "eval_split": "rows held out of reviews.csv",
+            "class_counts": {name: 10 * (place + 1) for place, name in enumerate(names)},
+            "texts_cut": 7,
+        },
+        "metrics": kind.metrics(logits, labels, names),
+        "per_label": kind.per_label(logits, labels, names),
+        "base": "bundled",
+        "parameters": 11_123_456,
+        "seed": 42,
+        "steps": 20,
+        "best_step": 10,
+        "seconds": 93.4,
+        "history": [
+            {"loss": 0.9, "learning_rate": 0.1, "epoch": 0.5, "step": 5},
+            {"eval_loss": 0.8, f"eval_{kind.metric_for_best_model}": 0.5, "epoch": 1.0, "step": 10},
+            {"loss": 0.7, "epoch": 2.0, "step": 20},
+            {"train_loss": 0.8, "epoch": 2.0, "step": 20},
+        ],
+        "versions": {"enct5": "0.1.0"},
+        **changes,
+    }
+    rows = [{"review": text} for text in texts]
+    report.write(record, SETTINGS, kind, rows, logits, labels, folder)
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def single(folder: Path, **changes: Any) -> Page:
+    logits = np.array([[0, 1, 0], [4, 0, 0], [0, 2, 0], [0, 0, 3], [2, 0, 0]], dtype=np.float32)
+    labels = np.array([0, 0, 2, 2, 1])
+    texts = ["slightly wrong", "right", "quite wrong", "right too", "quite wrong as well <script>alert(1)</script>"]
+    return make("single", texts, logits, labels, ["a", "b", "<c>"], folder, **changes)
+
+
+def multi(folder: Path) -> Page:
+    logits = np.array([[5, -5], [-1, 3], [-4, -2], [1, -1]], dtype=np.float32)
+    labels = np.array([[1, 0], [0, 0], [1, 0], [0, 0]], dtype=np.float32)
+    return make("multi", ["right", "given wrongly", "missed", "just given"], logits, labels, ["x", "y"], folder)
+
+
+def regression(folder: Path) -> Page:
+    logits = np.array([[1.0], [2.5], [-3.0]], dtype=np.float32)
+    return make("regression", ["close", "far", "farther"], logits, np.array([1.25, 1, 9], dtype=np.float32), [], folder)
+
+
+@pytest.mark.parametrize("page", [single, multi, regression])
+def test_page_is_self_contained(page: Any, tmp_path: Path) -> None:
+    found = page(tmp_path)
+    assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
+    assert [link for link in found.links if not link.startswith("#")] == ["https://arxiv.org/abs/2110.08426v2"]
+    assert found.html.count("http") == 2  # that link, and http-equiv of the policy that forbids any other
+    assert "default-src 'none'" in found.html
+    assert len(set(found.ids)) == len(found.ids)
+    assert not {"script", "link", "img", "iframe"} & set(found.tags)
+
+
+@pytest.mark.parametrize("page", [single, multi, regression])
+def test_page_shows_the_run(page: Any, tmp_path: Path) -> None:
+    found = page(tmp_path)
+    for value in ("rows held out of reviews.csv", "Seed 42", "11,123,456", "ab" * 32, "0.00123", "folder/reviews.csv"):
+        assert value in found.html
+    assert found.tags.count("svg") == 3 if page is regression else 2
+    assert "prefers-color-scheme: dark" in found.html
+    assert "#00000" not in found.html  # every colour of the charts is one of the page
+
+
+def test_single_label(tmp_path: Path) -> None:
+    page = single(tmp_path)
+    confusion, labels, counts, _ = page.tables
+    assert "<dt>accuracy</dt><dd>0.4000</dd>" in page.html
+    assert confusion[1:] == [["a", "1", "1", ""], ["b", "1", "", ""], ["<c>", "", "1", "1"]]
+    assert [row[0] for row in labels[1:]] == ["b", "a", "<c>"]
+    assert [row[:2] for row in counts[1:]] == [["a", "10"], ["b", "20"], ["<c>", "30"]]
+    assert page.quotes == ["quite wrong", "quite wrong as well <script>alert(1)</script>", "slightly wrong"]
+    assert "3 of 5 texts" in page.html
+    assert "<dt>Predicted</dt><dd>b (0.787)</dd>" in page.html
+    assert "&lt;script&gt;" in page.html
+
+
+def test_many_classes_show_their_most_confused_pairs(tmp_path: Path) -> None:
+    names = [f"class {number}" for number in range(31)]
+    labels = np.array([3, 3, 3, 4, 5])
+    logits = np.eye(31, dtype=np.float32)[[7, 7, 3, 5, 5]]
+    pairs = make("single", ["text"] * 5, logits, labels, names, tmp_path).tables[0]
+    assert pairs[1:] == [["class 3", "class 7", "2 of 3"], ["class 4", "class 5", "1 of 1"]]
+
+
+def test_multi_label(tmp_path: Path) -> None:
+    page = multi(tmp_path)
+    assert page.quotes == ["missed", "given wrongly", "just given"]
+    assert "<dt>Worst</dt><dd>missed: x (0.018)</dd>" in page.html
+    assert "<dt>Worst</dt><dd>wrongly given: y (0.953)</dd>" in page.html
+    assert "<dt>Predicted</dt><dd>none</dd>" in page.html
+    assert "<dt>Predicted</dt><dd>y (0.953)</dd>" in page.html
+    assert [row[0] for row in page.tables[0][1:]] == ["x", "y"]
+
+
+def test_regression(tmp_path: Path) -> None:
+    page = regression(tmp_path)
+    assert page.quotes == ["farther", "far", "close"]
+    assert "<dt>Error</dt><dd>12</dd>" in page.html
+    assert "predicted value against true value" in page.html
+
+
+def test_several_targets(tmp_path: Path) -> None:
+    logits = np.array([[1, 2], [3, 9]], dtype=np.float32)
+    labels = np.array([[1, 2], [3, 4]], dtype=np.float32)
+    page = make("regression", ["exact", "half off"], logits, labels, [], tmp_path)
+    assert page.quotes == ["half off", "exact"]
+    assert page.tags.count("svg") == 4
+    assert "<dt>Predicted</dt><dd>3, 9</dd>" in page.html
+
+
+def test_long_texts_are_cut(tmp_path: Path) -> None:
+    page = make("single", ["x" * 5000], np.eye(2, dtype=np.float32)[[0]], np.array([1]), ["a", "b"], tmp_path)
+    assert page.quotes == ["x" * 1500 + " … and 3,500 more characters"]
+
+
+def test_no_history_and_no_mistakes(tmp_path: Path) -> None:
+    logits = np.eye(2, dtype=np.float32)
+    page = make("single", ["a", "b"], logits, np.array([0, 1]), ["a", "b"], tmp_path, history=[], best_step=None)
+    assert page.quotes == []
+    assert "0 of 2 texts" in page.html
+
+
+def test_loss_that_is_not_a_number(tmp_path: Path) -> None:
+    history = [{"loss": float("nan"), "epoch": 1.0, "step": 5}, {"loss": float("inf"), "epoch": 2.0, "step": 9}]
+    assert single(tmp_path, history=history).tags.count("svg") == 2
+
+
+def test_pages_are_reproducible(tmp_path: Path) -> None:
+    assert single(tmp_path).html == single(tmp_path).html
