@@ -1,0 +1,70 @@
+"""Shared fixtures: tiny random T5 checkpoints with the bundled tokenizer, and the places of data that may be absent."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub reads it: no test may reach for the network
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def shared(*parts: str) -> Path:
+    """A file or folder beside the repository; the test is skipped where there is none."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"needs {path.name} of the shared test data, which is not here")
+    return path
+
+
+@pytest.fixture(scope="session")
+def t5_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes (once a test session and set of arguments) a tiny random T5 checkpoint with the bundled tokenizer."""
+    made: dict[str, Path] = {}
+
+    def make(kind: str = "t5", **config: object) -> Path:
+        import torch
+        from transformers import (
+            AutoTokenizer,
+            MT5Config,
+            MT5ForConditionalGeneration,
+            T5Config,
+            T5ForConditionalGeneration,
+            UMT5Config,
+            UMT5ForConditionalGeneration,
+        )
+
+        from enct5.assets import bundled_t5
+
+        classes = {
+            "t5": (T5Config, T5ForConditionalGeneration),
+            "mt5": (MT5Config, MT5ForConditionalGeneration),
+            "umt5": (UMT5Config, UMT5ForConditionalGeneration),
+        }
+        key = repr((kind, sorted(config.items())))
+        if key not in made:
+            tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
+            values = {
+                "vocab_size": len(tokenizer),
+                "d_model": 32,
+                "d_kv": 8,
+                "d_ff": 48,
+                "num_layers": 2,
+                "num_heads": 4,
+                "decoder_start_token_id": 0,
+                **config,
+            }
+            torch.manual_seed(0)
+            model = classes[kind][1](classes[kind][0](**values))
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.add_(0.1 * torch.randn_like(parameter))  # layer norms start as ones: show they are copied
+            folder = tmp_path_factory.mktemp("t5")
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            made[key] = folder
+        return made[key]
+
+    return make
