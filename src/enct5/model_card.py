@@ -44,7 +44,7 @@ for scores in logits.sigmoid():
         pipeline_options=", top_k=None",
     ),
     "regression": _Usage(
-        predicts="a number (or one for each target)",
+        predicts="a number",
         decoding="""\
 for values in logits:
     print({model.config.id2label[i]: float(value) for i, value in enumerate(values)})""",

@@ -1,0 +1,118 @@
+"""How the prompts should start: N(0, 1) as in the reference, `<pad>`'s embedding, or the label's own words.
+
+    python benchmarks/initialisation.py            (writes results/initialisation.jsonl and .md)
+
+Samples of 3,000 training rows, 5 epochs, three seeds; figures of the held-out rows (no test file is touched, since the
+table chooses a default). Label words are for the multi-label set only: other tasks have one prompt for all labels.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from records import RESULTS, environment, markdown_table, mean_and_spread, run_missing
+from sets import CLASSIFICATION, Benchmark, write_training_file
+
+SEEDS = (1, 2, 3)
+ROWS, EPOCHS = 3000, 5
+SETS = (
+    *(benchmark for benchmark in CLASSIFICATION if benchmark.name in ("banking77", "sst2", "snips")),
+    Benchmark("goemotions", "train.jsonl", "dev.jsonl", ("text",), "labels", metric="macro_f1"),
+)
+STARTS = ("normal", "pad", "label words")
+FILE = RESULTS / "initialisation.jsonl"
+
+
+def start_prompts(model: Any, tokenizer: Any, start: str, seed: int) -> None:
+    """Set the prompts of a freshly converted model (which start as `<pad>`)."""
+    import torch
+
+    prompts = model.transformer.decoder.embed_tokens.weight
+    words = model.get_input_embeddings().weight
+    with torch.no_grad():
+        if start == "normal":
+            prompts.normal_(generator=torch.Generator().manual_seed(seed))
+        elif start == "label words":
+            for index, label in model.config.id2label.items():
+                ids = tokenizer(label.replace("_", " "), add_special_tokens=False).input_ids
+                prompts[index] = words[ids].mean(0)
+
+
+def run(key: dict[str, Any]) -> dict[str, Any]:
+    """One record."""
+    from transformers import AutoTokenizer, set_seed
+
+    from enct5 import data, training
+    from enct5.assets import bundled_t5
+    from enct5.training_config import TrainConfig
+
+    benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        file = write_training_file(benchmark, folder, ROWS)
+        table = data.read_table(file)
+        task = data.infer_task(table, benchmark.label)
+        set_seed(key["seed"])
+        tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
+        model = training.build_model(
+            str(bundled_t5()), task, task.label_names(data.label_values(table, benchmark.label, task))
+        )
+        start_prompts(model, tokenizer, key["prompts"], key["seed"])
+        model.save_pretrained(folder / "base")
+        tokenizer.save_pretrained(folder / "base")
+        config = TrainConfig.checked(
+            data=file,
+            text=benchmark.text,
+            label=benchmark.label,
+            base=str(folder / "base"),
+            out=str(folder / "run"),
+            epochs=EPOCHS,
+            patience=100,
+            seed=key["seed"],
+        )
+        record = training.train(config, say=lambda line: None)
+        losses = [entry["loss"] for entry in record["history"] if "loss" in entry]
+        return {
+            "value": record["metrics"][benchmark.metric],
+            "mean_loss": sum(losses) / len(losses),
+            "seconds": record["seconds"],
+        }
+
+
+def main() -> None:
+    """Run what is missing and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
+    jobs = parser.parse_args().jobs
+    keys = [
+        {"set": benchmark.name, "prompts": start, "seed": seed, "metric": benchmark.metric}
+        for seed in SEEDS
+        for benchmark in SETS
+        for start in STARTS
+        if start != "label words" or benchmark.name == "goemotions"
+    ]
+    records = run_missing(FILE, keys, run, jobs)
+    value = mean_and_spread(records, ("set", "prompts"), "value")
+    loss = mean_and_spread(records, ("set", "prompts"), "mean_loss")
+    rows = [
+        [
+            benchmark.name,
+            benchmark.metric,
+            *(
+                f"{value[benchmark.name, start]} (loss {loss[benchmark.name, start]})"
+                if (benchmark.name, start) in value
+                else "n/a"
+                for start in STARTS
+            ),
+        ]
+        for benchmark in SETS
+    ]
+    table = markdown_table(["set", "held-out figure", *STARTS], rows)
+    note = f"In brackets: training loss averaged over the run, a measure of how fast it learns.\n{environment()}"
+    (RESULTS / "initialisation.md").write_text(f"{__doc__}\n{table}\n\n{note}\n", encoding="utf-8")
+    print(table)
+
+
+if __name__ == "__main__":
+    main()

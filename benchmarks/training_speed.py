@@ -1,0 +1,135 @@
+"""Training speed and quality: batches of like length (the default) against fixed-size random padded batches.
+
+    python benchmarks/training_speed.py            (writes results/training_speed.json and .md)
+
+Speed: text tokens a second over one epoch of 1,500 sst2 training sentences, forward, backward and optimiser as `enct5
+train` runs them, the two sides interleaved in one process. Quality: held-out accuracy after 5 epochs of 3,000 rows.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from records import RESULTS, environment, markdown_table, mean_and_spread, run_missing
+from sets import CLASSIFICATION, write_training_file
+
+REPETITIONS, SPEED_ROWS = 5, 1500
+SEEDS, QUALITY_ROWS, EPOCHS = (1, 2, 3), 3000, 5
+SETS = tuple(benchmark for benchmark in CLASSIFICATION if benchmark.name in ("sst2", "banking77"))
+SIDES = ("random", "like length")
+FILE = RESULTS / "training_speed.jsonl"
+
+
+def trainer_class(side: str) -> type:
+    """The trainer of `enct5 train`, or the same with the stock Trainer's random batches."""
+    from transformers import Trainer
+
+    from enct5.trainer import EncT5Trainer
+
+    return EncT5Trainer if side == "like length" else Trainer
+
+
+def seconds_an_epoch(side: str, file: str, folder: Path, seed: int) -> tuple[float, int]:
+    """Time of one epoch without evaluation, and the text tokens in it."""
+    from transformers import AutoTokenizer, DataCollatorWithPadding, TrainingArguments
+
+    from enct5 import training
+    from enct5.assets import bundled_t5
+    from enct5.training_config import TrainConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
+    config = TrainConfig.checked(data=file, text=("sentence",), label="label", out=str(folder))
+    prepared = training.prepare(config, tokenizer, lambda line: None)
+    model = training.build_model(str(bundled_t5()), prepared.task, prepared.label_names)
+    trainer = trainer_class(side)(
+        model,
+        TrainingArguments(
+            output_dir=str(folder),
+            num_train_epochs=1,
+            per_device_train_batch_size=config.batch_size,
+            learning_rate=1e-3,
+            optim="adamw_torch_fused",
+            use_cpu=True,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            seed=seed,
+        ),
+        train_dataset=prepared.train,
+        data_collator=DataCollatorWithPadding(tokenizer),
+    )
+    started = time.perf_counter()
+    trainer.train()
+    return time.perf_counter() - started, sum(prepared.train["length"])
+
+
+def measure_speed() -> dict[str, Any]:
+    """Both sides in turn, after a warm-up of each."""
+    rates: dict[str, list[float]] = {side: [] for side in SIDES}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        file = write_training_file(next(b for b in SETS if b.name == "sst2"), folder, SPEED_ROWS)
+        for repetition in range(REPETITIONS + 1):
+            for side in SIDES:
+                seconds, tokens = seconds_an_epoch(side, file, folder / "run", repetition)
+                if repetition:
+                    rates[side].append(tokens / seconds)
+    ratios = [fast / slow for slow, fast in zip(rates["random"], rates["like length"], strict=True)]
+    return {
+        "tokens_per_second": {side: round(statistics.median(values), 1) for side, values in rates.items()},
+        "ratio_median": round(statistics.median(ratios), 3),
+        "ratio_min": round(min(ratios), 3),
+        "ratio_max": round(max(ratios), 3),
+        **environment(),
+    }
+
+
+def run(key: dict[str, Any]) -> dict[str, Any]:
+    """Held-out accuracy of one training run."""
+    from enct5 import training
+    from enct5.training_config import TrainConfig
+
+    benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
+    training.EncT5Trainer = trainer_class(key["batches"])  # type: ignore[misc]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        config = TrainConfig.checked(
+            data=write_training_file(benchmark, folder, QUALITY_ROWS),
+            text=benchmark.text,
+            label=benchmark.label,
+            out=str(folder / "run"),
+            epochs=EPOCHS,
+            patience=100,
+            seed=key["seed"],
+        )
+        record = training.train(config, say=lambda line: None)
+    return {"value": record["metrics"]["accuracy"], "seconds": record["seconds"]}
+
+
+def main() -> None:
+    """Measure and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2, help="quality runs at a time, one thread each")
+    jobs = parser.parse_args().jobs
+    speed = measure_speed()
+    (RESULTS / "training_speed.json").write_text(json.dumps(speed, indent=2) + "\n", encoding="utf-8")
+    keys = [{"set": b.name, "batches": side, "seed": seed} for seed in SEEDS for b in SETS for side in SIDES]
+    records = run_missing(FILE, keys, run, jobs)
+    value = mean_and_spread(records, ("set", "batches"), "value")
+    rows = [[b.name, *(value[b.name, side] for side in SIDES)] for b in SETS]
+    table = markdown_table(["held-out accuracy", *SIDES], rows)
+    text = (
+        f"Speed: {speed['ratio_median']}x ({speed['ratio_min']} to {speed['ratio_max']}, {REPETITIONS} repetitions): "
+        f"{speed['tokens_per_second']} text tokens a second.\n\n{table}"
+    )
+    (RESULTS / "training_speed.md").write_text(f"{__doc__}\n{text}\n\n{environment()}\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
