@@ -157,6 +157,43 @@ class MuonAdamW(torch.optim.Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
 
+def card(summary: dict, parameters: int, embedding: int) -> str:
+    """The checkpoint's README.md: what it is, how it was trained, how weak it is."""
+    arguments = summary["arguments"]
+    files = "\n".join(f"- {name}" for name in arguments["files"])
+    millions = summary["tokens_seen"] / 1e6
+    return f"""---
+library_name: transformers
+license: apache-2.0
+language: en
+tags: [t5, span-corruption]
+---
+
+# A tiny T5 for demos and tests
+
+A T5 of the v1.1 kind (gated-gelu, no dropout in pre-training), {parameters / 1e6:.2f}M parameters, {embedding / 1e6:.2f}M of them
+in the embedding (tied): {arguments["num_layers"]} encoder layers and one decoder layer of width {arguments["d_model"]}, a unigram
+vocabulary of {arguments["vocab_size"]} with T5's 100 sentinels. Weights are stored in bfloat16.
+
+**It is weak.** It has read {millions:.1f}M tokens, of which no more than a fraction is everyday language; T5 read a trillion. It
+knows English words and little of the world. It lets enct5 be tried without a download; for real work use a real T5.
+
+## Training
+
+Span corruption (15 % of the tokens, spans of 3 on average) for {arguments["steps"]} steps of {arguments["batch_size"]} windows of
+{arguments["window"]} tokens, by `scripts/pretrain_t5.py`; Muon for matrices, AdamW for the rest. Files are drawn by
+(tokens ** {arguments["alpha"]}). Loss on held-out paragraphs: {summary["held_out_loss"]:.3f} nats a target token. Details:
+pretraining.json.
+
+{files}
+
+books: public-domain books (Standard Ebooks, Project Gutenberg). masc: MASC, American National Corpus. speeches: US inaugural and
+State of the Union addresses, public domain. web: social-media posts of the WNUT-17 shared task, CC BY 4.0 (Derczynski,
+Nichols, van Erp, Limsopatham 2017). reviews_products: CC BY 4.0 (Hu and Liu 2004; Ding, Liu and Yu 2008). Old books and
+social media carry dated and offensive views; so may the model.
+"""
+
+
 def main() -> None:
     """Parse the command line, train, save the T5 checkpoint and its record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -253,6 +290,8 @@ def main() -> None:
         "curve": [{"step": entry["step"], "eval_loss": entry["eval_loss"]} for entry in log],
     }
     (args.out / "pretraining.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
+    text = card(summary, model.num_parameters(), model.shared.weight.numel())
+    (args.out / "README.md").write_text(text, encoding="utf-8")
     print(json.dumps(summary, default=str))
 
 

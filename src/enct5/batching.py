@@ -37,7 +37,7 @@ def length_ordered_batches(lengths: Sequence[int], max_tokens: int) -> list[list
 class EpochShuffle(Sampler[int]):
     """All rows in an order that follows from the seed and the epoch alone, so that a resumed run sees the same rows."""
 
-    def __init__(self, rows: int, seed: int):
+    def __init__(self, rows: int, seed: int) -> None:
         self.rows, self.seed, self.epoch = rows, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -64,7 +64,7 @@ class TokenBatchSampler(Sampler[list[int]]):
         multiple_of: The number of batches is a multiple of this (the number of processes).
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, multiple_of: int = 1):
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, multiple_of: int = 1) -> None:
         self.lengths = np.asarray(lengths)
         # accelerate looks for a batch sampler's `sampler` to tell it the epoch.
         self.sampler = EpochShuffle(len(self.lengths), seed)

@@ -179,7 +179,9 @@ def convert(
     _say(f"{base} -> {out}: {result.model.num_parameters() / 1e6:.1f}M parameters")
     _say(f"copied and compared with the file: {len(result.copied)} tensors")
     _say(f"new, to be fine-tuned before use: {', '.join(result.new)}")
-    _say(f"not used by EncT5: {len(result.unused)} tensors" + (f", such as {result.unused[0]}" if result.unused else ""))
+    _say(
+        f"not used by EncT5: {len(result.unused)} tensors" + (f", such as {result.unused[0]}" if result.unused else "")
+    )
 
 
 @app.command()

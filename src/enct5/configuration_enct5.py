@@ -16,7 +16,7 @@ class EncT5Config(T5Config):
 
     Args:
         num_decoder_layers (`int`, defaults to 1):
-            Decoder layers kept from T5 (the paper's default is one; section 3).
+            Decoder layers kept from T5, at least one (the paper's default; section 3).
         decoder_vocab_size (`int`, *optional*):
             Number of prompts, the constant ids fed to the decoder. One for single-label classification and
             regression, `num_labels` for multi-label classification; that is also the default.
@@ -33,7 +33,8 @@ class EncT5Config(T5Config):
             Whether every layer has its own relative position bias (umT5) instead of sharing the first layer's.
 
     Raises:
-        ValueError: for an unknown `problem_type`, no labels, or a number of prompts that the head cannot read.
+        ValueError: for an unknown `problem_type`, no labels, labels not numbered from 0, no decoder layer, or a number
+            of prompts that the head cannot read.
     """
 
     model_type = "enct5"
@@ -55,6 +56,8 @@ class EncT5Config(T5Config):
 
     def __post_init__(self, **kwargs: Any):
         super().__post_init__(**kwargs)
+        if self.dense_act_fn == "gelu_new":
+            self.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one kernel instead of eight
         if self.problem_type is None:
             if self.num_labels == 1:
                 self.problem_type = "regression"
@@ -76,6 +79,12 @@ class EncT5Config(T5Config):
             raise ValueError(f"`problem_type` is {self.problem_type!r}; it must be one of {', '.join(PROBLEM_TYPES)}")
         if self.num_labels < 1:
             raise ValueError(f"`num_labels` is {self.num_labels}; a model needs at least one label")
+        if set(self.id2label) != set(range(self.num_labels)):
+            raise ValueError(
+                f"`id2label` has the keys {sorted(self.id2label)}; it must name the labels 0 to {self.num_labels - 1}"
+            )
+        if self.num_decoder_layers < 1:
+            raise ValueError(f"`num_decoder_layers` is {self.num_decoder_layers}; EncT5 needs at least one")
         if self.decoder_vocab_size is not None and self.decoder_vocab_size not in (1, self.num_labels):
             raise ValueError(
                 f"`decoder_vocab_size` is {self.decoder_vocab_size}; it must be 1 (one prompt for all labels) or "

@@ -8,19 +8,19 @@ tensor is compared with the file again.
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import HFValidationError, StrictDataclassError
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import cached_file
 
 from enct5.configuration_enct5 import EncT5Config
-from enct5.errors import EncT5Error
-from enct5.loading import load_tokenizer
+from enct5.errors import EncT5Error, unknown
+from enct5.loading import first_line, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.run_folder import written_aside
 
@@ -69,14 +69,14 @@ class _Checkpoint:
     stored: dict[str, str] = field(default_factory=dict)  # tensor -> its name in the file
 
     def __post_init__(self) -> None:
-        if index := self._locate(WEIGHTS_INDEX, required=False):
+        if file := self._locate(WEIGHTS, required=False):  # before the index, as transformers looks for them
+            with self._open(file) as opened:
+                self.names = dict.fromkeys(opened.keys(), WEIGHTS)
+        elif index := self._locate(WEIGHTS_INDEX, required=False):
             try:
                 self.names = dict(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"])
             except (ValueError, KeyError, TypeError) as error:
                 raise EncT5Error(f"{index} is damaged ({error}); download the checkpoint again") from error
-        elif file := self._locate(WEIGHTS, required=False):
-            with self._open(WEIGHTS, file) as opened:
-                self.names = dict.fromkeys(opened.keys(), WEIGHTS)
         else:
             raise EncT5Error(
                 f"{self.base} holds no {WEIGHTS}; enct5 reads safetensors only. Convert it once where you trust it: "
@@ -86,18 +86,21 @@ class _Checkpoint:
         self.stored = {name.removeprefix("transformer."): name for name in self.names}
 
     def _locate(self, name: str, required: bool = True) -> str | None:
-        path = cached_file(
-            self.base,
-            name,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=required,
-            **self.hub,
-        )
+        try:
+            path = cached_file(
+                self.base,
+                name,
+                _raise_exceptions_for_missing_entries=False,
+                _raise_exceptions_for_connection_errors=required,
+                **self.hub,
+            )
+        except OSError as error:
+            raise EncT5Error(f"cannot read {name} of {self.base}: {first_line(error)}") from error
         if path is None and required:
             raise EncT5Error(f"{self.base} lacks {name}, which {WEIGHTS_INDEX} names; download the checkpoint again")
         return path
 
-    def _open(self, name: str, path: str) -> Any:
+    def _open(self, path: str) -> Any:
         try:
             return safe_open(path, framework="pt")
         except (SafetensorError, OSError) as error:
@@ -112,7 +115,7 @@ class _Checkpoint:
         rows = max(1, SLICE_BYTES // max(1, 4 * shape.numel() // shape[0]))
         for start in range(0, shape[0], rows):
             # Opened for each slice: the pages of a mapped file count as memory in use until it is closed.
-            with self._open(name, str(path)) as file:
+            with self._open(str(path)) as file:
                 try:
                     view = file.get_slice(self.stored[tensor])
                 except SafetensorError as error:
@@ -127,7 +130,7 @@ class _Checkpoint:
 
     def dtype(self, tensor: str) -> torch.dtype:
         """The dtype in which the file stores a tensor."""
-        with self._open("", str(self._locate(self.names[self.stored[tensor]]))) as file:
+        with self._open(str(self._locate(self.names[self.stored[tensor]]))) as file:
             return file.get_slice(self.stored[tensor])[:1].dtype
 
 
@@ -135,13 +138,12 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
     """The configuration of a T5-family checkpoint.
 
     Raises:
-        EncT5Error: when there is none, or it is not of the T5 family.
+        EncT5Error: when there is none, it is damaged, or it is not of the T5 family.
     """
     try:
         values, _ = PretrainedConfig.get_config_dict(base, **hub)
-    except (OSError, HFValidationError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise EncT5Error(f"cannot read a checkpoint at {base}: {reason}") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: JSON, but not an object
+        raise EncT5Error(f"cannot read a checkpoint at {base}: {first_line(error)}") from error
     model_type = values.get("model_type")
     if model_type == EncT5Config.model_type:
         raise EncT5Error(f"{base} is an EncT5 model already; load it with EncT5ForSequenceClassification.from_pretrained")
@@ -153,7 +155,7 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
     try:
         return AutoConfig.for_model(**values)
     except (StrictDataclassError, ValueError, TypeError) as error:
-        raise EncT5Error(f"{base}/config.json is damaged: {str(error).strip().splitlines()[-1].strip()}") from error
+        raise EncT5Error(f"{base}/config.json is damaged: {first_line(error)}") from error
 
 
 def enct5_config(
@@ -164,6 +166,9 @@ def enct5_config(
     **overrides: Any,
 ) -> EncT5Config:
     """The configuration of an EncT5 model on top of a T5 one; `overrides` are further keys of `EncT5Config`."""
+    known = {item.name for item in fields(EncT5Config)} | {*EncT5Config.attribute_map, "attn_implementation"}
+    if wrong := sorted(set(overrides) - known):
+        raise unknown("argument or configuration key", wrong[0], sorted(known))
     labels: dict[str, Any] = {"num_labels": num_labels}
     if id2label:
         if num_labels is not None and num_labels != len(id2label):
@@ -175,15 +180,21 @@ def enct5_config(
     values |= {
         "problem_type": problem_type,
         "per_layer_position_bias": t5.model_type == "umt5",
-        # T5's bias between decoder positions would make a label's logit depend on the order of the labels.
-        "prompt_position_bias": problem_type != "multi_label_classification",
         **labels,
         **overrides,
     }
     try:
-        return EncT5Config(**values)
-    except StrictDataclassError as error:  # the reason is its last line
-        raise EncT5Error(str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ")) from error
+        config = EncT5Config(**values)
+    except (StrictDataclassError, ValueError, TypeError) as error:
+        raise EncT5Error(first_line(error)) from error
+    if config.problem_type == "multi_label_classification" and "prompt_position_bias" not in overrides:
+        # T5's bias between decoder positions would make a label's logit depend on the order of the labels.
+        config.prompt_position_bias = False
+    if config.num_decoder_layers > t5.num_decoder_layers:
+        raise EncT5Error(
+            f"`num_decoder_layers` is {config.num_decoder_layers}, but the base has {t5.num_decoder_layers} to copy"
+        )
+    return config
 
 
 def _source_of(name: str, checkpoint: _Checkpoint) -> str | None:
@@ -234,6 +245,8 @@ def convert(
     hub = {"revision": revision, "token": token}
     t5 = read_t5_config(base, **hub)
     config = enct5_config(t5, num_labels, problem_type, id2label, **config_overrides)
+    if isinstance(dtype, str) and dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
+        raise EncT5Error(f"`dtype` is {dtype!r}; it must be a floating point type such as 'bfloat16', or 'auto'")
     checkpoint = _Checkpoint(base, hub)
     with torch.device("meta"):
         model = model_class(config)
@@ -252,7 +265,10 @@ def convert(
         for rows, values in checkpoint.slices(source, parameter.shape):
             if not values.isfinite().all():
                 raise EncT5Error(f"{base}: {source} holds NaN or infinite values; the checkpoint is damaged")
-            parameter.data[rows] = values.to(parameter.dtype)
+            values = values.to(parameter.dtype)
+            if not values.isfinite().all():
+                raise EncT5Error(f"{base}: {source} holds values too large for {parameter.dtype}; use bfloat16")
+            parameter.data[rows] = values
     new = [name for name, source in sources.items() if source is None]
     _initialise(model, new)
     _verify(model, copied, checkpoint)
@@ -281,10 +297,16 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EncT5Error(f"{out} exists and is not empty; choose another folder, or delete it")
     conversion = convert(base, num_labels, **options)
-    tokenizer = load_tokenizer(base)
-    with written_aside(out) as folder:
-        conversion.model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+    tokenizer = load_tokenizer(base, revision=options.get("revision"), token=options.get("token"))
+    existed = out.exists()
+    try:
+        with written_aside(out) as folder:
+            conversion.model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+    except BaseException:
+        if not existed and out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+        raise
     return conversion
 
 

@@ -25,8 +25,8 @@ def inspect(source: str) -> dict[str, Any]:
             raise EncT5Error(f"{source}: {name} holds NaN or infinite values; the checkpoint is damaged")
     if len(tokenizer) > config.vocab_size:
         raise EncT5Error(
-            f"{source}: the tokenizer has {len(tokenizer)} tokens, but the model {config.vocab_size}; they do not belong "
-            "together"
+            f"{source}: the tokenizer has {len(tokenizer)} tokens, but the model {config.vocab_size}; "
+            "they do not belong together"
         )
     labels = [config.id2label[index] for index in range(config.num_labels)]
     shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
@@ -39,6 +39,6 @@ def inspect(source: str) -> dict[str, Any]:
         "vocabulary": f"{config.vocab_size} ({type(tokenizer).__name__}, texts cut to {tokenizer.model_max_length})",
         "fine-tuned": "yes" if model.is_fine_tuned() else "no: train it before use",
     }
-    if predictor.config is not None:
-        facts["trained on"] = f"{predictor.config.data}, {' + '.join(predictor.config.text)} -> {predictor.config.label}"
+    if (trained := predictor.config) is not None:
+        facts["trained on"] = f"{trained.data}, {' + '.join(trained.text)} -> {trained.label}"
     return facts

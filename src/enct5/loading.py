@@ -1,7 +1,9 @@
 """Load what others saved: every damage becomes one line that names the checkpoint."""
 
 from pathlib import Path
+from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from enct5.configuration_enct5 import EncT5Config
@@ -10,13 +12,19 @@ from enct5.modeling_enct5 import EncT5ForSequenceClassification
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's text, or its type's name."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    """The first line of an error's text (the last of a configuration error's, its reason), or its type's name."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if isinstance(error, StrictDataclassError):
+        return lines[-1].strip().removeprefix("ValueError: ").removeprefix("TypeError: ")
+    return lines[0]
 
 
-def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint.
+
+    Args:
+        source: folder or hub id.
+        hub: `revision` and `token` on the hub.
 
     Raises:
         EncT5Error: when there is none.
@@ -24,7 +32,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
         raise EncT5Error(f"{source} holds no config.json, so it is no checkpoint; name a T5 or EncT5 folder")
     try:
-        return AutoTokenizer.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(source, **hub)
     except Exception as error:  # transformers raises whatever the damage leads to
         raise EncT5Error(f"cannot load the tokenizer of {source}: {first_line(error)}") from error
 

@@ -121,6 +121,15 @@ class EncT5PreTrainedModel(T5PreTrainedModel):
     base_model_prefix = "transformer"
     _no_split_modules = ["T5Block", "UMT5Block", "EncT5Block"]
 
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """No: this code initialises as transformers' own does.
+
+        transformers passes over those modules of custom code that hold no parameter directly, such as T5's attention,
+        and leaves all their matrices with T5's `initializer_factor` (1.0) as standard deviation.
+        """
+        return False
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
@@ -240,7 +249,7 @@ class EncT5Model(EncT5PreTrainedModel):
             encoder_outputs = self.encoder(
                 input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
             )
-        elif not isinstance(encoder_outputs, BaseModelOutput):
+        elif isinstance(encoder_outputs, (tuple, list)):
             encoder_outputs = BaseModelOutput(*encoder_outputs)
         decoder_outputs = self.decoder(encoder_outputs.last_hidden_state, attention_mask, **kwargs)
         return Seq2SeqModelOutput(
@@ -354,14 +363,15 @@ class EncT5ForSequenceClassification(EncT5PreTrainedModel):
         """Cross-entropy, binary cross-entropy or squared error, as `config.problem_type` says; a scalar in float32."""
         problem_type, logits = self.config.problem_type, logits.float()
         if problem_type == "single_label_classification":
-            if labels.is_floating_point() or labels.numel() != logits.shape[0]:
+            is_integer = not labels.is_floating_point() and labels.dtype != torch.bool
+            if not is_integer or labels.shape not in (logits.shape[:1], (logits.shape[0], 1)):
                 raise ValueError(
                     f"single-label classification needs int64 labels of shape ({logits.shape[0]},), not {labels.dtype} "
                     f"{tuple(labels.shape)}; for several labels a text, set "
                     "`problem_type='multi_label_classification'`"
                 )
-            return functional.cross_entropy(logits, labels.view(-1))
-        if labels.numel() != logits.numel():
+            return functional.cross_entropy(logits, labels.flatten().long())
+        if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
             raise ValueError(
                 f"{problem_type} needs labels of shape {tuple(logits.shape)}, not {tuple(labels.shape)}; "
                 f"`num_labels` is {self.num_labels}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from enct5.batching import length_ordered_batches, pad
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, show
 from enct5.loading import load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.tasks import Task, find_task
@@ -39,7 +39,7 @@ class Predictor:
         model: EncT5ForSequenceClassification,
         tokenizer: PreTrainedTokenizerBase,
         config: TrainConfig | None = None,
-    ):
+    ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.task: Task = find_task(str(model.config.problem_type))
@@ -67,7 +67,7 @@ class Predictor:
             _raise_exceptions_for_connection_errors=False,
         )
         config = None if trained_with is None else TrainConfig.read(Path(trained_with))
-        return cls(model.to(device), load_tokenizer(source), config)
+        return cls(cast(Any, model).to(device), load_tokenizer(source), config)
 
     def predict(self, texts: Sequence[Text]) -> list[dict[str, Any]]:
         """Classify (or score) texts.
@@ -83,29 +83,44 @@ class Predictor:
 
     def stream(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
         """Like `predict`, for texts that need not fit into memory together."""
-        remaining = iter(texts)
+        remaining = _checked(texts)
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
-            yield from self.task.decode(self.logits(chunk), self.model.config.id2label)
+            yield from self.task.decode(self._logits(chunk), self.model.config.id2label)
 
-    @torch.inference_mode()
     def logits(self, texts: Sequence[Text]) -> npt.NDArray[np.float32]:
         """The model's raw outputs, `(texts, num_labels)`, in the order of the texts."""
+        return self._logits(list(_checked(texts)))
+
+    @torch.inference_mode()
+    def _logits(self, texts: list[Text]) -> npt.NDArray[np.float32]:
         rows = self._tokenize(texts)
         result = np.empty((len(rows), self.model.config.num_labels), dtype=np.float32)
         for batch in length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS):
             inputs = pad([rows[index] for index in batch], self.tokenizer.pad_token_id)
             inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
             result[batch] = self.model(**inputs).logits.float().cpu().numpy()
+        if not np.isfinite(result).all():
+            raise EncT5Error("the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged")
         return result
 
-    def _tokenize(self, texts: Sequence[Text]) -> list[list[int]]:
-        for number, text in enumerate(texts, start=1):
-            pair = isinstance(text, (tuple, list)) and len(text) == 2 and all(isinstance(part, str) for part in text)
-            if not isinstance(text, str) and not pair:
-                raise EncT5Error(f"text {number} is {text!r}; give a string, or a pair of strings")
-        if len({isinstance(text, str) for text in texts}) > 1:
-            raise EncT5Error("texts and pairs of texts are mixed; give one kind at a time")
-        if not len(texts):
+    def _tokenize(self, texts: list[Text]) -> list[list[int]]:
+        if not texts:
             return []
-        columns = [list(texts)] if isinstance(texts[0], str) else [list(column) for column in zip(*texts, strict=True)]
+        columns = [texts] if isinstance(texts[0], str) else [list(column) for column in zip(*texts, strict=True)]
         return self.tokenizer(*columns, truncation=True, return_attention_mask=False)["input_ids"]
+
+
+def _checked(texts: Iterable[Text]) -> Iterator[Text]:
+    """The texts, one by one, as long as they are all strings or all pairs of strings."""
+    if isinstance(texts, str):
+        raise EncT5Error(f"{show(texts)} is one text; give a list of texts")
+    first_is_string: bool | None = None
+    for number, text in enumerate(texts, start=1):
+        string = isinstance(text, str)
+        pair = isinstance(text, (tuple, list)) and len(text) == 2 and all(isinstance(part, str) for part in text)
+        if not string and not pair:
+            raise EncT5Error(f"text {number} is {show(repr(text))}; give a string, or a pair of strings")
+        if first_is_string not in (None, string):
+            raise EncT5Error(f"text {number}: texts and pairs of texts are mixed; give one kind at a time")
+        first_is_string = string
+        yield text

@@ -11,6 +11,7 @@ from enct5.errors import EncT5Error
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.json"
+CONFIG = "config.json"  # the last file to arrive in a run folder: it is complete when it has one
 WEIGHTS = "model.safetensors"
 _PARTIAL = ".partial"
 # What a checkpoint of the HF Trainer consists of; the last of them is written last.
@@ -30,8 +31,9 @@ def claim(out: Path, resume: bool) -> Path | None:
     Raises:
         EncT5Error: If the folder holds something else, a finished run, or nothing to resume.
     """
-    interrupted = (out / CHECKPOINTS).is_dir()
-    if resume and (out / METRICS).is_file():
+    complete = (out / METRICS).is_file() and (out / CONFIG).is_file()
+    interrupted = (out / CHECKPOINTS).is_dir() and not complete
+    if resume and complete:
         raise EncT5Error(f"the run in {out} is complete; there is nothing to resume")
     if resume and not interrupted:
         raise EncT5Error(f"there is no interrupted run in {out}; start it without --resume")
@@ -43,8 +45,8 @@ def claim(out: Path, resume: bool) -> Path | None:
         (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EncT5Error(f"cannot create the run folder {out}: {error.strerror}; choose another --out") from error
-    complete = [folder for folder in (out / CHECKPOINTS).glob("checkpoint-*") if _is_complete(folder)]
-    return max(complete, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+    usable = [folder for folder in (out / CHECKPOINTS).glob("checkpoint-*") if _is_complete(folder)]
+    return max(usable, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
 def _is_complete(checkpoint: Path) -> bool:
@@ -70,7 +72,7 @@ def written_aside(out: Path) -> Iterator[Path]:
         raise EncT5Error(f"cannot write to {out}: {error.strerror}; choose another folder") from error
     try:
         yield partial
-        for file in sorted(partial.iterdir(), key=lambda file: (file.name == "config.json", file.name)):
+        for file in sorted(partial.iterdir(), key=lambda file: (file.name == CONFIG, file.name)):
             os.replace(file, out / file.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -1,13 +1,16 @@
 """The HF Trainer as `enct5 train` uses it: batches of like length, every text with the same weight, plain words."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from enct5.batching import TokenBatchSampler
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # Training is called flat when, over its second quarter, the loss has not fallen below this share of its start.
 _FLAT = 0.98
@@ -18,23 +21,26 @@ class EncT5Trainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader:
         """The training data in batches of about equally many tokens."""
+        dataset = cast("Dataset", self.train_dataset)
         self.batch_sampler = TokenBatchSampler(
-            self.train_dataset["length"],
+            dataset["length"],
             self.args.per_device_train_batch_size,
             seed=self.args.seed,
             multiple_of=self.args.world_size,
         )
-        dataset = self.train_dataset.select_columns(["input_ids", "labels"])
-        loader = DataLoader(dataset, batch_sampler=self.batch_sampler, collate_fn=self.data_collator)
+        rows: Any = dataset.select_columns(["input_ids", "labels"])
+        loader = DataLoader(rows, batch_sampler=self.batch_sampler, collate_fn=self.data_collator)
         even_batches, self.accelerator.even_batches = self.accelerator.even_batches, False  # there is no fixed size
         try:
             return self.accelerator.prepare(loader)
         finally:
             self.accelerator.even_batches = even_batches
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         """The model's loss; in training, scaled so that a text weighs the same in a batch of few and of many."""
-        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         if model.training:
             loss = loss * (len(inputs["input_ids"]) / self.batch_sampler.mean_rows)
         return (loss, outputs) if return_outputs else loss
@@ -43,10 +49,16 @@ class EncT5Trainer(Trainer):
 class Narrator(TrainerCallback):
     """Says how training goes, and warns when it goes nowhere."""
 
-    def __init__(self, say: Any, metric: str):
+    def __init__(self, say: Any, metric: str) -> None:
         self.say, self.metric = say, metric
-        self.losses: list[tuple[int, float]] = []
-        self.warned = False
+        self.losses: list[tuple[float, float]] = []
+        self.warned_of_nan = self.judged = False
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Take over what a resumed run logged before, so that its start is not where it was continued."""
+        self.losses = [(entry["step"], float(entry["loss"])) for entry in state.log_history if "loss" in entry]
 
     def on_log(
         self,
@@ -60,11 +72,12 @@ class Narrator(TrainerCallback):
         if logs is None or "loss" not in logs:
             return
         self.losses.append((state.global_step, float(logs["loss"])))
-        if not math.isfinite(self.losses[-1][1]):
+        if not math.isfinite(self.losses[-1][1]) and not self.warned_of_nan:
+            self.warned_of_nan = True
             self.say("warning: the loss is not a number; lower --learning-rate, or use --precision float32")
-        if self.warned or state.global_step < state.max_steps / 2:
+        if self.judged or state.global_step < state.max_steps / 2:
             return
-        self.warned = True
+        self.judged = True
         start = [loss for step, loss in self.losses if step <= state.max_steps / 20] or [self.losses[0][1]]
         later = [loss for step, loss in self.losses if step >= state.max_steps / 4]
         if len(self.losses) >= 4 and sum(later) / len(later) > _FLAT * sum(start) / len(start):
@@ -87,9 +100,7 @@ class Narrator(TrainerCallback):
             return
         training = f"loss {self.losses[-1][1]:.3f}  " if self.losses else ""
         score = metrics.get(f"eval_{self.metric}", math.nan)
-        self.say(
-            f"epoch {state.epoch:5.1f}  {training}eval loss {metrics['eval_loss']:.3f}  {self.metric} {score:.4f}"
-        )
+        self.say(f"epoch {state.epoch:5.1f}  {training}eval loss {metrics['eval_loss']:.3f}  {self.metric} {score:.4f}")
 
 
 def bfloat16_on_gpu() -> bool:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import transformers
 from transformers import (
     DataCollatorWithPadding,
     EarlyStoppingCallback,
+    EvalPrediction,
     PreTrainedTokenizerBase,
     PrinterCallback,
     TrainingArguments,
@@ -27,8 +29,8 @@ from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import convert
 from enct5.errors import EncT5Error
 from enct5.loading import first_line, load_tokenizer
-from enct5.metrics import check_logits
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.predict import Predictor
 from enct5.tasks import Task
 from enct5.trainer import EncT5Trainer, Narrator, bfloat16_on_gpu
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
@@ -77,7 +79,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     prepared = prepare(config, tokenizer, say)
     set_seed(config.seed)
     model = build_model(base, prepared.task, prepared.label_names)
-    settings = _resolve(config, model.config, len(prepared.train))
+    settings = _resolve(config, model.config.d_model, len(prepared.train))
     checkpoint = run_folder.claim(out, resume)
     _remember(settings, out, resume)
     say(
@@ -89,11 +91,12 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     if checkpoint is not None:
         say(f"continuing from {checkpoint}")
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    trainer.remove_callback(Narrator)
-    prediction = trainer.predict(prepared.evaluation)
-    logits = prediction.predictions
-    check_logits(logits)
-    metrics = prepared.task.metrics(logits, prediction.label_ids, prepared.label_names)
+    # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    tokenizer.model_max_length = config.max_length  # what a pipeline with truncation=True cuts to
+    texts = [tuple(row.values()) for row in prepared.evaluation_texts]
+    logits = Predictor(model, tokenizer).logits([parts[0] if len(parts) == 1 else parts for parts in texts])
+    labels = np.array(prepared.evaluation["labels"][:])
 
     record = {
         "task": prepared.task.name,
@@ -108,9 +111,9 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
         },
-        "metrics": metrics,
-        "per_label": prepared.task.per_label(logits, prediction.label_ids, prepared.label_names),
-        "base": config.base if config.base == BUNDLED else Path(config.base).name if Path(config.base).exists() else base,
+        "metrics": prepared.task.metrics(logits, labels, prepared.label_names),
+        "per_label": prepared.task.per_label(logits, labels, prepared.label_names),
+        "base": Path(config.base).name if Path(config.base).exists() else config.base,
         "parameters": model.num_parameters(),
         "seed": config.seed,
         "steps": trainer.state.global_step,
@@ -124,14 +127,13 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
             "python": platform.python_version(),
         },
     }
-    tokenizer.model_max_length = config.max_length  # what a pipeline with truncation=True cuts to
     with run_folder.written_aside(out) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         settings.write(folder / TRAIN_CONFIG)
         (folder / run_folder.METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         model_card.write(record, folder)
-        report.write(record, settings, prepared.task, prepared.evaluation_texts, logits, prediction.label_ids, folder)
+        report.write(record, settings, prepared.task, prepared.evaluation_texts, logits, labels, folder)
     run_folder.finish(out)
     return record
 
@@ -193,12 +195,12 @@ def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequen
         raise EncT5Error(f"cannot load {base}: {first_line(error)}") from error
 
 
-def _resolve(config: TrainConfig, model_config: EncT5Config, rows: int) -> TrainConfig:
+def _resolve(config: TrainConfig, d_model: int, rows: int) -> TrainConfig:
     """Fill in what follows from the data and the base model."""
     epochs = min(max(_TEXTS_SEEN / rows, _FEWEST_EPOCHS), _MOST_EPOCHS)
     resolved = {
         # Wider models want smaller steps: 1e-3 for the bundled T5 (256), 3e-4 for T5-base (768).
-        "learning_rate": config.learning_rate or 0.25 / model_config.d_model,
+        "learning_rate": config.learning_rate or 0.25 / d_model,
         "epochs": config.epochs or float(round(epochs)),
         "precision": ("bfloat16" if bfloat16_on_gpu() else "float32")
         if config.precision == "auto"
@@ -209,17 +211,38 @@ def _resolve(config: TrainConfig, model_config: EncT5Config, rows: int) -> Train
 
 def _remember(settings: TrainConfig, out: Path, resume: bool) -> None:
     """Keep the settings beside the checkpoints; a resumed run must have the same."""
-    path = out / run_folder.CHECKPOINTS / TRAIN_CONFIG
-    if resume and path.is_file():
+    path, digests = out / run_folder.CHECKPOINTS / TRAIN_CONFIG, out / run_folder.CHECKPOINTS / "data.sha256"
+    read = " ".join(str(_digest(source)) for source in (settings.data, settings.eval) if source is not None)
+    if resume and path.is_file() and digests.is_file():
         former = TrainConfig.read(path)
-        changed = [name for name in TrainConfig.model_fields if getattr(former, name) != getattr(settings, name)]
+        # A run folder may be moved, or named in another way, before it is resumed.
+        compared = [name for name in TrainConfig.model_fields if name != "out"]
+        changed = [name for name in compared if getattr(former, name) != getattr(settings, name)]
         if changed:
             name = changed[0]
             raise EncT5Error(
                 f"`{name}` is {getattr(settings, name)}, but the interrupted run in {out} has {getattr(former, name)}; "
                 "resume with the same options"
             )
+        if digests.read_text(encoding="utf-8") != read:
+            raise EncT5Error(
+                f"the data has changed since the run in {out} was interrupted; restore it, or start anew with another "
+                "--out"
+            )
+        return
     settings.write(path)
+    digests.write_text(read, encoding="utf-8")
+
+
+def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
+    """The task's figures; a model that diverged has none."""
+    logits, labels = np.asarray(result.predictions), np.asarray(result.label_ids)
+    if not np.isfinite(logits).all():
+        raise EncT5Error(
+            "training diverged: the model's outputs are no numbers any more; lower --learning-rate, or use "
+            "--precision float32"
+        )
+    return prepared.task.metrics(logits, labels, prepared.label_names)
 
 
 def build_trainer(
@@ -230,7 +253,7 @@ def build_trainer(
     say: Callable[[str], None],
 ) -> EncT5Trainer:
     """The HF Trainer of a run: evaluations, checkpoints, early stopping and the best model at the end."""
-    task, names = prepared.task, prepared.label_names
+    task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
     interval = max(1, math.ceil(steps / EVALUATIONS))
     trainer = EncT5Trainer(
@@ -256,14 +279,17 @@ def build_trainer(
             metric_for_best_model=task.metric_for_best_model,
             greater_is_better=task.greater_is_better,
             logging_steps=max(1, interval // 4),
+            logging_nan_inf_filter=False,  # it would hide a loss that is not a number
+            restore_callback_states_from_checkpoint=True,  # patience goes on where it was
             label_names=["labels"],
             seed=settings.seed,
             report_to=[],
+            disable_tqdm=True,  # `say` tells the progress
         ),
         train_dataset=prepared.train,
         eval_dataset=prepared.evaluation,
         data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda result: task.metrics(result.predictions, result.label_ids, names),
+        compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Narrator(say, task.metric_for_best_model),
             EarlyStoppingCallback(early_stopping_patience=settings.patience),

@@ -15,7 +15,7 @@ BUNDLED = "bundled"  # the name of the T5 checkpoint that comes with the package
 class TrainConfig(BaseModel):
     """Everything that decides a training run; `None` means chosen from the data or the base model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     data: str = Field(description="Training data: CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
     text: tuple[str, ...] = Field(description="Text column, or two for pairs, which are joined as `A </s> B </s>`.")
@@ -64,5 +64,18 @@ class TrainConfig(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "TrainConfig":
-        """Read what `write` wrote."""
-        return cls.checked(**yaml.safe_load(path.read_text(encoding="utf-8")))
+        """Read what `write` wrote.
+
+        Raises:
+            EncT5Error: when the file is damaged.
+        """
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise EncT5Error(f"cannot read {path}: {show(error, 200)}") from error
+        if not isinstance(values, dict):
+            raise EncT5Error(f"{path} is damaged: it holds {show(values)} instead of names and values")
+        try:
+            return cls.checked(**{str(name): value for name, value in values.items()})
+        except EncT5Error as error:
+            raise EncT5Error(f"{path}: {error}") from error

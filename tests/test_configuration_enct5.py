@@ -1,0 +1,144 @@
+"""EncT5Config: defaults, inferred problem types, refusals, round trips, published files."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from huggingface_hub.errors import StrictDataclassError
+from transformers.utils import logging as transformers_logging
+
+from conftest import shared
+from enct5 import EncT5Config
+
+PUBLISHED = [(kind, case) for kind in ("relu", "gated") for case in ("single_label", "regression", "multi_label")]
+
+
+def test_defaults_are_the_papers_and_the_published_behaviour() -> None:
+    config = EncT5Config()
+    assert config.model_type == "enct5"
+    assert config.num_decoder_layers == 1
+    assert (config.num_labels, config.problem_type, config.decoder_vocab_size) == (2, "single_label_classification", 1)
+    assert config.prompt_position_bias is True
+    assert config.per_layer_position_bias is False
+    assert config.decoder_start_token_id == 0
+    assert config.is_encoder_decoder is True
+
+
+@pytest.mark.parametrize(
+    ("given", "problem_type", "prompts"),
+    [
+        ({"num_labels": 3}, "single_label_classification", 1),
+        ({"num_labels": 1}, "regression", 1),
+        ({"num_labels": 3, "decoder_vocab_size": 3}, "multi_label_classification", 3),
+        ({"num_labels": 1, "decoder_vocab_size": 1}, "regression", 1),
+        ({"num_labels": 4, "problem_type": "multi_label_classification"}, "multi_label_classification", 4),
+        (
+            {"num_labels": 4, "problem_type": "multi_label_classification", "decoder_vocab_size": 1},
+            "multi_label_classification",
+            1,
+        ),
+        ({"num_labels": 4, "problem_type": "regression"}, "regression", 1),
+        (
+            {"num_labels": 4, "problem_type": "single_label_classification", "decoder_vocab_size": 4},
+            "single_label_classification",
+            4,
+        ),
+        ({"id2label": {"0": "no", "1": "yes", "2": "maybe"}}, "single_label_classification", 1),
+    ],
+)
+def test_problem_type_and_prompts_are_inferred(given: dict, problem_type: str, prompts: int) -> None:
+    config = EncT5Config(**given)
+    assert (config.problem_type, config.decoder_vocab_size) == (problem_type, prompts)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"problem_type": "ranking"}, r"`problem_type` is 'ranking'; it must be one of single_label_classification, "),
+        ({"num_labels": 0}, r"`num_labels` is 0; a model needs at least one label"),
+        ({"num_labels": 3, "decoder_vocab_size": 2}, r"`decoder_vocab_size` is 2; it must be 1 .* `num_labels` = 3"),
+        ({"num_labels": 3, "decoder_vocab_size": 0}, r"`decoder_vocab_size` is 0; it must be 1"),
+        ({"num_decoder_layers": 0}, r"`num_decoder_layers` is 0; EncT5 needs at least one"),
+        ({"id2label": {1: "no", 2: "yes"}}, r"`id2label` has the keys \[1, 2\]; it must name the labels 0 to 1"),
+        ({"decoder_vocab_size": "2"}, r"Field 'decoder_vocab_size' .* got str"),
+        ({"num_decoder_layers": 1.5}, r"Field 'num_decoder_layers' .* got float"),
+        ({"prompt_position_bias": "no"}, r"Field 'prompt_position_bias' expected bool, got str"),
+        ({"per_layer_position_bias": 1}, r"Field 'per_layer_position_bias' expected bool, got int"),
+        ({"d_model": "x"}, r"Field 'd_model' expected int, got str"),
+    ],
+)
+def test_impossible_values_are_refused(given: dict, message: str, tmp_path: Path) -> None:
+    with pytest.raises(StrictDataclassError, match=message):
+        EncT5Config(**given)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "enct5", **given}))
+    with pytest.raises(StrictDataclassError, match=message):
+        EncT5Config.from_pretrained(tmp_path)
+
+
+def test_single_label_classification_of_one_label_is_refused() -> None:
+    with pytest.raises(ValueError, match="requires `num_labels > 1`"):
+        EncT5Config(num_labels=1, problem_type="single_label_classification")
+
+
+def test_a_wrong_type_is_refused_on_assignment_too() -> None:
+    config = EncT5Config()
+    with pytest.raises(StrictDataclassError, match="expected bool, got str"):
+        config.prompt_position_bias = "no"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"num_labels": 3},
+        {"num_labels": 1},
+        {"num_labels": 5, "problem_type": "multi_label_classification", "prompt_position_bias": False},
+        {"num_labels": 2, "problem_type": "regression", "num_decoder_layers": 2, "classifier_dropout": 0.25},
+        {"id2label": {0: "ä", 1: "b c"}, "label2id": {"ä": 0, "b c": 1}, "per_layer_position_bias": True},
+    ],
+)
+def test_saving_and_loading_keeps_every_key(given: dict, tmp_path: Path) -> None:
+    config = EncT5Config(d_model=32, feed_forward_proj="gated-gelu", **given)
+    config.save_pretrained(tmp_path)
+    loaded = EncT5Config.from_pretrained(tmp_path)
+    assert loaded.to_dict() == {**config.to_dict(), "transformers_version": loaded.to_dict()["transformers_version"]}
+    saved = json.loads((tmp_path / "config.json").read_text())
+    for key in ("problem_type", "decoder_vocab_size", "prompt_position_bias", "per_layer_position_bias"):
+        assert saved[key] == getattr(config, key)  # written even where it is the default, which may change
+    for key, value in given.items():
+        assert getattr(loaded, key) == value
+
+
+@pytest.mark.parametrize(("kind", "case"), PUBLISHED)
+def test_every_key_of_a_published_file_keeps_its_meaning(kind: str, case: str) -> None:
+    folder = shared("fixtures", "reference", kind, case)
+    published = json.loads((folder / "config.json").read_text())
+    config = EncT5Config.from_pretrained(folder)
+    # Neither says anything about the model: who wrote the file, and tying, which EncT5 has none of.
+    for key in set(published) - {"transformers_version", "tie_word_embeddings", "torch_dtype", "auto_map"}:
+        value = getattr(config, key)
+        assert (json.loads(json.dumps(value))) == published[key], key
+    assert str(config.dtype) == "torch." + published["torch_dtype"]
+    assert config.prompt_position_bias  # the published behaviour
+    assert not config.per_layer_position_bias
+
+
+@pytest.mark.parametrize("kind", ["relu", "gated"])
+def test_the_keys_of_a_t5_file_are_understood(kind: str) -> None:
+    folder = shared("fixtures", "reference", kind, "t5")
+    config = EncT5Config.from_pretrained(folder, num_labels=3)
+    assert config.problem_type == "single_label_classification"
+    assert config.is_gated_act is (kind == "gated")
+
+
+def test_one_prompt_brings_no_warning_about_the_vocabulary(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Token ids 0 and 1 (padding, end) are ids of the text's vocabulary, not of the prompts'."""
+    root = transformers_logging.get_logger("transformers")
+    monkeypatch.setattr(root, "propagate", True)
+    with caplog.at_level(logging.WARNING):
+        config = EncT5Config(decoder_vocab_size=1, num_labels=3)
+        config.validate()
+    assert [record.message for record in caplog.records] == []
+    assert config.get_text_config(decoder=True) is config

@@ -1,0 +1,55 @@
+"""What README and docs say is run, not trusted."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def python_blocks(document: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_cli_docs_are_the_commands_own_help(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    from write_cli_docs import DOCS, cli_docs
+
+    assert DOCS.read_text(encoding="utf-8") == cli_docs(), "run: python scripts/write_cli_docs.py"
+
+
+def test_readme_blocks_run(tmp_path, monkeypatch, t5_folder, capsys):
+    from enct5 import EncT5ForSequenceClassification
+    from enct5.loading import load_tokenizer
+
+    folder = t5_folder()
+    model = EncT5ForSequenceClassification.from_t5(str(folder), id2label={0: "parcel", 1: "invoice"})
+    model.classifier.bias.data += 0.5  # as if trained
+    model.save_pretrained(tmp_path / "runs" / "intents")
+    load_tokenizer(str(folder)).save_pretrained(tmp_path / "runs" / "intents")
+    monkeypatch.chdir(tmp_path)
+    namespace: dict = {}
+    for block in python_blocks("README.md"):
+        exec(block, namespace)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split()[0] in ("parcel", "invoice") for line in lines] == [True, True]
+    assert namespace["model"].num_labels == 3
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+def test_links_between_documents_lead_somewhere(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert ((ROOT / document).parent / target).exists(), target
+
+
+def test_the_code_blocks_name_commands_that_exist():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from write_cli_docs import COMMANDS
+
+    for document in ("README.md", "docs/training.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for command in re.findall(r"^\s*enct5 (\w+)", text, flags=re.MULTILINE):
+            assert command in COMMANDS

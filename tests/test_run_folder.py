@@ -1,0 +1,147 @@
+"""The run folder: who may write into it, what an interrupted run continues from, whole files or none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from enct5.errors import EncT5Error
+from enct5.run_folder import claim, finish, written_aside
+
+CHECKPOINT_FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+def make_checkpoint(out: Path, step: int, without: str = "", state: str = "{}") -> Path:
+    folder = out / "checkpoints" / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    for name in CHECKPOINT_FILES:
+        if name != without:
+            (folder / name).write_text(state if name == "trainer_state.json" else "x")
+    return folder
+
+
+def refusal(out: Path, resume: bool) -> str:
+    with pytest.raises(EncT5Error) as caught:
+        claim(out, resume)
+    assert str(out) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_a_new_or_empty_folder_starts_a_run(tmp_path: Path, made_before: bool) -> None:
+    out = tmp_path / "deep" / "run"
+    if made_before:
+        out.mkdir(parents=True)
+    assert claim(out, resume=False) is None
+    assert (out / "checkpoints").is_dir()
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert "not empty; choose another --out" in refusal(tmp_path, resume=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    assert "choose another --out" in refusal(tmp_path / "run", resume=False)
+    assert "cannot create the run folder" in refusal(tmp_path / "run" / "inner", resume=False)
+
+
+def test_an_interrupted_run_is_not_overwritten(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, 3)
+    assert "--resume" in refusal(tmp_path, resume=False)
+
+
+def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
+    assert "start it without --resume" in refusal(tmp_path / "none", resume=True)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("checkpoints_left", [False, True])
+def test_a_finished_run_is_neither_resumed_nor_overwritten(tmp_path: Path, checkpoints_left: bool) -> None:
+    for name in ("metrics.json", "config.json"):
+        (tmp_path / name).write_text("{}")
+    if checkpoints_left:  # killed right after the last file had arrived
+        make_checkpoint(tmp_path, 3)
+    assert "nothing to resume" in refusal(tmp_path, resume=True)
+    assert "choose another --out" in refusal(tmp_path, resume=False)
+
+
+def test_a_run_killed_while_its_files_arrived_is_resumed(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path, 3)
+    (tmp_path / "metrics.json").write_text("{}")  # config.json would have come last
+    assert claim(tmp_path, resume=True) == checkpoint
+
+
+def test_the_newest_checkpoint_by_number_is_resumed(tmp_path: Path) -> None:
+    for step in (100, 9, 20):
+        newest = make_checkpoint(tmp_path, step)
+    assert claim(tmp_path, resume=True) == newest.with_name("checkpoint-100")
+
+
+@pytest.mark.parametrize("missing", CHECKPOINT_FILES)
+def test_a_checkpoint_without_one_of_its_files_is_ignored(tmp_path: Path, missing: str) -> None:
+    whole = make_checkpoint(tmp_path, 1)
+    make_checkpoint(tmp_path, 2, without=missing)
+    assert claim(tmp_path, resume=True) == whole
+
+
+def test_a_checkpoint_whose_last_file_breaks_off_is_ignored(tmp_path: Path) -> None:
+    whole = make_checkpoint(tmp_path, 1)
+    make_checkpoint(tmp_path, 2, state='{"epoch": 1.0, "log_his')
+    assert claim(tmp_path, resume=True) == whole
+
+
+def test_a_run_without_a_whole_checkpoint_starts_from_the_beginning(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, 2, without="optimizer.pt")
+    assert claim(tmp_path, resume=True) is None
+
+
+def test_files_arrive_together_when_the_block_ends(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with written_aside(out) as folder:
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_text("weights")
+        assert not (out / "config.json").exists()
+    assert sorted(path.name for path in out.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_config_json_arrives_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    arrived: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda source, target: (arrived.append(Path(target).name), replace(source, target)))
+    with written_aside(tmp_path) as folder:
+        for name in ("a.json", "config.json", "tokenizer.json", "z.py"):
+            (folder / name).write_text("{}")
+    assert arrived == ["a.json", "tokenizer.json", "z.py", "config.json"]
+
+
+def test_nothing_arrives_when_the_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="stop"), written_aside(tmp_path / "run") as folder:
+        (folder / "config.json").write_text("{}")
+        raise RuntimeError("stop")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_leftovers_of_a_killed_run_do_not_arrive(tmp_path: Path) -> None:
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial" / "old.json").write_text("{}")
+    with written_aside(tmp_path) as folder:
+        (folder / "config.json").write_text("{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(EncT5Error, match="cannot write to .*file"), written_aside(tmp_path / "file"):
+        pass
+
+
+def test_finishing_deletes_the_checkpoints_alone(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, 2)
+    (tmp_path / "metrics.json").write_text(json.dumps({}))
+    finish(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]

@@ -1,0 +1,167 @@
+"""The trainer: every text weighs the same, every epoch has every text, and warnings come when they are due."""
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import AutoTokenizer, DataCollatorWithPadding, TrainerControl, TrainerState, TrainingArguments
+
+from enct5.assets import bundled_t5
+from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.trainer import EncT5Trainer, Narrator
+
+ROWS = 24
+
+
+def dataset() -> Dataset:
+    lengths = [3 + row % 12 for row in range(ROWS)]
+    ids = [[10 + row] * (length - 1) + [1] for row, length in enumerate(lengths)]
+    return Dataset.from_dict({"input_ids": ids, "length": lengths, "labels": [row % 3 for row in range(ROWS)]})
+
+
+@pytest.fixture
+def trainer(t5_folder: Callable[..., Path], tmp_path: Path) -> EncT5Trainer:
+    model = EncT5ForSequenceClassification.from_t5(
+        str(t5_folder(dropout_rate=0.0)), num_labels=3, problem_type="single_label_classification"
+    )
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path),
+        per_device_train_batch_size=4,
+        num_train_epochs=2,
+        learning_rate=1e-3,
+        use_cpu=True,
+        report_to=[],
+        disable_tqdm=True,
+        seed=3,
+    )
+    collator = DataCollatorWithPadding(AutoTokenizer.from_pretrained(bundled_t5()))
+    return EncT5Trainer(model, arguments, train_dataset=dataset(), eval_dataset=dataset(), data_collator=collator)
+
+
+def gradient(trainer: EncT5Trainer, rows: Iterable[int]) -> torch.Tensor:
+    """The gradient that a training batch of these rows gives to all parameters."""
+    batch = trainer.data_collator([{"input_ids": row["input_ids"], "labels": row["labels"]} for row in pick(rows)])
+    model = trainer.model.train()
+    model.zero_grad()
+    trainer.compute_loss(model, batch).backward()
+    return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+
+
+def pick(rows: Iterable[int]) -> list[dict[str, Any]]:
+    table = dataset()
+    return [table[row] for row in rows]
+
+
+def test_a_text_weighs_the_same_in_small_and_large_batches(trainer: EncT5Trainer) -> None:
+    trainer.get_train_dataloader()
+    alone = sum(gradient(trainer, [row]) for row in (2, 5, 11, 20))
+    together = gradient(trainer, (2, 5, 11, 20))
+    assert together.abs().max() > 1e-4
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-7)
+
+
+def test_a_batch_of_average_size_has_the_plain_loss(trainer: EncT5Trainer) -> None:
+    trainer.get_train_dataloader()
+    assert trainer.batch_sampler.mean_rows == 4
+    batch = trainer.data_collator([{k: row[k] for k in ("input_ids", "labels")} for row in pick(range(4))])
+    model = trainer.model.train()
+    assert trainer.compute_loss(model, dict(batch)).item() == pytest.approx(model(**batch).loss.item(), rel=1e-6)
+
+
+def test_the_evaluation_loss_is_the_plain_mean(trainer: EncT5Trainer) -> None:
+    trainer.get_train_dataloader()
+    batch = trainer.data_collator([{k: row[k] for k in ("input_ids", "labels")} for row in pick(range(ROWS))])
+    with torch.no_grad():
+        plain = trainer.model.eval()(**batch).loss.item()
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(plain, rel=1e-5)
+
+
+def test_training_sees_every_text_once_an_epoch_in_a_new_order(trainer: EncT5Trainer) -> None:
+    seen: list[list[int]] = []
+    collate = trainer.data_collator
+
+    def watched(rows: list[dict[str, Any]]) -> Any:
+        seen.append([row["input_ids"][0] - 10 for row in rows])
+        return collate(rows)
+
+    trainer.data_collator = watched
+    trainer.train()
+    steps = ROWS // 4
+    assert trainer.state.global_step == len(seen) == 2 * steps
+    epochs = [[row for batch in part for row in batch] for part in (seen[:steps], seen[steps:])]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(ROWS))
+    assert epochs[0] != epochs[1]
+
+
+def narrate(losses: Iterable[float], max_steps: int = 100, earlier: Iterable[float] = ()) -> list[str]:
+    """What is said when a loss is logged every second step, after those logged before an interruption."""
+    said: list[str] = []
+    narrator = Narrator(said.append, "accuracy")
+    arguments, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
+    history = [{"loss": loss, "step": 2 * number} for number, loss in enumerate(earlier, 1)]
+    state = TrainerState(max_steps=max_steps, log_history=[*history, {"eval_loss": 1.0, "step": 1}])
+    narrator.on_train_begin(arguments, state, control)
+    for number, loss in enumerate(losses, len(history) + 1):
+        state.global_step = 2 * number
+        narrator.on_log(arguments, state, control, logs={"loss": loss, "learning_rate": 0.1})
+        narrator.on_log(arguments, state, control, logs={"eval_loss": 9.9})
+    return said
+
+
+def falling(steps: int) -> list[float]:
+    return [math.exp(-step / 10) for step in range(steps)]
+
+
+def test_a_flat_loss_is_called_flat_once_half_the_steps_are_done() -> None:
+    noisy = [0.69 + 0.01 * (-1) ** step for step in range(50)]
+    assert narrate(noisy[:24]) == []
+    (warning,) = narrate(noisy)
+    assert warning.startswith("warning: the loss is flat (0.690 at the start, 0.69")
+    assert "--learning-rate" in warning
+
+
+def test_a_rising_loss_is_called_flat_too() -> None:
+    (warning,) = narrate([1.0 + step / 10 for step in range(50)])
+    assert "learned next to nothing" in warning
+
+
+def test_a_falling_loss_is_not_commented_on() -> None:
+    assert narrate(falling(50)) == []
+    assert narrate([1 - step / 500 for step in range(50)]) == []
+
+
+def test_a_run_of_hardly_any_logged_losses_is_not_judged() -> None:
+    assert narrate([1.0, 1.0, 1.0], max_steps=6) == []
+
+
+def test_a_resumed_run_is_judged_by_its_start_before_the_interruption() -> None:
+    low = [0.01] * 30  # learned before the interruption, and no better since
+    assert narrate(low, earlier=falling(20)) == []
+    (warning,) = narrate([0.7] * 30, earlier=[0.7] * 20)
+    assert "the loss is flat" in warning
+
+
+def test_a_loss_that_is_no_number_is_reported_once() -> None:
+    said = narrate([0.7, 0.7, math.nan, math.nan, math.nan], max_steps=1000)
+    assert len(said) == 1
+    assert said[0].startswith("warning: the loss is not a number; lower --learning-rate")
+    assert len(narrate([0.7, math.inf], max_steps=1000)) == 1
+
+
+def test_an_evaluation_is_one_line_with_its_score() -> None:
+    said: list[str] = []
+    narrator = Narrator(said.append, "macro_f1")
+    arguments, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
+    state = TrainerState(epoch=2.5, global_step=10, max_steps=100)
+    metrics = {"eval_loss": 0.25, "eval_macro_f1": 0.875}
+    narrator.on_evaluate(arguments, state, control, metrics=metrics)
+    narrator.on_log(arguments, state, control, logs={"loss": 0.5})
+    narrator.on_evaluate(arguments, state, control, metrics=metrics)
+    assert said == [
+        "epoch   2.5  eval loss 0.250  macro_f1 0.8750",
+        "epoch   2.5  loss 0.500  eval loss 0.250  macro_f1 0.8750",
+    ]

@@ -1,0 +1,127 @@
+"""Training options: all mistakes at once, and a YAML file that says the same as the object."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enct5.errors import EncT5Error
+from enct5.training_config import TrainConfig
+
+NEEDED = {"data": "reviews.csv", "text": ("review",), "label": "verdict", "out": "runs/reviews"}
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=30)
+
+
+def refusal(**values: object) -> str:
+    with pytest.raises(EncT5Error) as caught:
+        TrainConfig.checked(**(NEEDED | values))
+    return str(caught.value)
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    config = TrainConfig.checked(**NEEDED)
+    assert (config.task, config.base, config.precision) == ("auto", "bundled", "auto")
+    assert (config.batch_size, config.max_length, config.eval_fraction) == (32, 512, 0.1)
+    assert (config.patience, config.seed, config.warmup, config.weight_decay) == (4, 42, 0.1, 0.01)
+    assert config.epochs is config.learning_rate is config.eval is config.label_separator is None
+
+
+def test_all_problems_come_at_once() -> None:
+    message = refusal(batch_size=0, epochs=-1, precision="float16", learning_rate="fast")
+    for part in ("`batch_size` is `0`", "`epochs` is `-1`", "`precision` is `float16`", "`learning_rate` is `fast`"):
+        assert part in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("batch_size", 0, "greater than or equal to 1"),
+        ("batch_size", 1.5, "valid integer"),
+        ("epochs", 0, "greater than 0"),
+        ("epochs", float("inf"), "finite"),
+        ("epochs", float("nan"), "finite"),
+        ("learning_rate", -1e-3, "greater than 0"),
+        ("learning_rate", float("inf"), "finite"),
+        ("max_length", 1, "greater than or equal to 2"),
+        ("eval_fraction", 0, "greater than 0"),
+        ("eval_fraction", 0.9, "less than or equal to 0.5"),
+        ("patience", 0, "greater than or equal to 1"),
+        ("warmup", 1, "less than 1"),
+        ("weight_decay", -0.1, "greater than or equal to 0"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("precision", "float16", "'auto', 'float32' or 'bfloat16'"),
+    ],
+)
+def test_impossible_values_are_refused_with_the_value_and_the_reason(name: str, value: object, reason: str) -> None:
+    message = refusal(**{name: value})
+    assert f"`{name}` is `{value}`" in message
+    assert reason in message
+
+
+def test_an_unknown_option_is_answered_with_the_nearest_one() -> None:
+    assert "no training option `learning_rat`; did you mean `learning_rate`?" in refusal(learning_rat=1)
+
+
+def test_a_missing_option_is_named() -> None:
+    with pytest.raises(EncT5Error, match="`label`"):
+        TrainConfig.checked(data="a.csv", text=("text",), out="runs/a")
+
+
+def test_every_option_is_described() -> None:
+    for name, info in TrainConfig.model_fields.items():
+        assert info.description, name
+        assert info.description.endswith("."), name
+
+
+def test_a_written_configuration_is_read_back_equal(tmp_path: Path) -> None:
+    config = TrainConfig.checked(
+        **NEEDED | {"text": ("question", "answer: long"), "label_separator": ";", "label": "ärger 🙂"},
+        learning_rate=1e-5,
+        epochs=2.5,
+        eval="held out.jsonl",
+        seed=7,
+    )
+    config.write(tmp_path / "train_config.yaml")
+    assert TrainConfig.read(tmp_path / "train_config.yaml") == config
+
+
+def test_the_yaml_file_has_each_option_below_its_description(tmp_path: Path) -> None:
+    path = tmp_path / "train_config.yaml"
+    TrainConfig.checked(**NEEDED).write(path)
+    lines = path.read_text().splitlines()
+    assert list(yaml.safe_load(path.read_text())) == list(TrainConfig.model_fields)
+    for name, info in TrainConfig.model_fields.items():
+        assert lines[lines.index(f"# {info.description}") + 1].startswith(f"{name}:")
+
+
+@given(data=TEXT, text=st.lists(TEXT, min_size=1, max_size=2), label=TEXT, rate=st.floats(1e-300, 1e300))
+@settings(max_examples=60, deadline=None)
+def test_any_names_and_numbers_survive_the_yaml_file(
+    tmp_path_factory: pytest.TempPathFactory, data: str, text: list[str], label: str, rate: float
+) -> None:
+    config = TrainConfig.checked(data=data, text=tuple(text), label=label, out="runs/x", learning_rate=rate)
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    config.write(path)
+    assert TrainConfig.read(path) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is damaged"),
+        (b"- a\n- b\n", "is damaged"),
+        (b"data: [unclosed\n", "cannot read"),
+        (b"data: \xff\n", "cannot read"),
+        (b"data: a.csv\n1: 2\n", "no training option `1`"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "train_config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(EncT5Error, match=reason) as caught:
+        TrainConfig.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
