@@ -20,7 +20,7 @@ demo: $(VENV)/installed ## train on the bundled messages and show predictions (u
 	$(BIN)/enct5 demo
 
 test: $(VENV)/installed ## run all tests
-	$(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 check: $(VENV)/installed ## lint, formatting and types
 	$(BIN)/ruff check .

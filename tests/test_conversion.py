@@ -254,7 +254,7 @@ def test_a_wrong_copy_is_noticed(t5_folder: Callable[..., Path], monkeypatch: py
 
 def test_an_encoder_only_file_is_refused_unless_asked_for(tmp_path: Path, t5_folder: Callable[..., Path]) -> None:
     T5EncoderModel.from_pretrained(t5_folder()).save_pretrained(tmp_path)
-    with pytest.raises(EncT5Error, match="holds an encoder only.*allow_untrained_decoder=True"):
+    with pytest.raises(EncT5Error, match=r"holds an encoder only.*allow_untrained_decoder=True"):
         convert(str(tmp_path), 3)
     result = convert(str(tmp_path), 3, allow_untrained_decoder=True)
     assert_copied(result, weights(tmp_path))
@@ -461,7 +461,7 @@ def test_a_shard_that_was_not_downloaded_is_named(
     folder = sharded(t5_folder(), tmp_path / "sharded")
     (folder / "kept.safetensors").unlink()
     base = hub_cache(tmp_path, monkeypatch, {"main": folder})
-    with pytest.raises(EncT5Error, match="kept.safetensors") as raised:
+    with pytest.raises(EncT5Error, match=r"kept\.safetensors") as raised:
         convert(base, 3)
     assert base in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -112,17 +112,24 @@ def test_config_json_arrives_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     arrived: list[str] = []
     replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda source, target: (arrived.append(Path(target).name), replace(source, target)))
+    monkeypatch.setattr(
+        os, "replace", lambda source, target: (arrived.append(Path(target).name), replace(source, target))
+    )
     with written_aside(tmp_path) as folder:
         for name in ("a.json", "config.json", "tokenizer.json", "z.py"):
             (folder / name).write_text("{}")
     assert arrived == ["a.json", "tokenizer.json", "z.py", "config.json"]
 
 
-def test_nothing_arrives_when_the_block_fails(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="stop"), written_aside(tmp_path / "run") as folder:
+def fail_while_writing(out: Path) -> None:
+    with written_aside(out) as folder:
         (folder / "config.json").write_text("{}")
         raise RuntimeError("stop")
+
+
+def test_nothing_arrives_when_the_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="stop"):
+        fail_while_writing(tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) == []
 
 
@@ -136,7 +143,7 @@ def test_leftovers_of_a_killed_run_do_not_arrive(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(EncT5Error, match="cannot write to .*file"), written_aside(tmp_path / "file"):
+    with pytest.raises(EncT5Error, match=r"cannot write to .*file"), written_aside(tmp_path / "file"):
         pass
 
 

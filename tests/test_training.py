@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
 from enct5 import data, run_folder, training
@@ -324,6 +324,19 @@ def test_a_trained_model_with_the_same_labels_goes_on_where_it_was(run: Run, tmp
     before, after = weights(run.out), weights(tmp_path / "run")
     for name, tensor in before.items():
         torch.testing.assert_close(after[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["missing", "another shape"])
+def test_a_base_that_lacks_a_tensor_is_refused(run: Run, tmp_path: Path, damage: str) -> None:
+    name = "transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
+    shutil.copytree(run.out, tmp_path / "base")
+    tensors = weights(run.out)
+    tensor = tensors.pop(name)
+    if damage != "missing":
+        tensors[name] = tensor[:4].clone()
+    save_file(tensors, tmp_path / "base" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EncT5Error, match=f"lack {name} or hold it in another shape"):
+        start(tmp_path / "base", tmp_path / "run", run.source)
 
 
 def test_texts_cut_are_counted_and_reported(run: Run, tmp_path: Path) -> None:

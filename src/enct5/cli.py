@@ -17,7 +17,6 @@ from enct5.errors import EncT5Error
 app = typer.Typer(
     name="enct5",
     help="Turn a T5 checkpoint into a fast, trustworthy classifier (EncT5, arXiv 2110.08426 v2).",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -207,7 +206,8 @@ def demo(
 def main() -> None:
     """Run the command; a user's mistake ends with one line on stderr and status 2."""
     try:
-        status = app(standalone_mode=False)
+        status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
     except EncT5Error as error:
         message = " ".join(str(error).split())
     except typer.TyperException as error:

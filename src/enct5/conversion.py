@@ -146,7 +146,9 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
         raise EncT5Error(f"cannot read a checkpoint at {base}: {first_line(error)}") from error
     model_type = values.get("model_type")
     if model_type == EncT5Config.model_type:
-        raise EncT5Error(f"{base} is an EncT5 model already; load it with EncT5ForSequenceClassification.from_pretrained")
+        raise EncT5Error(
+            f"{base} is an EncT5 model already; load it with EncT5ForSequenceClassification.from_pretrained"
+        )
     if model_type not in T5_MODEL_TYPES:
         raise EncT5Error(
             f"{base} is a checkpoint of type {model_type!r}; EncT5 is built from T5's encoder and decoder "
@@ -278,7 +280,9 @@ def convert(
     model.config.name_or_path = base
     model.config.dtype = target
     model.eval()  # as after from_pretrained
-    logger.info("%s: %d tensors copied, %d new (%s), %d unused", base, len(copied), len(new), ", ".join(new), len(unused))
+    logger.info(
+        "%s: %d tensors copied, %d new (%s), %d unused", base, len(copied), len(new), ", ".join(new), len(unused)
+    )
     return Conversion(model, copied, new, unused)
 
 

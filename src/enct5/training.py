@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
 EVAL_BATCH_SIZE = 64
+# Tensors whose shape follows from the labels; they may start anew where the base has others.
+_MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # By default a run sees about so many texts: 30 epochs of small data, 3 of large.
 _TEXTS_SEEN, _FEWEST_EPOCHS, _MOST_EPOCHS = 100_000, 3, 30
 
@@ -182,7 +184,7 @@ def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequen
         return convert(base, problem_type=task.name, id2label=id2label).model
     prompts = len(label_names) if task.name == "multi_label_classification" else 1
     try:
-        return EncT5ForSequenceClassification.from_pretrained(
+        model, info = EncT5ForSequenceClassification.from_pretrained(
             base,
             dtype=torch.float32,
             problem_type=task.name,
@@ -190,9 +192,15 @@ def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequen
             label2id={name: index for index, name in id2label.items()},
             decoder_vocab_size=prompts,
             ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
     except Exception as error:  # transformers raises whatever the damage leads to
         raise EncT5Error(f"cannot load {base}: {first_line(error)}") from error
+    drawn = [key if isinstance(key, str) else key[0] for key in (*info["missing_keys"], *info["mismatched_keys"])]
+    damaged = sorted(name for name in drawn if not name.startswith(_MADE_FOR_LABELS))
+    if damaged:
+        raise EncT5Error(f"the weights of {base} lack {damaged[0]} or hold it in another shape; get the model again")
+    return model
 
 
 def _resolve(config: TrainConfig, d_model: int, rows: int) -> TrainConfig:

@@ -1,0 +1,424 @@
+"""The command: its whole path once, and one helpful line with status 2 for each mistake."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import transformers
+
+from enct5 import cli, demo, training
+from enct5.data import read_table
+from enct5.training_config import TrainConfig
+from test_predict import saved_model
+
+Base = Callable[..., Path]
+COMMANDS = ("train", "evaluate", "predict", "convert", "info", "demo")
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads cost more than they save on models of this size."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def enct5(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Ended]]:
+    """Runs the command in this process."""
+    verbosity = transformers.logging.get_verbosity()
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["enct5", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        written = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), written.out, written.err)
+
+    yield run
+    transformers.logging.set_verbosity(verbosity)
+    transformers.logging.enable_progress_bar()
+
+
+def rows(count: int = 30) -> str:
+    words = ("parcel late", "money card", "coffee cup")
+    return "".join(f'"{words[row % 3]} {row}",class {row % 3}\n' for row in range(count))
+
+
+def cut(source: Path, target: Path, size: int) -> None:
+    shutil.copytree(source, target)
+    weights = target / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:size])
+
+
+@pytest.fixture(scope="module")
+def place(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of files, models and mistakes that all cases of bad input share."""
+    folder = tmp_path_factory.mktemp("place")
+    texts = {
+        "good.csv": "text,label\n" + rows(),
+        "empty.csv": "",
+        "header.csv": "text,label\n",
+        "one_class.csv": "text,label\na,x\nb,x\nc,x\n",
+        "broken.jsonl": '{"text": "a", "label": "x"}\n{"text": "b", "label": \n',
+        "not_objects.jsonl": '{"text": "a", "label": "x"}\n[1, 2]\n',
+        "no_label.csv": "text,label\na,x\nb,\nc,y\n",
+        "no_text.jsonl": '{"text": null, "label": "x"}\n{"text": "b", "label": "y"}\n',
+        "numbers_as_texts.jsonl": '{"text": 1, "label": "x"}\n{"text": 2, "label": "y"}\n',
+        "lists.jsonl": '{"text": "a", "label": ["x", "y"]}\n{"text": "b", "label": ["y"]}\n',
+        "tags.jsonl": '{"text": "a", "label": ["O", "B-x"]}\n{"text": "b", "label": ["O"]}\n',
+        "twice.csv": "text,label,text\na,x,b\n",
+        "ragged.csv": "text,label\na,x\nb, with comma,y\n",
+        "open_quote.csv": 'text,label\na,x\n"b,y\nc,x\n',
+        "three.csv": "a,b,c,label\n1,2,3,x\n4,5,6,y\n",
+        "unseen.csv": "text,label\na,class 1\nb,Class 2\n",
+        "notes.txt": "text,label\na,x\n",
+        "few.csv": "text,label\na,x\nb,y\nc,z\n",
+        "ids.csv": "text,label\n" + "".join(f"t{row},{row}\n" for row in range(2500)),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "latin.csv").write_bytes("text,label\nä,x\nö,y\n".encode("latin-1"))
+    (folder / "bad.parquet").write_bytes(b"PAR1 no parquet")
+    base = t5_folder()
+    (folder / "empty").mkdir()
+    (folder / "bert").mkdir()
+    (folder / "bert" / "config.json").write_text('{"model_type": "bert", "architectures": ["BertModel"]}')
+    for file in base.glob("tokenizer*"):
+        shutil.copy(file, folder / "bert")
+    cut(base, folder / "cut", 10_000)
+    shutil.copytree(base, folder / "bin_only")
+    (folder / "bin_only" / "model.safetensors").rename(folder / "bin_only" / "pytorch_model.bin")
+    (folder / "bad_config").mkdir()
+    (folder / "bad_config" / "config.json").write_text("{")
+    shutil.copytree(base, folder / "t5")
+    saved_model(base, folder / "model", ("class 0", "class 1", "class 2"))
+    cut(folder / "model", folder / "cut_model", 10_000)
+    (folder / "busy").mkdir()
+    (folder / "busy" / "notes.txt").write_text("mine")
+    return folder
+
+
+TRAIN = "train {p}/good.csv --text text --label label --base {p}/t5 --out {p}/new"
+
+
+def train(file: str, more: str = "") -> str:
+    return TRAIN.replace("good.csv", file) + " " + more
+
+
+BAD_INPUT = {
+    # data
+    "missing file": (train("nowhere.csv"), "no file `", "check the path"),
+    "mistyped file": (train("goood.csv"), "did you mean `good.csv`?"),
+    "mistyped text column": (
+        "train {p}/good.csv --text txt --label label --base {p}/t5 --out {p}/new",
+        "no column `txt`",
+        "did you mean `text`?",
+    ),
+    "unknown text column": (
+        "train {p}/good.csv --text zzz --label label --base {p}/t5 --out {p}/new",
+        "no column `zzz`",
+        "text, label",
+    ),
+    "mistyped label column": (
+        "train {p}/good.csv --text text --label labels --base {p}/t5 --out {p}/new",
+        "no column `labels`",
+        "did you mean `label`?",
+    ),
+    "no text column": ("train {p}/good.csv --text , --label label --base {p}/t5 --out {p}/new", "0 text columns"),
+    "three text columns": (
+        "train {p}/three.csv --text a,b,c --label label --base {p}/t5 --out {p}/new",
+        "3 text columns given (a, b, c)",
+        "name one, or two",
+    ),
+    "text is label": ("train {p}/good.csv --text text --label text --base {p}/t5 --out {p}/new", "named twice"),
+    "empty file": (train("empty.csv"), "is empty"),
+    "header only": (train("header.csv"), "has no rows"),
+    "one class": (train("one_class.csv"), "holds 1 class (`x`)", "at least 2"),
+    "too few rows": (train("few.csv"), "cannot hold out", "a file to evaluate on"),
+    "broken JSON": (train("broken.jsonl"), "line 2 is not JSON"),
+    "no JSON objects": (train("not_objects.jsonl"), "line 2 is `[1, 2]`, not an object"),
+    "not UTF-8": (train("latin.csv"), "is not UTF-8", "save it again as UTF-8"),
+    "no Parquet": (train("bad.parquet"), "cannot read", "as Parquet"),
+    "missing label": (train("no_label.csv"), "lacks the label in 1 of 3 rows (first: row 2)"),
+    "missing text": (train("no_text.jsonl"), "lacks the text in 1 of 2 rows (first: row 1)"),
+    "numbers as texts": (train("numbers_as_texts.jsonl"), "`1` is not a text"),
+    "words as numbers": (train("good.csv", "--task regression"), "row 1: `class 0` is not a number"),
+    "lists as single labels": (train("lists.jsonl", "--task single"), "is not one label", "--task multi"),
+    "words as lists": (train("good.csv", "--task multi"), "is not a list of labels", "--label-separator"),
+    "token tags": (train("tags.jsonl"), "token tags", "not available"),
+    "ids as labels": (train("ids.csv"), "2500 different values in 2500 rows", "--task regression"),
+    "separator for a single label": (train("good.csv", "--task single --label-separator ;"), "--label-separator `;`"),
+    "column names twice": (train("twice.csv"), "2 columns named `text`"),
+    "ragged row": (train("ragged.csv"), "row 3", "has 3 fields, the header has 2"),
+    "open quote": (train("open_quote.csv"), "is never closed"),
+    "unknown file type": (train("notes.txt"), "cannot tell the format", ".csv"),
+    "folder as data": (train(""), "is a folder; name one file in it"),
+    "hub data without split": (
+        "train imdb --text text --label label --base {p}/t5 --out {p}/new",
+        "no file `imdb`",
+        "`imdb:train`",
+    ),
+    "unseen label in --eval": (
+        train("good.csv", "--eval {p}/unseen.csv"),
+        "`Class 2`",
+        "did you mean `class 2`",
+    ),
+    "missing --eval file": (train("good.csv", "--eval {p}/nowhere.csv"), "no file `"),
+    # options
+    "batch size 0": (train("good.csv", "--batch-size 0"), "`batch_size` is `0`", "greater than or equal to 1"),
+    "epochs -1": (train("good.csv", "--epochs -1"), "`epochs` is `-1.0`", "greater than 0"),
+    "endless epochs": (train("good.csv", "--epochs inf"), "`epochs` is `inf`", "finite"),
+    "unknown precision": (train("good.csv", "--precision float16"), "`precision` is `float16`", "'bfloat16'"),
+    "unknown task": (train("good.csv", "--task singel"), "no task `singel`", "did you mean `single`?"),
+    "max length 1": (train("good.csv", "--max-length 1"), "`max_length` is `1`"),
+    "negative learning rate": (train("good.csv", "--learning-rate -0.1"), "`learning_rate` is `-0.1`"),
+    "eval fraction 0.9": (train("good.csv", "--eval-fraction 0.9"), "`eval_fraction` is `0.9`", "equal to 0.5"),
+    "two mistakes": (train("good.csv", "--seed -1 --patience 0"), "`seed` is `-1`", "`patience` is `0`"),
+    "word for a number": (train("good.csv", "--epochs many"), "'many' is not a valid float"),
+    "huge learning rate": (train("good.csv", "--learning-rate 1e30 --out {p}/diverged"), "training diverged"),
+    "unknown option": (train("good.csv", "--learning-rat 1"), "No such option: --learning-rat", "--learning-rate"),
+    "missing option": ("train {p}/good.csv --text text", "Missing option '--label'", "see enct5 --help"),
+    "missing argument": ("info", "Missing argument 'MODEL'"),
+    "unknown command": ("trian", "No such command 'trian'", "see enct5 --help"),
+    # base
+    "missing base": (train("good.csv", "--base {p}/nowhere"), "{p}/nowhere"),
+    "base without config": (train("good.csv", "--base {p}/empty"), "no config.json", "name a T5 or EncT5 folder"),
+    "damaged base config": (train("good.csv", "--base {p}/bad_config"), "{p}/bad_config"),
+    "base of another type": (train("good.csv", "--base {p}/bert"), "'bert'", "t5, mt5, umt5"),
+    "truncated base": (train("good.csv", "--base {p}/cut"), "damaged or incomplete", "model.safetensors"),
+    "base without safetensors": (train("good.csv", "--base {p}/bin_only"), "safetensors only", "save_pretrained"),
+    "truncated EncT5 base": (train("good.csv", "--base {p}/cut_model"), "cannot load {p}/cut_model"),
+    # run folder
+    "out exists": (train("good.csv", "--out {p}/busy"), "not empty", "choose another --out"),
+    "out is a file": (train("good.csv", "--out {p}/good.csv"), "choose another --out"),
+    "nothing to resume": (train("good.csv", "--out {p}/none --resume"), "no interrupted run", "without --resume"),
+    # evaluate, predict, info
+    "evaluate without a model": ("evaluate {p}/empty {p}/good.csv", "{p}/empty"),
+    "evaluate a missing model": ("evaluate {p}/nowhere {p}/good.csv", "{p}/nowhere"),
+    "evaluate a T5": ("evaluate {p}/t5 {p}/good.csv", "'t5', not an EncT5 model", "enct5 train"),
+    "evaluate unknown labels": ("evaluate {p}/model {p}/unseen.csv", "did you mean `class 2` for `Class 2`?"),
+    "evaluate a missing column": ("evaluate {p}/model {p}/three.csv", "no column `text`"),
+    "evaluate into a missing folder": (
+        "evaluate {p}/model {p}/good.csv --json {p}/none/x.json",
+        "cannot write {p}/none/x.json",
+    ),
+    "predict without a model": ("predict {p}/empty {p}/good.csv", "{p}/empty"),
+    "predict with a truncated model": ("predict {p}/cut_model {p}/good.csv", "weights of {p}/cut_model"),
+    "predict a missing file": ("predict {p}/model {p}/nowhere.csv", "no file `"),
+    "predict a missing column": ("predict {p}/model {p}/good.csv --text texts", "did you mean `text`?"),
+    "predict into an unknown type": ("predict {p}/model {p}/good.csv -o {p}/x.txt", "must end in one of .csv"),
+    "predict into a missing folder": ("predict {p}/model {p}/good.csv -o {p}/none/x.csv", "does not exist"),
+    "info on a missing model": ("info {p}/nowhere", "{p}/nowhere"),
+    "info on an empty folder": ("info {p}/empty", "{p}/empty"),
+    "info on a truncated model": ("info {p}/cut_model", "weights of {p}/cut_model"),
+    "info on a damaged config": ("info {p}/bad_config", "{p}/bad_config"),
+    "info on a file": ("info {p}/good.csv", "{p}/good.csv"),
+    # convert
+    "convert without labels": ("convert {p}/t5 {p}/x", "Missing option '--num-labels'"),
+    "convert to no labels": ("convert {p}/t5 {p}/x --num-labels 0", "`num_labels` is 0"),
+    "convert to an unknown problem": ("convert {p}/t5 {p}/x --num-labels 2 --problem-type single", "`problem_type` is"),
+    "convert into a busy folder": ("convert {p}/t5 {p}/busy --num-labels 2", "not empty"),
+    "convert another type": ("convert {p}/bert {p}/x --num-labels 2", "'bert'"),
+}
+
+
+@pytest.mark.parametrize(("command", "phrases"), [(case[0], case[1:]) for case in BAD_INPUT.values()], ids=BAD_INPUT)
+def test_a_mistake_is_one_helpful_line_and_status_2(
+    place: Path, enct5: Callable[..., Ended], command: str, phrases: tuple[str, ...]
+) -> None:
+    status, _, err = enct5(*(part.format(p=place) for part in command.split()))
+    assert status == 2, err
+    assert err.startswith("enct5: ")
+    assert err.count("\n") == 1, err
+    assert err.endswith("\n")
+    assert "Traceback" not in err
+    for phrase in phrases:
+        assert phrase.format(p=place) in err
+    for name in ("new", "x", "x.txt", "none"):
+        assert not (place / name).exists()
+    assert [path.name for path in (place / "busy").iterdir()] == ["notes.txt"]
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("enct5.inspection.inspect", broken)
+    monkeypatch.setattr(sys, "argv", ["enct5", "info", "x"])
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        cli.main()
+
+
+def test_an_interruption_tells_how_to_go_on(
+    place: Path, enct5: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", interrupted)
+    status, _, err = enct5(*TRAIN.format(p=place).split())
+    assert status == 2
+    assert err == f"enct5: interrupted; the same command with --resume continues the run in {place}/new\n"
+
+
+def test_train_evaluate_predict_and_info_work_together(
+    place: Path, tmp_path: Path, enct5: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = place / "good.csv", tmp_path / "run"
+    options = ("--epochs", 2, "--batch-size", 8, "--learning-rate", 0.003)
+    trained = enct5("train", data, "--text", "text", "--label", "label", "--base", place / "t5", "--out", out, *options)
+    assert (trained.status, trained.err) == (0, "")
+    assert "task: single-label classification" in trained.out
+    assert "texts a label: class 0 10, class 1 10, class 2 10" in trained.out
+    assert f"enct5 predict {out} FILE" in trained.out
+    record = json.loads((out / "metrics.json").read_text())
+    assert f"{record['metrics']['accuracy']:.4f}" in trained.out
+
+    evaluated = enct5("evaluate", out, data, "--json", tmp_path / "figures.json")
+    assert (evaluated.status, evaluated.err) == (0, "")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["rows"] == 30
+    assert f"{figures['metrics']['accuracy']:.4f}" in evaluated.out
+    assert "30 rows of good.csv" in evaluated.out
+
+    predicted = enct5("predict", out, data, "-o", tmp_path / "predicted.csv")
+    assert (predicted.status, predicted.out) == (0, "")
+    assert predicted.err == f"30 predictions written to {tmp_path / 'predicted.csv'}\n"
+    table = read_table(str(tmp_path / "predicted.csv"))
+    assert table.column_names == ["text", "label", "predicted_label", "score"]
+    right = [a == b for a, b in zip(table["label"][:], table["predicted_label"][:], strict=True)]
+    assert sum(right) / 30 == pytest.approx(figures["metrics"]["accuracy"])
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"parcel late 0\nmoney\n")))
+    piped = enct5("predict", out, "-")
+    assert (piped.status, piped.err) == (0, "")
+    lines = piped.out.splitlines()
+    assert lines[0] == "text,label,score"
+    assert lines[1].startswith(f"parcel late 0,{table['predicted_label'][0]},")
+
+    facts = enct5("info", out)
+    assert facts.status == 0
+    assert "3: class 0, class 1, class 2" in facts.out
+    again = enct5("train", data, "--text", "text", "--label", "label", "--base", place / "t5", "--out", out, *options)
+    assert again.status == 2
+    assert "not empty" in again.err
+
+
+def test_the_run_folder_is_named_after_the_data(
+    place: Path, tmp_path: Path, enct5: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[TrainConfig] = []
+
+    def remember(config: TrainConfig, **options: Any) -> None:
+        seen.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", remember)
+    enct5("train", place / "good.csv", "--text", "a, b", "--label", "label")
+    enct5("train", "org/name:train", "--text", "a", "--label", "label", "--max-length", 99)
+    assert [config.out for config in seen] == ["runs/good", "runs/name"]
+    assert seen[0].text == ("a", "b")
+    assert (seen[0].max_length, seen[1].max_length) == (512, 99)
+
+
+def test_convert_says_what_is_new(place: Path, tmp_path: Path, enct5: Callable[..., Ended]) -> None:
+    problem = ("--problem-type", "multi_label_classification")
+    ended = enct5("convert", place / "t5", tmp_path / "out", "--num-labels", 4, *problem)
+    assert (ended.status, ended.err) == (0, "")
+    assert "new, to be fine-tuned before use: transformer.decoder.embed_tokens.weight, classifier" in ended.out
+    assert "no: train it before use" in enct5("info", tmp_path / "out").out
+
+
+def test_the_demo_trains_measures_and_predicts(
+    place: Path, tmp_path: Path, enct5: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = training.train
+
+    def short(config: TrainConfig, **options: Any) -> dict[str, Any]:
+        assert (config.base, config.epochs) == ("bundled", None)
+        tiny = {"base": str(place / "t5"), "epochs": 0.05, "max_length": 16}
+        return whole(config.model_copy(update=tiny), **options)
+
+    monkeypatch.setattr(demo.training, "train", short)
+    ended = enct5("demo", "--out", tmp_path / "demo")
+    assert (ended.status, ended.err) == (0, "")
+    assert "$ enct5 train train.jsonl" in ended.out
+    assert "test messages" in ended.out
+    assert "predicted" in ended.out
+    assert f"the run folder is {tmp_path / 'demo'}" in ended.out
+    assert (tmp_path / "demo" / "report.html").is_file()
+
+
+def test_labels_that_look_like_markup_are_shown_as_they_are(enct5: Callable[..., Ended], capsys: Any) -> None:
+    from enct5 import console
+
+    per_label = [{"label": name, "f1": 0.5, "support": 3} for name in ("[/close]", "[red]", ":smile:")]
+    console.show_metrics({"accuracy": 0.5}, per_label, "6 rows of [b]data[/b].csv")
+    console.show_predictions([{"text": "[/x]", "predicted": "[b]"}])
+    out = capsys.readouterr().out
+    for name in ("[/close]", "[red]", ":smile:", "6 rows of [b]data[/b].csv", "[/x]", "[b]"):
+        assert name in out
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], *([command, "--help"] for command in COMMANDS)])
+def test_help_is_printed_and_succeeds(enct5: Callable[..., Ended], arguments: list[str]) -> None:
+    status, out, err = enct5(*arguments)
+    assert (status, err) == (0, "")
+    assert "Usage: " in out
+    if arguments in ([], ["--help"]):
+        assert all(command in out for command in COMMANDS)
+
+
+_HELP = """
+import sys
+from enct5.cli import main
+for arguments in (["--help"], ["train", "--help"], ["predict", "--help"], ["train", "x.csv"], ["nonsense"]):
+    sys.argv = ["enct5", *arguments]
+    try:
+        main()
+    except SystemExit:
+        pass
+slow = {"torch", "transformers", "datasets", "pandas", "pyarrow", "sklearn", "scipy"} & set(sys.modules)
+assert not slow, slow
+"""
+
+
+def test_help_does_not_import_slow_libraries() -> None:
+    ended = subprocess.run([sys.executable, "-c", _HELP], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_installed_command_exits_with_2_and_one_line(place: Path) -> None:
+    command = [sys.executable, "-m", "enct5.cli", *train("good.csv", "--base {p}/cut").format(p=place).split()]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("enct5: ")
+    assert ended.stderr.count("\n") == 1
+    assert "damaged or incomplete" in ended.stderr
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "enct5.cli", "--help"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert ended.stderr == ""

@@ -1,0 +1,112 @@
+"""Evaluation: the figures of the predictions, on the columns asked for, in a file that is whole or absent."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enct5.errors import EncT5Error
+from enct5.evaluation import evaluate, write_json
+from enct5.predict import Predictor
+from test_predict import LABELS, saved_model, sentences
+
+Base = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def predictor(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return Predictor.from_pretrained(saved_model(t5_folder(), tmp_path_factory.mktemp("model")))
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def labelled(text: str = "text", label: str = "label", count: int = 30) -> list[dict[str, Any]]:
+    return [{text: words, label: LABELS[row % 3]} for row, words in enumerate(sentences(count))]
+
+
+def test_figures_are_those_of_the_predictions(predictor: Predictor, tmp_path: Path) -> None:
+    rows = labelled()
+    record = evaluate(predictor, write_rows(tmp_path / "test.jsonl", rows))
+    predicted = [result["label"] for result in predictor.predict([row["text"] for row in rows])]
+    right = [guess == row["label"] for guess, row in zip(predicted, rows, strict=True)]
+    assert 0 < sum(right) < 30
+    assert record["metrics"]["accuracy"] == pytest.approx(sum(right) / 30)
+    assert (record["data"], record["rows"], record["task"]) == ("test.jsonl", 30, "single_label_classification")
+    assert [(row["label"], row["support"]) for row in record["per_label"]] == [(name, 10) for name in LABELS]
+    recalls = [sum(right[start::3]) / 10 for start in range(3)]
+    labels = [rows[start]["label"] for start in range(3)]
+    assert {row["label"]: row["recall"] for row in record["per_label"]} == pytest.approx(
+        dict(zip(labels, recalls, strict=True))
+    )
+
+
+def test_perfect_labels_score_one(predictor: Predictor, tmp_path: Path) -> None:
+    texts = sentences(30)
+    rows = [{"text": text, **predictor.predict([text])[0]} for text in texts]
+    record = evaluate(predictor, write_rows(tmp_path / "test.jsonl", rows))
+    assert record["metrics"] == {"accuracy": 1.0, "macro_f1": 1.0, "matthews_correlation": 1.0}
+
+
+def test_other_columns_can_be_named(predictor: Predictor, tmp_path: Path) -> None:
+    standard = evaluate(predictor, write_rows(tmp_path / "a.jsonl", labelled()))
+    source = write_rows(tmp_path / "b.jsonl", labelled("Message", "Class"))
+    assert evaluate(predictor, source, ("Message",), "Class")["metrics"] == standard["metrics"]
+    with pytest.raises(EncT5Error, match="no column `text`"):
+        evaluate(predictor, source)
+    with pytest.raises(EncT5Error, match=r"no column `Clas`.*did you mean `Class`"):
+        evaluate(predictor, source, ("Message",), "Clas")
+
+
+def test_labels_the_model_does_not_know_are_refused(predictor: Predictor, tmp_path: Path) -> None:
+    rows = [*labelled(), {"text": "x", "label": "Delivery"}, {"text": "y", "label": "zzz"}]
+    with pytest.raises(EncT5Error, match="labels unknown to the model: `Delivery`, `zzz`; did you mean `delivery`"):
+        evaluate(predictor, write_rows(tmp_path / "test.jsonl", rows))
+
+
+def test_a_model_that_does_not_name_its_columns_asks_for_them(predictor: Predictor, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "test.jsonl", labelled())
+    bare = Predictor(predictor.model, predictor.tokenizer)
+    with pytest.raises(EncT5Error, match="name the text column with --text"):
+        evaluate(bare, source, label="label")
+    with pytest.raises(EncT5Error, match="name it with --label"):
+        evaluate(bare, source, text=("text",))
+    assert evaluate(bare, source, ("text",), "label") == evaluate(predictor, source)
+
+
+def test_regression_is_measured_on_numbers_only(t5_folder: Base, tmp_path: Path) -> None:
+    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, ("value",), "regression"))
+    texts = sentences(12)
+    exact = [{"text": text, "label": predictor.predict([text])[0]["value"]} for text in texts]
+    record = evaluate(predictor, write_rows(tmp_path / "exact.jsonl", exact))
+    assert record["metrics"]["rmse"] == pytest.approx(0, abs=1e-5)
+    assert record["metrics"]["pearson"] == pytest.approx(1)
+    shifted = [row | {"label": row["label"] + 2} for row in exact]
+    assert evaluate(predictor, write_rows(tmp_path / "b.jsonl", shifted))["metrics"]["mae"] == pytest.approx(2)
+    with pytest.raises(EncT5Error, match="row 2: `good` is not a number"):
+        evaluate(predictor, write_rows(tmp_path / "c.jsonl", [exact[0], {"text": "x", "label": "good"}]))
+    with pytest.raises(EncT5Error, match=r"rows have 2 number\(s\) to predict, the model gives 1"):
+        evaluate(predictor, write_rows(tmp_path / "d.jsonl", [{"text": "x", "label": [1.0, 2.0]}]))
+
+
+def test_a_record_is_written_as_json_with_its_letters(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_json({"label": "ärger", "f1": 0.1 + 0.2}, path)
+    assert json.loads(path.read_text(encoding="utf-8")) == {"label": "ärger", "f1": 0.1 + 0.2}
+    assert "ärger" in path.read_text(encoding="utf-8")
+    write_json({"new": 1}, path)
+    assert json.loads(path.read_text()) == {"new": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.json"]
+
+
+@pytest.mark.parametrize("place", ["missing/metrics.json", "file/metrics.json", "folder"])
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(EncT5Error, match=f"cannot write .*{place}: "):
+        write_json({"a": 1}, tmp_path / place)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]

@@ -1,0 +1,149 @@
+"""`enct5 info`: facts about a whole checkpoint, a refusal of any damaged one."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from enct5 import console
+from enct5.conversion import convert_folder
+from enct5.errors import EncT5Error
+from enct5.inspection import inspect
+from test_predict import saved_model
+
+Base = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def whole(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_model(t5_folder(), tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "model"))
+
+
+def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_trained_model_is_described(whole: Path) -> None:
+    facts = inspect(str(whole))
+    parameters = sum(tensor.numel() for tensor in load_file(whole / "model.safetensors").values())
+    assert facts["model"] == f"EncT5, {parameters / 1e6:.1f}M parameters, float32"
+    assert facts["task"].startswith("single-label classification")
+    assert facts["labels"] == "3: delivery, refund, ärger"
+    assert facts["encoder"] == "2 layers of width 32, relu"
+    assert facts["decoder"] == "1 layer(s), 1 prompt(s)"
+    assert facts["fine-tuned"] == "yes"
+    assert facts["trained on"] == "train.csv, text -> label"
+    assert "texts cut to 64" in facts["vocabulary"]
+
+
+def test_a_converted_model_is_told_to_be_untrained(t5_folder: Base, tmp_path: Path) -> None:
+    convert_folder(str(t5_folder()), tmp_path / "new", num_labels=25)
+    facts = inspect(str(tmp_path / "new"))
+    assert facts["fine-tuned"] == "no: train it before use"
+    assert "trained on" not in facts
+    assert facts["labels"].startswith("25: LABEL_0, LABEL_1, ")
+    assert facts["labels"].endswith("LABEL_19 and 5 more")
+
+
+def test_facts_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show_facts({"labels": "2: [bold]a[/bold], :smile:, [/x]"})
+    assert "2: [bold]a[/bold], :smile:, [/x]" in capsys.readouterr().out
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(EncT5Error) as caught:
+        inspect(str(folder))
+    message = str(caught.value)
+    assert str(folder) in message
+    assert "\n" not in message
+    return message
+
+
+def test_truncated_weights_are_refused(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:50_000])
+    assert "weights" in refusal(folder)
+
+
+def test_missing_weights_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    assert "model.safetensors" in refusal(folder)
+
+
+def test_a_missing_tensor_is_named(folder: Path) -> None:
+    change_weights(folder, lambda weights: weights.pop("classifier.bias"))
+    assert "classifier.bias" in refusal(folder)
+
+
+def test_a_tensor_of_another_shape_is_named(folder: Path) -> None:
+    change_weights(folder, lambda weights: weights.update({"classifier.weight": torch.zeros(7, 32)}))
+    assert "classifier.weight" in refusal(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_no_numbers_are_refused(folder: Path, value: float) -> None:
+    name = "transformer.encoder.block.1.layer.0.SelfAttention.q.weight"
+    change_weights(folder, lambda weights: weights[name][3].fill_(value))
+    assert f"{name} holds NaN or infinite values" in refusal(folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null"])
+def test_a_damaged_configuration_is_refused(folder: Path, content: str) -> None:
+    (folder / "config.json").write_text(content)
+    refusal(folder)
+
+
+def test_a_missing_configuration_is_refused(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    assert "config.json" in refusal(folder)
+
+
+def test_a_missing_tokenizer_is_refused(folder: Path) -> None:
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    assert "tokenizer" in refusal(folder)
+
+
+def test_a_damaged_tokenizer_is_refused(folder: Path) -> None:
+    file = folder / "tokenizer.json"
+    file.write_bytes(file.read_bytes()[:1000])
+    assert "tokenizer" in refusal(folder)
+
+
+def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["vocab_size"] = 100
+    (folder / "config.json").write_text(json.dumps(config))
+    change_weights(
+        folder,
+        lambda weights: weights.update(
+            {
+                "transformer.encoder.embed_tokens.weight": weights["transformer.encoder.embed_tokens.weight"][
+                    :100
+                ].clone()
+            }
+        ),
+    )
+    assert re.search(r"the tokenizer has \d+ tokens, but the model 100", refusal(folder))
+
+
+def test_a_plain_t5_is_told_apart(t5_folder: Base) -> None:
+    message = refusal(t5_folder())
+    assert "'t5', not an EncT5 model" in message
+    assert "enct5 convert" in message
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    refusal(tmp_path / "nowhere")

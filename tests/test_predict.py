@@ -1,0 +1,280 @@
+"""Prediction: the model's own logits, in the order of the texts, whatever stands beside them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from enct5 import cli, predict
+from enct5.conversion import convert
+from enct5.errors import EncT5Error
+from enct5.loading import load_tokenizer
+from enct5.predict import Predictor
+from enct5.training_config import TrainConfig
+
+Base = Callable[..., Path]
+LABELS = ("delivery", "refund", "ärger")
+WORDS = ["where", "is", "my", "parcel", "money", "card", "bank", "road", "coffee", "the", "a", "late", "and", "12"]
+UNICODE = ["Où est mon colis ?", "我的包裹在哪里", "🙂🎉👩‍👩‍👧", "שלום עולם", "e\u0301", "a\u0000b", "\ufffd", "ẞß"]
+
+
+def saved_model(
+    base: Path, folder: Path, names: tuple[str, ...] = LABELS, task: str = "single_label_classification", **trained: Any
+) -> Path:
+    """A run folder as training leaves it, its head random: no training is needed to predict."""
+    model = convert(str(base), problem_type=task, id2label=dict(enumerate(names))).model
+    torch.manual_seed(1)
+    with torch.no_grad():
+        model.classifier.weight.copy_(2 * torch.randn_like(model.classifier.weight))
+        model.classifier.bias.copy_(torch.randn_like(model.classifier.bias))
+    tokenizer = load_tokenizer(str(base))
+    tokenizer.model_max_length = 64
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    settings = {"data": "train.csv", "text": ("text",), "label": "label", "out": "runs/x", "max_length": 64} | trained
+    TrainConfig.checked(**settings).write(folder / "train_config.yaml")
+    return folder
+
+
+def sentences(count: int, longest: int = 40) -> list[str]:
+    random = np.random.default_rng(0)
+    return [" ".join(random.choice(WORDS, size=random.integers(1, longest))) for _ in range(count)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads cost more than they save on models of this size."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_model(t5_folder(), tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def predictor(folder: Path) -> Predictor:
+    return Predictor.from_pretrained(folder)
+
+
+def plain_logits(predictor: Predictor, *texts: str) -> np.ndarray:
+    """The logits of one text or pair by the tokenizer and the model alone."""
+    inputs = predictor.tokenizer(*texts, truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        return predictor.model(**inputs).logits[0].numpy()
+
+
+def test_logits_are_those_of_the_plain_model_text_by_text(predictor: Predictor) -> None:
+    texts = sentences(150)
+    assert len({len(text.split()) for text in texts}) > 20
+    wanted = np.stack([plain_logits(predictor, text) for text in texts])
+    assert wanted.std(axis=0).min() > 0.01  # so that another order would show
+    np.testing.assert_allclose(predictor.logits(texts), wanted, atol=1e-5)
+
+
+def test_results_name_the_likeliest_label_and_its_probability(predictor: Predictor) -> None:
+    texts = sentences(20)
+    for text, result in zip(texts, predictor.predict(texts), strict=True):
+        scores = torch.tensor(plain_logits(predictor, text)).softmax(-1)
+        assert result == {"label": LABELS[int(scores.argmax())], "score": pytest.approx(float(scores.max()), abs=1e-5)}
+
+
+def test_neighbours_do_not_change_a_result(predictor: Predictor) -> None:
+    texts = sentences(30)
+    alone = np.concatenate([predictor.logits([text]) for text in texts])
+    np.testing.assert_allclose(predictor.logits(texts), alone, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits(texts[::-1]), alone[::-1], atol=1e-5)
+    with_a_long_one = predictor.logits([*texts, "parcel " * 500])
+    np.testing.assert_allclose(with_a_long_one[:-1], alone, atol=1e-5)
+
+
+def test_batches_keep_the_token_budget(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, int]] = []
+    forward = predictor.model.forward
+
+    def watched(**inputs: torch.Tensor) -> Any:
+        shapes.append(tuple(inputs["input_ids"].shape))
+        return forward(**inputs)
+
+    monkeypatch.setattr(predictor.model, "forward", watched)
+    predictor.logits(sentences(400))
+    assert sum(rows for rows, _ in shapes) == 400
+    assert all(rows * length <= predict.MAX_BATCH_TOKENS for rows, length in shapes)
+    assert len(shapes) < 12
+
+
+def test_pairs_are_joined_as_t5_joins_them(predictor: Predictor) -> None:
+    pairs = list(zip(sentences(20), sentences(40)[20:], strict=True))
+    wanted = np.stack([plain_logits(predictor, *pair) for pair in pairs])
+    np.testing.assert_allclose(predictor.logits(pairs), wanted, atol=1e-5)
+    np.testing.assert_array_equal(predictor.logits([list(pair) for pair in pairs]), predictor.logits(pairs))
+    first, second = (predictor.tokenizer(text)["input_ids"] for text in pairs[0])
+    with torch.no_grad():
+        by_hand = predictor.model(torch.tensor([first + second])).logits[0].numpy()
+    np.testing.assert_allclose(predictor.logits(pairs)[0], by_hand, atol=1e-5)
+
+
+def test_an_empty_text_is_the_end_token_alone(predictor: Predictor) -> None:
+    with torch.no_grad():
+        wanted = predictor.model(torch.tensor([[1]])).logits.numpy()
+    np.testing.assert_allclose(predictor.logits([""]), wanted, atol=1e-5)
+    assert len(predictor.predict(["", "parcel", ""])) == 3
+
+
+def test_no_texts_give_no_results(predictor: Predictor) -> None:
+    assert predictor.predict([]) == []
+    assert list(predictor.stream(iter([]))) == []
+    assert predictor.logits([]).shape == (0, 3)
+
+
+def test_any_script_is_predicted(predictor: Predictor) -> None:
+    wanted = np.stack([plain_logits(predictor, text) for text in UNICODE])
+    np.testing.assert_allclose(predictor.logits(UNICODE), wanted, atol=1e-5)
+
+
+def test_a_very_long_text_is_cut_to_the_length_of_the_training(predictor: Predictor) -> None:
+    assert predictor.tokenizer.model_max_length == 64
+    long = "parcel money " * 20_000
+    ids = predictor.tokenizer(long, truncation=True, max_length=64)["input_ids"]
+    assert (len(ids), ids[-1]) == (64, 1)
+    with torch.no_grad():
+        wanted = predictor.model(torch.tensor([ids])).logits.numpy()
+    np.testing.assert_allclose(predictor.logits([long]), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["a", ("a", "b")], "text 2: texts and pairs of texts are mixed"),
+        ([("a", "b"), "a"], "text 2: texts and pairs of texts are mixed"),
+        (["a", None], "text 2 is `None`; give a string, or a pair of strings"),
+        (["a", "b", 3.5], "text 3 is `3.5`"),
+        ([b"bytes"], "text 1 is `b'bytes'`"),
+        ([("a", "b", "c")], r"text 1 is `\('a', 'b', 'c'\)`"),
+        ([("a", None)], "text 1 is"),
+        ([["a"]], "text 1 is"),
+        ("where is my card?", "`where is my card\\?` is one text; give a list of texts"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused(predictor: Predictor, texts: Any, message: str) -> None:
+    for ask in (predictor.predict, predictor.logits):
+        with pytest.raises(EncT5Error, match=message):
+            ask(texts)
+
+
+def test_refusals_count_texts_from_the_first_of_all(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "CHUNK_TEXTS", 2)
+    with pytest.raises(EncT5Error, match="text 6 is `7`"):
+        predictor.predict(["a", "b", "c", "d", "e", 7])  # type: ignore[list-item]
+    with pytest.raises(EncT5Error, match="text 3: texts and pairs"):
+        predictor.predict(["a", "b", ("c", "d")])
+
+
+def test_a_stream_is_read_a_chunk_at_a_time(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "CHUNK_TEXTS", 4)
+    read: list[str] = []
+
+    def source() -> Iterator[str]:
+        for text in sentences(10):
+            read.append(text)
+            yield text
+
+    results = predictor.stream(source())
+    assert read == []
+    first = next(results)
+    assert len(read) == 4
+    streamed = [first, *results]
+    assert len(read) == 10
+    for result, wanted in zip(streamed, predictor.predict(sentences(10)), strict=True):
+        assert result == {"label": wanted["label"], "score": pytest.approx(wanted["score"], abs=1e-5)}
+
+
+def test_multi_label_results_list_labels_from_half_up_best_first(t5_folder: Base, tmp_path: Path) -> None:
+    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, task="multi_label_classification"))
+    texts = sentences(25)
+    results = predictor.predict(texts)
+    for text, result in zip(texts, results, strict=True):
+        scores = torch.tensor(plain_logits(predictor, text)).sigmoid().numpy()
+        chosen = [index for index in np.argsort(-scores) if scores[index] >= 0.5]
+        assert result["labels"] == [LABELS[index] for index in chosen]
+        assert result["scores"] == pytest.approx([scores[index] for index in chosen], abs=1e-5)
+
+
+@pytest.mark.parametrize("names", [("value",), ("value_1", "value_2")])
+def test_regression_results_are_the_numbers_themselves(t5_folder: Base, tmp_path: Path, names: tuple[str, ...]) -> None:
+    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, names, "regression"))
+    for text, result in zip(sentences(5), predictor.predict(sentences(5)), strict=True):
+        wanted = plain_logits(predictor, text).tolist()
+        assert result == {"value": pytest.approx(wanted[0] if len(names) == 1 else wanted, abs=1e-5)}
+
+
+def test_the_model_does_not_drop_out(predictor: Predictor) -> None:
+    assert not predictor.model.training
+    assert predictor.model.config.dropout_rate > 0
+    np.testing.assert_array_equal(predictor.logits(sentences(5)), predictor.logits(sentences(5)))
+
+
+def test_the_training_settings_come_with_the_folder_where_it_has_them(folder: Path, t5_folder: Base, tmp_path: Path):
+    config = Predictor.from_pretrained(folder).config
+    assert config is not None
+    assert (config.text, config.label) == (("text",), "label")
+    copy = saved_model(t5_folder(), tmp_path)
+    (copy / "train_config.yaml").unlink()
+    assert Predictor.from_pretrained(copy).config is None
+    (copy / "train_config.yaml").write_text("{")
+    with pytest.raises(EncT5Error, match=r"cannot read .*train_config\.yaml"):
+        Predictor.from_pretrained(copy)
+
+
+def test_outputs_that_are_no_numbers_are_refused(t5_folder: Base, tmp_path: Path) -> None:
+    folder = saved_model(t5_folder(), tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"][1] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EncT5Error, match="outputs are no numbers; `enct5 info`"):
+        Predictor.from_pretrained(folder).predict(["parcel"])
+
+
+_PIPELINE = """
+import json, sys
+sys.modules["enct5"] = None  # the folder's own code has to do
+from transformers import pipeline
+classify = pipeline("text-classification", sys.argv[1], trust_remote_code=True, device="cpu")
+print(json.dumps(classify(json.load(sys.stdin), truncation=True, batch_size=4)))
+"""
+
+
+@pytest.mark.slow
+def test_command_and_pipeline_without_enct5_agree_with_the_predictor(
+    folder: Path, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [*sentences(20), "", *UNICODE[:4], "parcel " * 200]
+    wanted = predictor.predict(texts)
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    out = tmp_path / "out.jsonl"
+    monkeypatch.setattr(sys, "argv", ["enct5", "predict", str(folder), str(tmp_path / "texts.jsonl"), "-o", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    by_command = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert by_command == [{"text": text, **result} for text, result in zip(texts, wanted, strict=True)]
+    piped = subprocess.run(
+        [sys.executable, "-c", _PIPELINE, str(folder)],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert piped.returncode == 0, piped.stderr
+    for result, expected in zip(json.loads(piped.stdout), wanted, strict=True):
+        assert result == {"label": expected["label"], "score": pytest.approx(expected["score"], abs=1e-5)}

@@ -1,0 +1,271 @@
+"""Prediction files: the input's rows and columns as they were, the predictions beside them, whole or absent."""
+
+import csv
+import datetime
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from datasets import Dataset
+
+from enct5.data import read_table
+from enct5.errors import EncT5Error
+from enct5.prediction_file import WRITERS, check_output, predict_table
+from enct5.tasks import find_task
+from enct5.training_config import TrainConfig
+
+TEXTS = [
+    "plain",
+    'he said "no", twice',
+    "two\nlines",
+    "tab\tand, comma",
+    "🙂 ärger 我",
+    "",
+    " spaces ",
+    "'single' ; semicolon",
+    "carriage\rreturn",
+    "win\r\ndows",
+    "NA",
+    "0012",
+    "[1, 2]",
+    "\\n \\",
+]
+
+
+class Echo:
+    """Stands for a predictor: the prediction is made of the text, so that a wrong row would show."""
+
+    def __init__(self, task: str = "single", text: tuple[str, ...] = ("text",)) -> None:
+        self.task = find_task(task)
+        self.config = TrainConfig.checked(data="a.csv", text=text, label="label", out="runs/a")
+
+    def stream(self, texts: Iterable[Any]) -> Iterator[dict[str, Any]]:
+        for text in texts:
+            joined = text if isinstance(text, str) else " + ".join(text)
+            if self.task.alias == "multi":
+                yield {"labels": [joined, 'b "quoted"'], "scores": [0.9, 0.1 + 0.2]}
+            elif self.task.alias == "regression":
+                yield {"value": len(joined) / 3}
+            else:
+                yield {"label": f"<{joined}>", "score": len(joined) / 7}
+
+
+def write(path: Path, columns: dict[str, list[Any]]) -> Path:
+    """Write an input file of any kind."""
+    frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in frame.to_dict("records")), encoding="utf-8")
+    else:
+        frame.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",", quoting=csv.QUOTE_ALL)
+    return path
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+@pytest.mark.parametrize("source", list(WRITERS))
+def test_rows_and_columns_come_out_as_they_went_in(tmp_path: Path, source: str, kind: str) -> None:
+    columns = {"id": [f"{row:03d}" for row in range(len(TEXTS))], "text": TEXTS, "a note": TEXTS[::-1]}
+    given, out = write(tmp_path / f"in{source}", columns), tmp_path / f"out{kind}"
+    predict_table(Echo(), str(given), None, out)
+    table = read_table(str(out))
+    assert table.column_names == ["id", "text", "a note", "label", "score"]
+    for name, values in columns.items():
+        assert table[name][:] == values
+    assert table["label"][:] == [f"<{text}>" for text in TEXTS]
+    assert [float(score) for score in table["score"][:]] == [len(text) / 7 for text in TEXTS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([given.name, out.name])
+
+
+def test_json_values_keep_their_types_and_digits(tmp_path: Path) -> None:
+    columns = {
+        "text": ["a", "b"],
+        "number": [0.1234567890123456789, 1e-17],
+        "count": [2**53 + 1, None],
+        "flag": [True, False],
+        "tags": [["x", "é"], []],
+        "path": ["a/b", "c"],
+    }
+    given = write(tmp_path / "in.jsonl", columns)
+    predict_table(Echo(), str(given), None, tmp_path / "out.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {name: [row[name] for row in rows] for name in columns} == columns
+    assert "a/b" in (tmp_path / "out.jsonl").read_text(encoding="utf-8")
+
+
+def test_nested_and_mixed_json_values_are_kept(tmp_path: Path) -> None:
+    given = tmp_path / "in.jsonl"
+    rows = [{"text": "a", "meta": {"k": [1, None]}, "any": "x"}, {"text": "b", "meta": {"k": []}, "any": 3}]
+    given.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    predict_table(Echo(), str(given), None, tmp_path / "out.jsonl")
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [{name: row[name] for name in ("text", "meta", "any")} for row in written] == rows
+    with pytest.raises(EncT5Error, match=r"cannot write .*out\.parquet as Parquet: .*; write \.jsonl instead"):
+        predict_table(Echo(), str(given), None, tmp_path / "out.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_dates_become_text_in_json_and_stay_dates_in_parquet(tmp_path: Path) -> None:
+    day = datetime.datetime(2024, 1, 31, 12, 30)
+    Dataset.from_dict({"text": ["a"], "day": [day]}).to_parquet(str(tmp_path / "in.parquet"))
+    predict_table(Echo(), str(tmp_path / "in.parquet"), None, tmp_path / "out.jsonl")
+    assert json.loads((tmp_path / "out.jsonl").read_text())["day"] == "2024-01-31 12:30:00"
+    predict_table(Echo(), str(tmp_path / "in.parquet"), None, tmp_path / "out.parquet")
+    assert read_table(str(tmp_path / "out.parquet"))["day"][:] == [day]
+
+
+def test_missing_numbers_are_null_in_json(tmp_path: Path) -> None:
+    Dataset.from_dict({"text": ["a", "b"], "x": [float("nan"), 1.5]}).to_parquet(str(tmp_path / "in.parquet"))
+    predict_table(Echo(), str(tmp_path / "in.parquet"), None, tmp_path / "out.jsonl")
+    assert [json.loads(line)["x"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == [None, 1.5]
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_several_labels_are_lists_or_json(tmp_path: Path, kind: str) -> None:
+    given = write(tmp_path / "in.csv", {"text": ["ä, 1", "b"]})
+    predict_table(Echo("multi"), str(given), None, tmp_path / f"out{kind}")
+    table = read_table(str(tmp_path / f"out{kind}"))
+    assert table.column_names == ["text", "labels", "scores"]
+    as_text = kind in (".csv", ".tsv")
+    read = json.loads if as_text else lambda value: value
+    assert [read(value) for value in table["labels"][:]] == [["ä, 1", 'b "quoted"'], ["b", 'b "quoted"']]
+    assert [read(value) for value in table["scores"][:]] == [[0.9, 0.1 + 0.2]] * 2
+    if as_text:
+        assert "ä" in table["labels"][0]
+
+
+def test_regression_writes_the_value(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.csv", {"text": ["a", "bcde"]})
+    predict_table(Echo("regression"), str(given), None, tmp_path / "out.csv")
+    assert [float(value) for value in read_table(str(tmp_path / "out.csv"))["value"][:]] == [1 / 3, 4 / 3]
+
+
+def test_a_column_of_the_input_is_never_overwritten(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.csv", {"text": ["a"], "label": ["right"]})
+    predict_table(Echo(), str(given), None, tmp_path / "first.csv")
+    first = read_table(str(tmp_path / "first.csv"))
+    assert first.column_names == ["text", "label", "predicted_label", "score"]
+    assert first[0] == {"text": "a", "label": "right", "predicted_label": "<a>", "score": str(1 / 7)}
+    predict_table(Echo(), str(tmp_path / "first.csv"), ("label",), tmp_path / "second.csv")
+    second = read_table(str(tmp_path / "second.csv"))
+    assert second[0] == {
+        **first[0],
+        "predicted_predicted_label": "<right>",
+        "predicted_score": str(5 / 7),
+    }
+
+
+def test_pairs_come_from_two_columns(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.csv", {"b": ["x", "y"], "a": ["1", "2"]})
+    predict_table(Echo(text=("a", "b")), str(given), None, tmp_path / "out.csv")
+    assert read_table(str(tmp_path / "out.csv"))["label"][:] == ["<1 + x>", "<2 + y>"]
+    predict_table(Echo(), str(given), ("b", "a"), tmp_path / "turned.csv")
+    assert read_table(str(tmp_path / "turned.csv"))["label"][:] == ["<x + 1>", "<y + 2>"]
+
+
+def test_without_an_output_csv_goes_to_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = write(tmp_path / "in.csv", {"text": TEXTS})
+    predict_table(Echo(), str(given), None, None)
+    written = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(written.out, newline="")))
+    assert [row["text"] for row in rows] == TEXTS
+    assert [row["label"] for row in rows] == [f"<{text}>" for text in TEXTS]
+    assert written.err == ""
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+
+
+@pytest.mark.parametrize("trained_with", [("text",), ("question", "answer")])
+def test_every_line_of_standard_input_is_a_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained_with: tuple[str, ...]
+) -> None:
+    feed(monkeypatch, 'erste, "Zeile"\r\n\nü  \nlast'.encode())
+    predict_table(Echo(text=trained_with), "-", None, tmp_path / "out.csv")
+    table = read_table(str(tmp_path / "out.csv"))
+    assert table.column_names == ["text", "label", "score"]
+    assert table["text"][:] == ['erste, "Zeile"', "", "ü  ", "last"]
+    assert table["label"][:] == ['<erste, "Zeile">', "<>", "<ü  >", "<last>"]
+
+
+def test_no_lines_give_the_column_names_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feed(monkeypatch, b"")
+    predict_table(Echo(), "-", None, None)
+    assert capsys.readouterr().out == "text,label,score\n"
+
+
+def test_lines_that_are_not_utf8_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(monkeypatch, b"good\nb\xe4d\n")
+    with pytest.raises(EncT5Error, match="standard input is not UTF-8"):
+        predict_table(Echo(), "-", None, None)
+
+
+def test_columns_of_standard_input_cannot_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(monkeypatch, b"a\n")
+    with pytest.raises(EncT5Error, match="leave out --text"):
+        predict_table(Echo(), "-", ("text",), None)
+
+
+def test_a_failure_leaves_the_former_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, out = write(tmp_path / "in.csv", {"text": ["a", "b"]}), tmp_path / "out.csv"
+    out.write_text("former")
+
+    def broken_stream(self: Echo, texts: Iterable[Any]) -> Iterator[dict[str, Any]]:
+        yield {"label": "x", "score": 1.0}
+        raise RuntimeError("stop")
+
+    def broken_writer(frame: pd.DataFrame, file: Path) -> None:
+        file.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Echo, "stream", broken_stream)
+        with pytest.raises(RuntimeError, match="stop"):
+            predict_table(Echo(), str(given), None, out)
+    with monkeypatch.context() as patched:
+        patched.setitem(WRITERS, ".csv", broken_writer)
+        with pytest.raises(EncT5Error, match=r"cannot write .*out\.csv: No space left on device"):
+            predict_table(Echo(), str(given), None, out)
+    assert out.read_text() == "former"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+    predict_table(Echo(), str(given), None, out)
+    assert read_table(str(out))["label"][:] == ["<a>", "<b>"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("out.txt", r"must end in one of \.csv, \.tsv, \.jsonl, \.parquet"),
+        ("out", r"must end in one of \.csv"),
+        ("missing/out.csv", "the folder .*missing does not exist"),
+        ("folder.csv", "is a folder; name a file"),
+    ],
+)
+def test_an_output_that_could_not_be_written_is_refused_beforehand(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(EncT5Error, match=message):
+        check_output(tmp_path / name)
+
+
+def test_an_output_may_end_in_capital_letters(tmp_path: Path) -> None:
+    check_output(tmp_path / "OUT.CSV")
+    check_output(None)
+    given = write(tmp_path / "in.csv", {"text": ["a"]})
+    predict_table(Echo(), str(given), None, tmp_path / "OUT.TSV")
+    assert read_table(str(tmp_path / "OUT.TSV"))["label"][:] == ["<a>"]
+
+
+def test_missing_texts_and_columns_are_refused(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.jsonl", {"text": ["a", None], "txet": ["a", "b"]})
+    with pytest.raises(EncT5Error, match="lacks the text in 1 of 2 rows"):
+        predict_table(Echo(), str(given), None, None)
+    with pytest.raises(EncT5Error, match=r"no column `texts`.*did you mean `text`"):
+        predict_table(Echo(), str(given), ("texts",), None)
