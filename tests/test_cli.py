@@ -125,7 +125,7 @@ def train(file: str, more: str = "") -> str:
 
 BAD_INPUT = {
     # data
-    "missing file": (train("nowhere.csv"), "no file `", "check the path"),
+    "missing file": (train("nowhere.csv"), "no file `{p}/nowhere.csv`"),
     "mistyped file": (train("goood.csv"), "did you mean `good.csv`?"),
     "mistyped text column": (
         "train {p}/good.csv --text txt --label label --base {p}/t5 --out {p}/new",
@@ -168,7 +168,7 @@ BAD_INPUT = {
     "separator for a single label": (train("good.csv", "--task single --label-separator ;"), "--label-separator `;`"),
     "column names twice": (train("twice.csv"), "2 columns named `text`"),
     "ragged row": (train("ragged.csv"), "row 3", "has 3 fields, the header has 2"),
-    "open quote": (train("open_quote.csv"), "is never closed"),
+    "open quote": (train("open_quote.csv"), "row 3", "double quotes"),
     "unknown file type": (train("notes.txt"), "cannot tell the format", ".csv"),
     "folder as data": (train(""), "is a folder; name one file in it"),
     "hub data without split": (
@@ -192,7 +192,7 @@ BAD_INPUT = {
     "negative learning rate": (train("good.csv", "--learning-rate -0.1"), "`learning_rate` is `-0.1`"),
     "eval fraction 0.9": (train("good.csv", "--eval-fraction 0.9"), "`eval_fraction` is `0.9`", "equal to 0.5"),
     "two mistakes": (train("good.csv", "--seed -1 --patience 0"), "`seed` is `-1`", "`patience` is `0`"),
-    "word for a number": (train("good.csv", "--epochs many"), "'many' is not a valid float"),
+    "word for a number": (train("good.csv", "--epochs many"), "'--epochs': Input should be a valid number", "`many`"),
     "huge learning rate": (train("good.csv", "--learning-rate 1e30 --out {p}/diverged"), "training diverged"),
     "unknown option": (train("good.csv", "--learning-rat 1"), "No such option: --learning-rat", "--learning-rate"),
     "missing option": ("train {p}/good.csv --text text", "Missing option '--label'", "see enct5 --help"),

@@ -5,7 +5,9 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub.errors import StrictDataclassError
+from transformers.activations import ACT2FN
 from transformers.utils import logging as transformers_logging
 
 from conftest import shared
@@ -115,9 +117,17 @@ def test_every_key_of_a_published_file_keeps_its_meaning(kind: str, case: str) -
     published = json.loads((folder / "config.json").read_text())
     config = EncT5Config.from_pretrained(folder)
     # Neither says anything about the model: who wrote the file, and tying, which EncT5 has none of.
-    for key in set(published) - {"transformers_version", "tie_word_embeddings", "torch_dtype", "auto_map"}:
+    for key in set(published) - {
+        "transformers_version",
+        "tie_word_embeddings",
+        "torch_dtype",
+        "auto_map",
+        "dense_act_fn",
+    }:
         value = getattr(config, key)
-        assert (json.loads(json.dumps(value))) == published[key], key
+        assert json.loads(json.dumps(value)) == published[key], key
+    values = torch.linspace(-6, 6, 1001)  # the function may go by another name
+    torch.testing.assert_close(ACT2FN[config.dense_act_fn](values), ACT2FN[published["dense_act_fn"]](values))
     assert str(config.dtype) == "torch." + published["torch_dtype"]
     assert config.prompt_position_bias  # the published behaviour
     assert not config.per_layer_position_bias

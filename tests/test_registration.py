@@ -66,7 +66,6 @@ print(*(f"{item.__module__}.{item.__name__}" for item in found))
     "before",
     [
         "import enct5",
-        "import transformers, enct5",
         "from transformers import AutoConfig; import enct5",  # knows configurations, not yet models
         "from transformers import AutoModelForSequenceClassification; import enct5",
         # These load the Auto classes in the middle of loading themselves, when no other model can be loaded.

@@ -52,7 +52,7 @@ try:
     type(model).from_t5(source, 2)
 except ModuleNotFoundError as error:
     from_t5 = str(error)
-print(json.dumps({
+print("\\n" + json.dumps({
     "refusals": refusals,
     "loaded_untrusted": loaded_untrusted,
     "module": type(model).__module__,
@@ -63,9 +63,9 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("kind", ["t5", "umt5"])
+@pytest.mark.parametrize(("kind", "times"), [("t5", 2), ("umt5", 1)])
 def test_a_saved_folder_loads_and_saves_again_where_enct5_is_not_installed(
-    kind: str, tmp_path: Path, t5_folder: Callable[..., Path]
+    kind: str, times: int, tmp_path: Path, t5_folder: Callable[..., Path]
 ) -> None:
     model = EncT5ForSequenceClassification.from_t5(
         str(t5_folder(kind)), 4, problem_type="multi_label_classification", num_decoder_layers=2
@@ -78,7 +78,7 @@ def test_a_saved_folder_loads_and_saves_again_where_enct5_is_not_installed(
     ids[1, 4:] = 0
     with torch.no_grad():
         expected = model(ids).logits
-    folders = [tmp_path / name for name in ("first", "second", "third")]
+    folders = [tmp_path / name for name in ("first", "second", "third")[: times + 1]]
     model.save_pretrained(folders[0])
     environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_MODULES_CACHE": str(tmp_path / "modules")}
     for source, target in pairwise(folders):
@@ -96,7 +96,7 @@ def test_a_saved_folder_loads_and_saves_again_where_enct5_is_not_installed(
         assert found["from_t5"] == "No module named 'enct5'"
         assert not found["installed"]
         torch.testing.assert_close(torch.tensor(found["logits"]), expected, atol=1e-6, rtol=0)
-    again = EncT5ForSequenceClassification.from_pretrained(folders[2])
+    again = EncT5ForSequenceClassification.from_pretrained(folders[-1])
     for name, tensor in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name
 

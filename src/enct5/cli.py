@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, show
 
 app = typer.Typer(
     name="enct5",
@@ -203,6 +203,15 @@ def demo(
     demonstration.run(out, _say)
 
 
+def _described(error: typer.TyperException) -> str:
+    """The error's text in one line, with the value it is about, which typer leaves out."""
+    from pydantic import ValidationError
+
+    text = " ".join(getattr(error, "format_message", error.__str__)().split()).rstrip(".")
+    problems = error.__cause__.errors() if isinstance(error.__cause__, ValidationError) else []
+    return text + "".join(f" (given: {show(problem['input'])})" for problem in problems)
+
+
 def main() -> None:
     """Run the command; a user's mistake ends with one line on stderr and status 2."""
     try:
@@ -211,7 +220,7 @@ def main() -> None:
     except EncT5Error as error:
         message = " ".join(str(error).split())
     except typer.TyperException as error:
-        message = " ".join(getattr(error, "format_message", error.__str__)().split()).rstrip(".") + "; see enct5 --help"
+        message = f"{_described(error)}; see enct5 --help"
     except (KeyboardInterrupt, typer.Abort):
         message = "interrupted"
     except BrokenPipeError:  # the reader of our output has gone

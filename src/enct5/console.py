@@ -24,7 +24,8 @@ def show_metrics(metrics: dict[str, float], per_label: list[dict[str, Any]], spl
         split: what was evaluated on.
     """
     console = Console()
-    table = Table("metric", "value", title=Text(f"evaluation: {split}"), title_justify="left")
+    console.print(Text(f"evaluation: {split}"), soft_wrap=True)
+    table = Table("metric", "value")
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}")
     console.print(table)

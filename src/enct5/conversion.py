@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 T5_MODEL_TYPES = ("t5", "mt5", "umt5")
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
-SLICE_BYTES = 32 * 2**20
+SLICE_BYTES = 8 * 2**20
 
 # What an EncT5 configuration takes over from T5's; the rest (generation settings, task prompts) has no use here.
 _ARCHITECTURE = (
@@ -142,9 +142,11 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
     """
     try:
         values, _ = PretrainedConfig.get_config_dict(base, **hub)
-    except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: JSON, but not an object
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: not a JSON object
         raise EncT5Error(f"cannot read a checkpoint at {base}: {first_line(error)}") from error
-    model_type = values.get("model_type")
+    model_type = values.get("model_type") if isinstance(values, dict) else None
+    if model_type is None:
+        raise EncT5Error(f"cannot read a checkpoint at {base}: it has no config.json that names a model type")
     if model_type == EncT5Config.model_type:
         raise EncT5Error(
             f"{base} is an EncT5 model already; load it with EncT5ForSequenceClassification.from_pretrained"

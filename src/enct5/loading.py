@@ -32,9 +32,15 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
         raise EncT5Error(f"{source} holds no config.json, so it is no checkpoint; name a T5 or EncT5 folder")
     try:
-        return AutoTokenizer.from_pretrained(source, **hub)
+        tokenizer = AutoTokenizer.from_pretrained(source, **hub)
     except Exception as error:  # transformers raises whatever the damage leads to
         raise EncT5Error(f"cannot load the tokenizer of {source}: {first_line(error)}") from error
+    # Without files, transformers makes a T5 tokenizer that knows a blank, and every word is unknown.
+    if len(tokenizer) - len(tokenizer.added_tokens_decoder) <= 1:
+        raise EncT5Error(
+            f"cannot load the tokenizer of {source}: its files (tokenizer.json or spiece.model) are missing"
+        )
+    return tokenizer
 
 
 def load_model(source: str) -> EncT5ForSequenceClassification:

@@ -79,7 +79,7 @@ class _RegisterAfterImport(importlib.abc.MetaPathFinder):
 
 
 def register_when_needed() -> None:
-    """Register with transformers' Auto modules: now with those in use already, with the others once they are imported."""
+    """Register with transformers' Auto modules: now with those in use, with the others once they are imported."""
     for name, register in _REGISTRATIONS.items():
         if name in sys.modules:
             register(sys.modules[name])

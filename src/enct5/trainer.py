@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Training is called flat when, over its second quarter, the loss has not fallen below this share of its start.
 _FLAT = 0.98
+_FEWEST_LOSSES = 3
 
 
 class EncT5Trainer(Trainer):
@@ -78,9 +79,11 @@ class Narrator(TrainerCallback):
         if self.judged or state.global_step < state.max_steps / 2:
             return
         self.judged = True
-        start = [loss for step, loss in self.losses if step <= state.max_steps / 20] or [self.losses[0][1]]
+        # One batch's loss is mere chance, so a short run's start is the mean of a few, too.
+        early = sum(step <= state.max_steps / 20 for step, _ in self.losses)
+        start = [loss for _, loss in self.losses[: max(early, _FEWEST_LOSSES)]]
         later = [loss for step, loss in self.losses if step >= state.max_steps / 4]
-        if len(self.losses) >= 4 and sum(later) / len(later) > _FLAT * sum(start) / len(start):
+        if len(self.losses) >= 2 * _FEWEST_LOSSES and sum(later) / len(later) > _FLAT * sum(start) / len(start):
             self.say(
                 f"warning: the loss is flat ({sum(start) / len(start):.3f} at the start, "
                 f"{sum(later) / len(later):.3f} now): the model has learned next to nothing. Check that labels belong "
