@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from records import RESULTS, environment, markdown_table, mean_and_spread, run_missing
 from sets import CLASSIFICATION, Benchmark, read_training_rows, test_file, write_training_file
 
@@ -138,8 +139,8 @@ def main() -> None:
     ]
     table = markdown_table(["set", "test figure", *METHODS, "seconds (enct5)", "command"], rows)
     note = (
-        f"Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}; cola and rte have no labelled test file and "
-        "are measured on their dev file, which nothing was tuned on. Seconds: one thread beside another run.\n"
+        f"Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}; cola and rte have no labelled test file: "
+        "measured on their dev file, which nothing was tuned on. Seconds: one thread beside another run.\n"
         f"{environment()}"
     )
     (RESULTS / "classification.md").write_text(f"{__doc__}\n{table}\n\n{note}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The data sets of the benchmarks: where they lie, their columns, the figure that is reported, the rows that are used."""
+"""The data sets of the benchmarks: where they lie, their columns, the reported figure, the rows that are used."""
 
 import os
 from dataclasses import dataclass

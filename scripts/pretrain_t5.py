@@ -134,9 +134,9 @@ class SpanCorruption(Dataset):
 def co_occurrence_embedding(arrays: list[np.ndarray], vocab_size: int, dim: int, reach: int = 5) -> torch.Tensor:
     """Token vectors from what stands near what: the first `dim` singular vectors of the positive PMI matrix.
 
-    (Levy and Goldberg 2014; contexts smoothed by the power 0.75.) A start from them instead of N(0, 1) saves a small model
-    the many steps in which span corruption would find out which words are alike. Scaled to T5's standard deviation of 1;
-    tokens that never occur keep N(0, 1).
+    (Levy and Goldberg 2014; contexts smoothed by the power 0.75.) A start from them instead of N(0, 1) saves a small
+    model the many steps in which span corruption would find out which words are alike. Scaled to T5's standard
+    deviation of 1; tokens that never occur keep N(0, 1).
     """
     counts = np.zeros(vocab_size * vocab_size, dtype=np.float32)
     for array in arrays:
@@ -174,27 +174,27 @@ tags: [t5, span-corruption]
 
 # A tiny T5 for demos and tests
 
-A T5 of the v1.1 kind (gated-gelu, no dropout in pre-training), {parameters / 1e6:.2f}M parameters, {embedding / 1e6:.2f}M of them
-in the embedding (tied): {arguments["num_layers"]} encoder layers and one decoder layer of width {arguments["d_model"]}, a unigram
-vocabulary of {arguments["vocab_size"]} with T5's 100 sentinels. Weights are stored in bfloat16.
+A T5 of the v1.1 kind (gated-gelu, no dropout in pre-training), {parameters / 1e6:.2f}M parameters,
+{embedding / 1e6:.2f}M of them in the embedding (tied): {arguments["num_layers"]} encoder layers and one decoder layer of width
+{arguments["d_model"]}, a unigram vocabulary of {arguments["vocab_size"]} with T5's 100 sentinels. Weights are stored in
+bfloat16.
 
-**It is weak.** It has read {millions:.1f}M tokens, of which no more than a fraction is everyday language; T5 read a trillion. It
-knows English words and little of the world. It lets enct5 be tried without a download; for real work use a real T5.
+**It is weak.** It has read {millions:.1f}M tokens, most of them from old books; T5 read a trillion. It knows English
+words and little of the world. It lets enct5 be tried without a download; for real work use a real T5.
 
 ## Training
 
-Span corruption (15 % of the tokens, spans of 3 on average) for {arguments["steps"]} steps of {arguments["batch_size"]} windows of
-{arguments["window"]} tokens, by `scripts/pretrain_t5.py`, from token vectors of a co-occurrence matrix (positive PMI, SVD);
-Adafactor. Files are drawn by
-(tokens ** {arguments["alpha"]}). Loss on held-out paragraphs: {summary["held_out_loss"]:.3f} nats a target token. Details:
-pretraining.json.
+Token vectors from a co-occurrence matrix of the corpus (positive PMI, singular value decomposition), then span
+corruption (15 % of the tokens, spans of 3 on average) for {arguments["steps"]} steps of {arguments["batch_size"]} windows of
+{arguments["window"]} tokens with Adafactor, by `scripts/pretrain_t5.py`. Files are drawn by
+(tokens ** {arguments["alpha"]}). Loss on held-out paragraphs: {summary["held_out_loss"]:.3f} nats a target token. Details: pretraining.json.
 
 {files}
 
-books: public-domain books (Standard Ebooks, Project Gutenberg). masc: MASC, American National Corpus. speeches: US inaugural and
-State of the Union addresses, public domain. web: social-media posts of the WNUT-17 shared task, CC BY 4.0 (Derczynski,
-Nichols, van Erp, Limsopatham 2017). reviews_products: CC BY 4.0 (Hu and Liu 2004; Ding, Liu and Yu 2008). Old books and
-social media carry dated and offensive views; so may the model.
+books: public-domain books (Standard Ebooks, Project Gutenberg). masc: MASC, American National Corpus. speeches: US
+inaugural and State of the Union addresses, public domain. web: social-media posts of the WNUT-17 shared task, CC BY 4.0
+(Derczynski, Nichols, van Erp, Limsopatham 2017). reviews_products: CC BY 4.0 (Hu and Liu 2004; Ding, Liu and Yu 2008).
+Old books and social media carry dated and offensive views; so may the model.
 """
 
 

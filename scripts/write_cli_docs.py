@@ -16,11 +16,14 @@ def cli_docs() -> str:
     parts = ["# Command line\n\nWritten by `scripts/write_cli_docs.py`; a test compares it with the command.\n"]
     for command in ("", *COMMANDS):
         arguments = [command, "--help"] if command else ["--help"]
-        output = runner.invoke(app, arguments, prog_name="enct5", env={"COLUMNS": "100", "TERMINAL_WIDTH": "100"}).output
+        output = runner.invoke(
+            app, arguments, prog_name="enct5", env={"COLUMNS": "100", "TERMINAL_WIDTH": "100"}
+        ).output
         text = "\n".join(line.rstrip() for line in output.strip().splitlines())
         parts.append(f"## enct5 {command}".rstrip() + f"\n\n```\n{text}\n```\n")
     parts.append(
-        "A mistake in the input ends with one line on stderr and exit status 2. Ctrl-C leaves a run that `--resume` continues.\n"
+        "A mistake in the input ends with one line on stderr and exit status 2. "
+        "Ctrl-C leaves a run that `--resume` continues.\n"
     )
     return "\n".join(parts)
 

@@ -123,6 +123,13 @@ def test_snippet_turns_logits_into_scores(task: str, function: str | None, tmp_p
     assert {name for name in ("softmax", "sigmoid") if name in code} == ({function} if function else set())
 
 
+def test_snippets_without_enct5_trust_the_remote_code(tmp_path: Path) -> None:
+    # the tokenizer too: it reads config.json, whose class is remote code, and asks at the terminal otherwise
+    first, second, _ = snippets(written(make_record("regression"), tmp_path)[1])
+    assert first.count("trust_remote_code=True") == 2
+    assert second.count("trust_remote_code=True") == 1
+
+
 def test_names_are_no_markup(tmp_path: Path) -> None:
     record = make_record("single_label_classification", file="a: b|c #1.csv", sha256=None)
     record["data"]["class_counts"] = {"<script>": 1, "a|b": 2, "two\nlines": 3, "card_arrival": 4, "_x_": 5}

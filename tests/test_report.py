@@ -61,8 +61,15 @@ class Page(HTMLParser):
 
 
 def make(
-    task: str, texts: list[str], logits: Array, labels: Array, names: list[str], folder: Path, **changes: Any
+    task: str,
+    texts: list[Any],
+    logits: Array,
+    labels: Array,
+    names: list[str],
+    folder: Path,
+    **changes: Any,
 ) -> Page:
+    """The page of a run; each text is a string, or a dictionary of text columns."""
     kind = TASKS[task]
     record = {
         "task": kind.name,
@@ -94,7 +101,7 @@ def make(
         "versions": {"enct5": "0.1.0"},
         **changes,
     }
-    rows = [{"review": text} for text in texts]
+    rows = [text if isinstance(text, dict) else {"review": text} for text in texts]
     report.write(record, SETTINGS, kind, rows, logits, labels, folder)
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
@@ -183,6 +190,13 @@ def test_several_targets(tmp_path: Path) -> None:
     assert page.quotes == ["half off", "exact"]
     assert page.tags.count("svg") == 4
     assert "<dt>Predicted</dt><dd>3, 9</dd>" in page.html
+
+
+def test_pairs_show_both_texts(tmp_path: Path) -> None:
+    rows = [{"premise": "It rains.", "hypothesis": "It <b>pours</b>."}]
+    page = make("single", rows, np.eye(2, dtype=np.float32)[[0]], np.array([1]), ["a", "b"], tmp_path)
+    assert page.quotes == ["It rains.", "It <b>pours</b>."]
+    assert "hypothesis" in page.html
 
 
 def test_long_texts_are_cut(tmp_path: Path) -> None:

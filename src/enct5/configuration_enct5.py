@@ -1,4 +1,4 @@
-"""Configuration of EncT5 (arXiv 2110.08426 v2): a T5 encoder, one T5 decoder layer fed with constant prompts, a head."""
+"""Configuration of EncT5 (arXiv 2110.08426 v2): a T5 encoder, a T5 decoder layer fed with constant prompts, a head."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ class EncT5Config(T5Config):
     prompt_position_bias: bool = True
     per_layer_position_bias: bool = False
 
-    def __post_init__(self, **kwargs: Any):
+    def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
         if self.dense_act_fn == "gelu_new":
             self.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one kernel instead of eight

@@ -31,11 +31,24 @@ WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 SLICE_BYTES = 8 * 2**20
 
 # What an EncT5 configuration takes over from T5's; the rest (generation settings, task prompts) has no use here.
-_ARCHITECTURE = (
-    "vocab_size d_model d_kv d_ff num_layers num_heads relative_attention_num_buckets relative_attention_max_distance "
-    "dropout_rate layer_norm_epsilon initializer_factor feed_forward_proj pad_token_id eos_token_id "
-    "decoder_start_token_id classifier_dropout"
-).split()
+_ARCHITECTURE = [
+    "vocab_size",
+    "d_model",
+    "d_kv",
+    "d_ff",
+    "num_layers",
+    "num_heads",
+    "relative_attention_num_buckets",
+    "relative_attention_max_distance",
+    "dropout_rate",
+    "layer_norm_epsilon",
+    "initializer_factor",
+    "feed_forward_proj",
+    "pad_token_id",
+    "eos_token_id",
+    "decoder_start_token_id",
+    "classifier_dropout",
+]
 
 # The names under which T5 files hold the embedding of text, best first: the tied ones are saved under one name only.
 _TEXT_EMBEDDINGS = ("encoder.embed_tokens.weight", "shared.weight")
@@ -258,7 +271,7 @@ def convert(
     _check_complete(base, sources, checkpoint, allow_untrained_decoder)
 
     text_embedding = sources["transformer.encoder.embed_tokens.weight"]
-    assert text_embedding is not None  # noqa: S101 - _check_complete refuses files without it
+    assert text_embedding is not None
     if dtype == "auto":
         dtype = checkpoint.dtype(text_embedding)
     target = getattr(torch, dtype) if isinstance(dtype, str) else dtype
@@ -328,7 +341,7 @@ def _check_complete(
         missing = [name for name in missing if not name.startswith("decoder.")]
         if not missing and not allow_untrained_decoder:
             raise EncT5Error(
-                f"{base} holds an encoder only, so the decoder layer would start untrained; use the full T5 checkpoint, "
+                f"{base} holds an encoder only, so the decoder layer would start untrained; use the full T5, "
                 "or ask for it: allow_untrained_decoder=True (--allow-untrained-decoder)"
             )
     if missing:
@@ -355,7 +368,7 @@ def _initialise(model: EncT5ForSequenceClassification, new: list[str]) -> None:
     if any(name.startswith("transformer.decoder.block.") for name in new):
         model.transformer.decoder.apply(model._init_weights)
     start = model.config.decoder_start_token_id
-    embedding = model.get_input_embeddings().weight
+    embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
     model.get_parameter(_PROMPTS).copy_(embedding[start].expand(model.config.decoder_vocab_size, -1))
 
 

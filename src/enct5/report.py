@@ -44,7 +44,9 @@ _CHART_STYLE: dict[Any, Any] = {
     "xtick.color": _INK,
     "ytick.color": _INK,
     "legend.frameon": False,
+    "legend.borderaxespad": 0,
 }
+_ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.02), "ncols": 3}  # the legend, off the curves
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
@@ -249,7 +251,7 @@ def _line_chart(title: str, series: dict[str, list[tuple[float, float]]], best: 
             axes.axvline(best, color=_INK, linewidth=0.8, linestyle=":", label="best checkpoint")
         axes.set(xlabel="epoch", ylabel=title)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend()
+            axes.legend(**_ABOVE)
 
     return _svg(draw, f"{title} over the epochs")
 
@@ -260,7 +262,7 @@ def _scatter(truth: Array, values: Array, title: str) -> "Markup":
         axes.plot(ends, ends, color=_INK, linewidth=0.8, linestyle=":", label="exact")
         axes.plot(truth, values, color=_FIRST, marker="o", markersize=3, alpha=0.5, linestyle="none")
         axes.set(xlabel=f"true {title}", ylabel=f"predicted {title}")
-        axes.legend()
+        axes.legend(**_ABOVE)
 
     return _svg(draw, f"predicted {title} against true {title}")
 
