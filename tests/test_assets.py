@@ -1,0 +1,47 @@
+"""The bundled T5 is an ordinary T5 checkpoint, small, with a model card."""
+
+import json
+
+import torch
+import yaml
+from transformers import AutoTokenizer, T5ForConditionalGeneration
+
+from enct5 import EncT5ForSequenceClassification
+from enct5.assets import bundled_t5
+
+
+def test_it_is_a_t5_with_its_tokenizer_and_sentinels():
+    model, loading = T5ForConditionalGeneration.from_pretrained(bundled_t5(), output_loading_info=True)
+    tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
+    assert not loading["unexpected_keys"]
+    assert len(tokenizer) == model.config.vocab_size
+    assert tokenizer.decode(tokenizer("Where is my parcel?").input_ids, skip_special_tokens=True) == "Where is my parcel?"
+    first, last = tokenizer.convert_tokens_to_ids(["<extra_id_0>", "<extra_id_99>"])
+    assert first - last == 99
+    assert tokenizer("a", "b").input_ids.count(tokenizer.eos_token_id) == 2
+
+
+def test_it_fills_gaps_better_than_chance():
+    # An untrained model of 8,192 tokens loses 9 nats and more a token.
+    model = T5ForConditionalGeneration.from_pretrained(bundled_t5(), dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
+    inputs = tokenizer("He put the letter into <extra_id_0> and went out of the <extra_id_1>.", return_tensors="pt")
+    labels = tokenizer("<extra_id_0> his pocket <extra_id_1> room", return_tensors="pt").input_ids
+    with torch.no_grad():
+        assert model(**inputs, labels=labels).loss < 6
+
+
+def test_it_converts_and_stays_small():
+    model = EncT5ForSequenceClassification.from_t5(str(bundled_t5()), num_labels=3)
+    assert model.dtype == torch.float32
+    assert sum(file.stat().st_size for file in bundled_t5().iterdir()) < 20e6
+
+
+def test_its_card_says_what_it_is():
+    card = (bundled_t5() / "README.md").read_text(encoding="utf-8")
+    front_matter = yaml.safe_load(card.split("---")[1])
+    record = json.loads((bundled_t5() / "pretraining.json").read_text(encoding="utf-8"))
+    assert front_matter["license"] == "apache-2.0"
+    assert "weak" in card
+    assert f"{record['held_out_loss']:.3f}" in card
+    assert not any("OVERLAPS_SST2" in name for name in record["arguments"]["files"])
