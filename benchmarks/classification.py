@@ -120,8 +120,8 @@ def main() -> None:
     keys = [
         {"set": benchmark.name, "method": method, "seed": seed, "metric": benchmark.metric}
         for seed in SEEDS
-        for method in METHODS
         for benchmark in CLASSIFICATION
+        for method in METHODS
         # Logistic regression has no randomness of its own; its seed is that of the split.
     ]
     records = run_missing(FILE, keys, run, jobs)

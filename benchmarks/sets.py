@@ -37,10 +37,10 @@ class Benchmark:
 
 
 CLASSIFICATION = (
-    Benchmark("banking77", "train.csv", "test.csv", ("text",), "category"),
-    Benchmark("clinc150", "train.csv", "test.csv", ("text",), "intent"),
     Benchmark("snips", "train.jsonl", "test.jsonl", ("text",), "intent"),
+    Benchmark("banking77", "train.csv", "test.csv", ("text",), "category"),
     Benchmark("sst2", "train.csv", "test.csv", ("sentence",), "label", rows=10_000),
+    Benchmark("clinc150", "train.csv", "test.csv", ("text",), "intent"),
     Benchmark("cola", "train.csv", "dev.csv", ("sentence",), "label", metric="matthews_correlation"),
     Benchmark("rte", "train.csv", "dev.csv", ("sentence1", "sentence2"), "label"),
 )

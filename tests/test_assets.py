@@ -15,7 +15,9 @@ def test_it_is_a_t5_with_its_tokenizer_and_sentinels():
     tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
     assert not loading["unexpected_keys"]
     assert len(tokenizer) == model.config.vocab_size
-    assert tokenizer.decode(tokenizer("Where is my parcel?").input_ids, skip_special_tokens=True) == "Where is my parcel?"
+    assert (
+        tokenizer.decode(tokenizer("Where is my parcel?").input_ids, skip_special_tokens=True) == "Where is my parcel?"
+    )
     first, last = tokenizer.convert_tokens_to_ids(["<extra_id_0>", "<extra_id_99>"])
     assert first - last == 99
     assert tokenizer("a", "b").input_ids.count(tokenizer.eos_token_id) == 2

@@ -52,7 +52,7 @@ _ARCHITECTURE = [
 
 # The names under which T5 files hold the embedding of text, best first: the tied ones are saved under one name only.
 _TEXT_EMBEDDINGS = ("encoder.embed_tokens.weight", "shared.weight")
-_PROMPTS = "transformer.decoder.embed_tokens.weight"
+PROMPTS = "transformer.decoder.embed_tokens.weight"
 
 
 @dataclass
@@ -216,7 +216,7 @@ def enct5_config(
 
 def _source_of(name: str, checkpoint: _Checkpoint) -> str | None:
     """T5's name of an EncT5 tensor, or `None` where the file has none."""
-    if name == _PROMPTS or name.startswith("classifier."):
+    if name == PROMPTS or name.startswith("classifier."):
         return None
     source = name.removeprefix("transformer.")
     candidates = _TEXT_EMBEDDINGS if source == _TEXT_EMBEDDINGS[0] else (source,)
@@ -335,7 +335,7 @@ def _check_complete(
     missing = [
         name.removeprefix("transformer.")
         for name, source in sources.items()
-        if source is None and name != _PROMPTS and not name.startswith("classifier.")
+        if source is None and name != PROMPTS and not name.startswith("classifier.")
     ]
     if missing and not any(name.startswith("decoder.block.") for name in checkpoint.stored):
         missing = [name for name in missing if not name.startswith("decoder.")]
@@ -367,9 +367,15 @@ def _initialise(model: EncT5ForSequenceClassification, new: list[str]) -> None:
     model._init_weights(model.classifier)
     if any(name.startswith("transformer.decoder.block.") for name in new):
         model.transformer.decoder.apply(model._init_weights)
-    start = model.config.decoder_start_token_id
+    start_prompts(model)
+
+
+@torch.no_grad()
+def start_prompts(model: EncT5ForSequenceClassification) -> None:
+    """Start every prompt as `<pad>`'s embedding, with which T5's decoder has always started."""
     embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
-    model.get_parameter(_PROMPTS).copy_(embedding[start].expand(model.config.decoder_vocab_size, -1))
+    prompts = model.get_parameter(PROMPTS)
+    prompts.copy_(embedding[model.config.decoder_start_token_id].expand_as(prompts))
 
 
 def _verify(model: EncT5ForSequenceClassification, copied: dict[str, str], checkpoint: _Checkpoint) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import ProgressCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from enct5.batching import TokenBatchSampler
 
@@ -104,6 +104,13 @@ class Narrator(TrainerCallback):
         training = f"loss {self.losses[-1][1]:.3f}  " if self.losses else ""
         score = metrics.get(f"eval_{self.metric}", math.nan)
         self.say(f"epoch {state.epoch:5.1f}  {training}eval loss {metrics['eval_loss']:.3f}  {self.metric} {score:.4f}")
+
+
+class ProgressBar(ProgressCallback):
+    """The bars of transformers without the dictionaries between them, which `Narrator` puts into words."""
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        """Say nothing."""
 
 
 def bfloat16_on_gpu() -> bool:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import platform
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,13 +27,13 @@ from transformers import (
 from enct5 import __version__, data, model_card, report, run_folder
 from enct5.assets import bundled_t5
 from enct5.configuration_enct5 import EncT5Config
-from enct5.conversion import convert
+from enct5.conversion import PROMPTS, convert, start_prompts
 from enct5.errors import EncT5Error
 from enct5.loading import first_line, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
 from enct5.tasks import Task
-from enct5.trainer import EncT5Trainer, Narrator, bfloat16_on_gpu
+from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_on_gpu
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ EVAL_BATCH_SIZE = 64
 # Tensors whose shape follows from the labels; they may start anew where the base has others.
 _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # By default a run sees about so many texts: 30 epochs of small data, 3 of large.
-_TEXTS_SEEN, _FEWEST_EPOCHS, _MOST_EPOCHS = 100_000, 3, 30
+_TEXTS_SEEN, _FEWEST_EPOCHS, _MOST_EPOCHS = 60_000, 3, 30
 
 
 @dataclass
@@ -182,15 +183,20 @@ def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequen
         stored = {}  # `convert` says what is wrong with the folder
     if stored.get("model_type") != EncT5Config.model_type:
         return convert(base, problem_type=task.name, id2label=id2label).model
-    prompts = len(label_names) if task.name == "multi_label_classification" else 1
+    same_task = stored.get("problem_type") == task.name
+    values = {key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size")}
+    values |= {
+        "problem_type": task.name,
+        "id2label": id2label,
+        "label2id": {name: index for index, name in id2label.items()},
+        # New prompts come in no order that a position bias could stand for.
+        "prompt_position_bias": same_task and stored.get("prompt_position_bias", True),
+    }
     try:
         model, info = EncT5ForSequenceClassification.from_pretrained(
             base,
+            config=EncT5Config.from_dict(values),
             dtype=torch.float32,
-            problem_type=task.name,
-            id2label=id2label,
-            label2id={name: index for index, name in id2label.items()},
-            decoder_vocab_size=prompts,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
@@ -200,6 +206,8 @@ def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequen
     damaged = sorted(name for name in drawn if not name.startswith(_MADE_FOR_LABELS))
     if damaged:
         raise EncT5Error(f"the weights of {base} lack {damaged[0]} or hold it in another shape; get the model again")
+    if any(name == PROMPTS for name in drawn):
+        start_prompts(model)
     return model
 
 
@@ -292,7 +300,7 @@ def build_trainer(
             label_names=["labels"],
             seed=settings.seed,
             report_to=[],
-            disable_tqdm=True,  # `say` tells the progress
+            disable_tqdm=True,  # our own bar says less
         ),
         train_dataset=prepared.train,
         eval_dataset=prepared.evaluation,
@@ -304,6 +312,8 @@ def build_trainer(
         ],
     )
     trainer.remove_callback(PrinterCallback)
+    if sys.stderr.isatty():
+        trainer.add_callback(ProgressBar)
     return trainer
 
 
