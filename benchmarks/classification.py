@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from records import RESULTS, environment, markdown_table, mean_and_spread, run_missing
+from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
 from sets import CLASSIFICATION, Benchmark, read_training_rows, test_file, write_training_file
 
 SEEDS = (1, 2, 3)
@@ -116,7 +116,8 @@ def main() -> None:
     """Run what is missing and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    jobs = parser.parse_args().jobs
+    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
+    arguments = parser.parse_args()
     keys = [
         {"set": benchmark.name, "method": method, "seed": seed, "metric": benchmark.metric}
         for seed in SEEDS
@@ -124,7 +125,7 @@ def main() -> None:
         for method in METHODS
         # Logistic regression has no randomness of its own; its seed is that of the split.
     ]
-    records = run_missing(FILE, keys, run, jobs)
+    records = read(FILE) if arguments.table else run_missing(FILE, keys, run, arguments.jobs)
     value = mean_and_spread(records, ("set", "method"), "value")
     seconds = mean_and_spread(records, ("set", "method"), "seconds")
     rows = [
@@ -139,7 +140,8 @@ def main() -> None:
     ]
     table = markdown_table(["set", "test figure", *METHODS, "seconds (enct5)", "command"], rows)
     note = (
-        f"Mean ± standard deviation over seeds {', '.join(map(str, SEEDS))}; cola and rte have no labelled test file: "
+        f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). cola and rte "
+        "have no labelled test file: "
         "measured on their dev file, which nothing was tuned on. Seconds: one thread beside another run.\n"
         f"{environment()}"
     )

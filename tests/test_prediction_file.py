@@ -269,3 +269,10 @@ def test_missing_texts_and_columns_are_refused(tmp_path: Path) -> None:
         predict_table(Echo(), str(given), None, None)
     with pytest.raises(EncT5Error, match=r"no column `texts`.*did you mean `text`"):
         predict_table(Echo(), str(given), ("texts",), None)
+
+
+def test_the_input_itself_is_no_output(tmp_path):
+    table = tmp_path / "texts.csv"
+    table.write_text("text\na\n", encoding="utf-8")
+    with pytest.raises(EncT5Error, match="is the input itself; choose another output"):
+        check_output(table, str(table))

@@ -145,7 +145,7 @@ def predict(
     from enct5 import prediction_file
     from enct5.predict import Predictor
 
-    prediction_file.check_output(out)
+    prediction_file.check_output(out, data)
     prediction_file.predict_table(Predictor.from_pretrained(model), data, _columns(text), out)
 
 

@@ -20,7 +20,7 @@ from transformers.utils import cached_file
 
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
-from enct5.loading import first_line, load_tokenizer
+from enct5.loading import check_source, first_line, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.run_folder import written_aside
 
@@ -153,6 +153,7 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
     Raises:
         EncT5Error: when there is none, it is damaged, or it is not of the T5 family.
     """
+    check_source(base)
     try:
         values, _ = PretrainedConfig.get_config_dict(base, **hub)
     except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: not a JSON object

@@ -1,5 +1,6 @@
 """Load what others saved: every damage becomes one line that names the checkpoint."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,19 @@ def first_line(error: Exception) -> str:
     return lines[0]
 
 
+def check_source(source: str) -> None:
+    """Refuse what can be neither a checkpoint's folder nor an id on the hub.
+
+    Raises:
+        EncT5Error: when it is a path that leads nowhere, or a folder without config.json.
+    """
+    is_path = bool(source) and Path(source).exists()  # an empty one would be the current folder
+    if not is_path and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
+        raise EncT5Error(f"there is no folder {source}; name a checkpoint's folder, or its id on the hub")
+    if is_path and Path(source).is_dir() and not (Path(source) / "config.json").is_file():
+        raise EncT5Error(f"{source} holds no config.json, so it is no checkpoint; name a T5 or EncT5 folder")
+
+
 def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint.
 
@@ -29,8 +43,7 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     Raises:
         EncT5Error: when there is none.
     """
-    if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
-        raise EncT5Error(f"{source} holds no config.json, so it is no checkpoint; name a T5 or EncT5 folder")
+    check_source(source)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **hub)
     except Exception as error:  # transformers raises whatever the damage leads to
@@ -49,6 +62,7 @@ def load_model(source: str) -> EncT5ForSequenceClassification:
     Raises:
         EncT5Error: when it is none, or damaged; the message says what to do.
     """
+    check_source(source)
     try:
         config = AutoConfig.from_pretrained(source)
     except Exception as error:  # transformers raises whatever the damage leads to
@@ -59,10 +73,13 @@ def load_model(source: str) -> EncT5ForSequenceClassification:
             "`enct5 convert`, and train it with `enct5 train`"
         )
     try:
-        model, info = EncT5ForSequenceClassification.from_pretrained(source, config=config, output_loading_info=True)
+        model, info = EncT5ForSequenceClassification.from_pretrained(
+            source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     except Exception as error:
         raise EncT5Error(f"cannot load the weights of {source}: {first_line(error)}; get the model again") from error
     if info["missing_keys"] or info["mismatched_keys"]:
-        name = sorted(map(str, info["missing_keys"] or info["mismatched_keys"]))[0]
+        wrong = [*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])]
+        name = min(wrong)
         raise EncT5Error(f"the weights of {source} lack {name} or hold it in another shape; get the model again")
     return model

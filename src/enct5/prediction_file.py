@@ -62,16 +62,22 @@ WRITERS: dict[str, Callable[["pd.DataFrame", Any], None]] = {
 }
 
 
-def check_output(out: Path | None) -> None:
+def check_output(out: Path | None, source: str = STDIN) -> None:
     """Refuse an output that could not be written, before any work is done.
 
+    Args:
+        out: file to write; `None` is standard output.
+        source: what is read.
+
     Raises:
-        EncT5Error: for an unknown file type or a folder that does not exist.
+        EncT5Error: for an unknown file type, a folder that does not exist, or the input itself.
     """
     if out is None:
         return
     if out.suffix.lower() not in WRITERS:
         raise EncT5Error(f"cannot write {out}: its name must end in one of {', '.join(WRITERS)}")
+    if out.exists() and Path(source).exists() and out.samefile(source):
+        raise EncT5Error(f"{out} is the input itself; choose another output")
     if out.is_dir():
         raise EncT5Error(f"{out} is a folder; name a file to write")
     if not out.parent.is_dir():
