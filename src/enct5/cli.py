@@ -70,7 +70,7 @@ def train(
     max_length: Annotated[int | None, typer.Option(help="Tokens kept of a text; default 512.")] = None,
     eval_fraction: Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Evaluations (of 15) without a better score before it stops; default 4.")
+        int | None, typer.Option(help="Evaluations (of 15) without a better score before it stops; default 8.")
     ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; default 42.")] = None,
