@@ -24,7 +24,7 @@ def test_defaults_are_the_documented_ones() -> None:
     config = TrainConfig.checked(**NEEDED)
     assert (config.task, config.base, config.precision) == ("auto", "bundled", "auto")
     assert (config.batch_size, config.max_length, config.eval_fraction) == (32, 512, 0.1)
-    assert (config.patience, config.seed, config.warmup, config.weight_decay) == (4, 42, 0.1, 0.01)
+    assert (config.patience, config.seed, config.warmup, config.weight_decay) == (8, 42, 0.1, 0.01)
     assert config.epochs is config.learning_rate is config.eval is config.label_separator is None
 
 

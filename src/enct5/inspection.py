@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
+
 from enct5.errors import EncT5Error
 from enct5.predict import Predictor
 
@@ -30,13 +32,15 @@ def inspect(source: str) -> dict[str, Any]:
         )
     labels = [config.id2label[index] for index in range(config.num_labels)]
     shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
+    longest = tokenizer.model_max_length  # transformers' word for "no limit" is a huge number
+    cut = f"texts cut to {longest} tokens" if longest < VERY_LARGE_INTEGER else "texts are not cut"
     facts = {
         "model": f"EncT5, {model.num_parameters() / 1e6:.1f}M parameters, {model.dtype}".replace("torch.", ""),
         "task": predictor.task.description,
         "labels": f"{len(labels)}: {shown}",
         "encoder": f"{config.num_layers} layers of width {config.d_model}, {config.feed_forward_proj}",
         "decoder": f"{config.num_decoder_layers} layer(s), {config.decoder_vocab_size} prompt(s)",
-        "vocabulary": f"{config.vocab_size} ({type(tokenizer).__name__}, texts cut to {tokenizer.model_max_length})",
+        "vocabulary": f"{config.vocab_size} ({type(tokenizer).__name__}, {cut})",
         "fine-tuned": "yes" if model.is_fine_tuned() else "no: train it before use",
     }
     if (trained := predictor.config) is not None:
