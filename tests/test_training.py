@@ -195,7 +195,7 @@ def test_defaults_follow_from_data_and_base(run: Run) -> None:
     assert training._resolve(config, 256, 60).learning_rate == pytest.approx(1e-3, rel=0.05)
     assert training._resolve(config, 768, 60).learning_rate == pytest.approx(3e-4, rel=0.1)
     epochs = [training._resolve(config, 256, rows).epochs for rows in (10, 10_000, 67_000)]
-    assert epochs == [30, 10, 3]
+    assert epochs == [30, 6, 3]
     assert training._resolve(config.model_copy(update={"epochs": 0.5}), 256, 10).epochs == 0.5
 
 
