@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import torch
 import transformers
 
 from enct5 import cli, demo, training
 from enct5.data import read_table
 from enct5.training_config import TrainConfig
 from test_predict import saved_model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 Base = Callable[..., Path]
 COMMANDS = ("train", "evaluate", "predict", "convert", "info", "demo")
@@ -29,15 +30,6 @@ class Ended(NamedTuple):
     status: int
     out: str
     err: str
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost more than they save on models of this size."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

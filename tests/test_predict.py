@@ -19,6 +19,8 @@ from enct5.loading import load_tokenizer
 from enct5.predict import Predictor
 from enct5.training_config import TrainConfig
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Base = Callable[..., Path]
 LABELS = ("delivery", "refund", "ärger")
 WORDS = ["where", "is", "my", "parcel", "money", "card", "bank", "road", "coffee", "the", "a", "late", "and", "12"]
@@ -47,15 +49,6 @@ def saved_model(
 def sentences(count: int, longest: int = 40) -> list[str]:
     random = np.random.default_rng(0)
     return [" ".join(random.choice(WORDS, size=random.integers(1, longest))) for _ in range(count)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost more than they save on models of this size."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

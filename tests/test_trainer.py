@@ -1,7 +1,7 @@
 """The trainer: every text weighs the same, every epoch has every text, and warnings come when they are due."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from enct5.assets import bundled_t5
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.trainer import EncT5Trainer, Narrator
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROWS = 24
 
 
@@ -21,15 +23,6 @@ def dataset() -> Dataset:
     lengths = [3 + row % 12 for row in range(ROWS)]
     ids = [[10 + row] * (length - 1) + [1] for row, length in enumerate(lengths)]
     return Dataset.from_dict({"input_ids": ids, "length": lengths, "labels": [row % 3 for row in range(ROWS)]})
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost more than they save on models of this size."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -22,12 +22,12 @@ from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
 from enct5.loading import check_source, first_line, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
-from enct5.run_folder import written_aside
+from enct5.run_folder import WEIGHTS, written_aside
 
 logger = logging.getLogger(__name__)
 
 T5_MODEL_TYPES = ("t5", "mt5", "umt5")
-WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+WEIGHTS_INDEX = "model.safetensors.index.json"
 SLICE_BYTES = 8 * 2**20
 
 # What an EncT5 configuration takes over from T5's; the rest (generation settings, task prompts) has no use here.
