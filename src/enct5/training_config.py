@@ -30,7 +30,7 @@ class TrainConfig(BaseModel):
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="Peak rate, relative to each tensor's size (RMS), as T5's Adafactor has it; by default from the base's width.",
+        description="Peak rate, relative to a tensor's size (RMS); by default 0.01, less for wide bases.",
     )
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")
