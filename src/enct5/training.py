@@ -33,7 +33,7 @@ from enct5.loading import first_line, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
 from enct5.tasks import Task
-from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_is_fast
+from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_on_gpu
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _resolve(config: TrainConfig, d_model: int, rows: int) -> TrainConfig:
     resolved = {
         "learning_rate": config.learning_rate or _LEARNING_RATE * min(1.0, _NARROW / d_model) ** 1.5,
         "epochs": config.epochs or float(round(epochs)),
-        "precision": ("bfloat16" if bfloat16_is_fast() else "float32")
+        "precision": ("bfloat16" if bfloat16_on_gpu() else "float32")
         if config.precision == "auto"
         else config.precision,
     }

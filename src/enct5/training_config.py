@@ -38,7 +38,7 @@ class TrainConfig(BaseModel):
     eval_fraction: float = Field(0.1, gt=0, le=0.5, description="Share held out when there is no evaluation data.")
     patience: int = Field(8, ge=1, description="Evaluations (of 15 a run) without a better score before it stops.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto is bfloat16 where hardware has it (GPU, CPU with AMX), else float32."
+        "auto", description="auto is bfloat16 on a GPU that has it, else float32."
     )
     seed: int = Field(42, ge=0, description="Seed of the split, the new tensors, the order and dropout.")
 
