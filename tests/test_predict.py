@@ -237,25 +237,22 @@ def pair_scorer(base: Path, folder: Path, names: tuple[str, ...], task: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("task", "names", "label"),
+    ("task", "names", "label", "worth"),
     [
-        ("regression", ("value",), None),
-        ("single_label_classification", ("no", "yes"), None),
-        ("single_label_classification", LABELS, "refund"),
-        ("single_label_classification", ("0", "1", "2"), None),
+        ("regression", ("value",), None, [1]),
+        ("single_label_classification", ("no", "yes"), None, [0, 1]),
+        ("single_label_classification", LABELS, "refund", [0, 1, 0]),
+        ("single_label_classification", ("0", "1", "3"), None, [0, 1, 3]),
     ],
 )
 def test_ranking_sorts_the_scores_of_pairs(
-    t5_folder: Base, tmp_path: Path, task: str, names: tuple[str, ...], label: str | None
+    t5_folder: Base, tmp_path: Path, task: str, names: tuple[str, ...], label: str | None, worth: list[float]
 ) -> None:
     scorer = pair_scorer(t5_folder(), tmp_path, names, task)
     documents = sentences(12)
     logits = np.stack([plain_logits(scorer, "my card", document) for document in documents])
     scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    if task == "regression":
-        wanted = logits[:, 0]
-    else:
-        wanted = scores @ np.arange(3) if names[0] == "0" else scores[:, 1]
+    wanted = (logits if task == "regression" else scores) @ np.array(worth)
     ranked = scorer.rank("my card", documents, label)
     assert [record["index"] for record in ranked] == np.argsort(-wanted).tolist()
     assert [record["document"] for record in ranked] == [documents[record["index"]] for record in ranked]

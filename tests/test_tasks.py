@@ -231,4 +231,4 @@ def test_the_scaler_standardises_every_target_and_leaves_constants_finite() -> N
     assert scaler.scale_.tolist() == pytest.approx([np.std([1, 3, 5]), 1])
     assert REGRESSION.fit_scaler(targets[:, 0]).mean_.tolist() == [3]
     assert REGRESSION.fit_scaler(np.full(9, 0.1, dtype=np.float32)).scale_.tolist() == [1]
-    assert SINGLE.fit_scaler is None and MULTI.fit_scaler is None
+    assert SINGLE.fit_scaler is MULTI.fit_scaler is None
