@@ -1,14 +1,15 @@
 """Result files: one JSON line a run, with what it ran on; a run that is on file is not repeated."""
 
 import json
+import multiprocessing
 import os
 import platform
 import statistics
 import subprocess
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
-def _single_threaded() -> None:
+def _prepare_worker() -> None:
+    # A worker whose benchmark was killed would go on for hours.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     # Two processes of one thread each get more done on small models than one of two threads.
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
@@ -61,7 +66,9 @@ def run_missing(
     done = read(path)
     missing = [key for key in keys if not any(key.items() <= record.items() for record in done)]
     context = environment()
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_single_threaded) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker
+    ) as pool:
         futures = {pool.submit(run, key): key for key in missing}
         for future in as_completed(futures):
             record = {**futures[future], **future.result(), **context}

@@ -69,7 +69,9 @@ def train(
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: by its size, 3 to 30.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak; default: by the width of the base.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak, relative to a tensor's size; default: 0.01, less for wide bases.")
+    ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens kept of a text; default 512.")] = None,
     eval_fraction: Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")] = None,
     patience: Annotated[

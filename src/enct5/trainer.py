@@ -1,4 +1,4 @@
-"""The HF Trainer as `enct5 train` uses it: batches of like length, every text with the same weight, plain words."""
+"""The HF Trainer as `enct5 train` uses it: batches of like length, steps relative to a tensor's size, plain words."""
 
 import math
 from typing import TYPE_CHECKING, Any, cast
@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 from transformers import ProgressCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from enct5.batching import TokenBatchSampler
+from enct5.optimizer import relative_adamw
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,6 +37,14 @@ class EncT5Trainer(Trainer):
             return self.accelerator.prepare(loader)
         finally:
             self.accelerator.even_batches = even_batches
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW with steps relative to each tensor's size; `learning_rate` is that relation."""
+        if self.optimizer is None:
+            self.optimizer = relative_adamw(
+                self.model if model is None else model, self.args.learning_rate, self.args.weight_decay
+            )
+        return self.optimizer
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -113,6 +122,8 @@ class ProgressBar(ProgressCallback):
         """Say nothing."""
 
 
-def bfloat16_on_gpu() -> bool:
-    """Whether there is a GPU that computes in bfloat16."""
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+def bfloat16_is_fast() -> bool:
+    """Whether the device that trains multiplies matrices in bfloat16 by hardware: most GPUs, and CPUs with AMX."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))

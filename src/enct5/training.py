@@ -36,7 +36,7 @@ from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
 from enct5.rescaling import rescale_outputs
 from enct5.tasks import Task
-from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_on_gpu
+from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_is_fast
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
 EVAL_BATCH_SIZE = 64
 # Tensors whose shape follows from the labels; they may start anew where the base has others.
 _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
-# By default a run sees about so many texts: 30 epochs of small data, 3 of large.
-_TEXTS_SEEN, _FEWEST_EPOCHS, _MOST_EPOCHS = 60_000, 3, 30
+# Up to 500 texts take 30 epochs; eight times the data takes a quarter of the epochs, so twice the steps.
+_FEW_TEXTS, _FEWEST_EPOCHS, _MOST_EPOCHS = 500, 3, 30
+# The peak rate up to this width; the wider, the smaller (T5-base: 0.0019; T5's authors fine-tuned at 0.001).
+_LEARNING_RATE, _NARROW = 0.01, 256
 
 
 @dataclass
@@ -280,12 +282,11 @@ def _calibrate(
 
 def _resolve(config: TrainConfig, d_model: int, rows: int) -> TrainConfig:
     """Fill in what follows from the data and the base model."""
-    epochs = min(max(_TEXTS_SEEN / rows, _FEWEST_EPOCHS), _MOST_EPOCHS)
+    epochs = min(max(_MOST_EPOCHS * (_FEW_TEXTS / rows) ** (2 / 3), _FEWEST_EPOCHS), _MOST_EPOCHS)
     resolved = {
-        # Wider models want smaller steps: 1e-3 for the bundled T5 (256), 3e-4 for T5-base (768).
-        "learning_rate": config.learning_rate or 0.25 / d_model,
+        "learning_rate": config.learning_rate or _LEARNING_RATE * min(1.0, _NARROW / d_model) ** 1.5,
         "epochs": config.epochs or float(round(epochs)),
-        "precision": ("bfloat16" if bfloat16_on_gpu() else "float32")
+        "precision": ("bfloat16" if bfloat16_is_fast() else "float32")
         if config.precision == "auto"
         else config.precision,
     }
@@ -352,7 +353,6 @@ def build_trainer(
             warmup_steps=settings.warmup,
             lr_scheduler_type="linear",
             weight_decay=settings.weight_decay,
-            optim="adamw_torch_fused",
             bf16=settings.precision == "bfloat16",
             use_cpu=not torch.cuda.is_available(),
             eval_strategy="steps",

@@ -27,14 +27,18 @@ class TrainConfig(BaseModel):
     out: str = Field(description="Run folder to create.")
     epochs: float | None = Field(None, gt=0, description="Passes over the data; by default from its size, 3 to 30.")
     batch_size: int = Field(32, ge=1, description="Texts of a step on average; texts of like length share a step.")
-    learning_rate: float | None = Field(None, gt=0, description="Peak rate; by default 0.25 / d_model of the base.")
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="Peak rate, relative to a tensor's size (RMS); by default 0.01, less for wide bases.",
+    )
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")
     max_length: int = Field(512, ge=2, description="Tokens of a text; longer ones are cut, and counted in the report.")
     eval_fraction: float = Field(0.1, gt=0, le=0.5, description="Share held out when there is no evaluation data.")
     patience: int = Field(8, ge=1, description="Evaluations (of 15 a run) without a better score before it stops.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto is bfloat16 on a GPU that has it, else float32."
+        "auto", description="auto is bfloat16 where hardware has it (GPU, CPU with AMX), else float32."
     )
     seed: int = Field(42, ge=0, description="Seed of the split, the new tensors, the order and dropout.")
 

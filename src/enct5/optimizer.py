@@ -1,0 +1,38 @@
+"""The optimiser of `enct5 train`: AdamW whose steps are in proportion to each tensor's size."""
+
+import torch
+from torch import nn
+
+# Tensors that start at or near zero, such as the head's bias, still have to move.
+_SMALLEST_SIZE = 1e-3
+_HEAD = "classifier."
+
+
+def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW with one rate for each tensor: `learning_rate` times the tensor's root mean square at the start.
+
+    T5's tensors differ in size by two orders of magnitude: embeddings are near 1, query matrices near
+    (d_model * d_kv)^-0.5, since T5's attention has no scaling of its own. One absolute rate either leaves the former
+    where they are or tears the latter apart. T5 itself was trained with such relative steps (Adafactor,
+    arXiv 1804.04235, section 8; arXiv 1910.10683, section 3.1.2).
+
+    Args:
+        model: The model; tensors that need no gradient are left out.
+        learning_rate: Step relative to a tensor's size.
+        weight_decay: Decoupled decay of matrices and embeddings; vectors have none.
+    """
+    sizes = {name: float(parameter.detach().float().square().mean().sqrt()) for name, parameter in _trained(model)}
+    head = max((size for name, size in sizes.items() if _HEAD in name), default=0.0)  # its bias starts as zeros
+    groups = [
+        {
+            "params": [parameter],
+            "lr": learning_rate * max(head if _HEAD in name else sizes[name], _SMALLEST_SIZE),
+            "weight_decay": weight_decay if parameter.ndim > 1 else 0.0,
+        }
+        for name, parameter in _trained(model)
+    ]
+    return torch.optim.AdamW(groups, fused=True)
+
+
+def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]

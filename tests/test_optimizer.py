@@ -1,0 +1,51 @@
+"""Every tensor's first step is the same share of its size."""
+
+import pytest
+import torch
+
+from enct5.configuration_enct5 import EncT5Config
+from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.optimizer import relative_adamw
+
+
+@pytest.fixture
+def model() -> EncT5ForSequenceClassification:
+    torch.manual_seed(0)
+    return EncT5ForSequenceClassification(
+        EncT5Config(vocab_size=50, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, num_labels=3)
+    )
+
+
+def size(tensor: torch.Tensor) -> float:
+    return float(tensor.square().mean().sqrt())
+
+
+def first_step(model: EncT5ForSequenceClassification, learning_rate: float) -> dict[str, float]:
+    """Root mean square of each tensor's first step, whose gradient is random."""
+    optimizer = relative_adamw(model, learning_rate, weight_decay=0.0)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    optimizer.step()
+    return {name: size(parameter.detach() - before[name]) for name, parameter in model.named_parameters()}
+
+
+def test_steps_are_relative_to_the_size_of_a_tensor(model: EncT5ForSequenceClassification) -> None:
+    sizes = {name: size(parameter.detach()) for name, parameter in model.named_parameters()}
+    for name, step in first_step(model, 0.01).items():
+        expected = sizes["classifier.weight"] if name == "classifier.bias" else sizes[name]
+        assert step == pytest.approx(0.01 * expected, rel=1e-3), name
+
+
+def test_a_tensor_of_zeros_moves(model: EncT5ForSequenceClassification) -> None:
+    name = "transformer.encoder.final_layer_norm.weight"
+    torch.nn.init.zeros_(model.get_parameter(name))
+    assert first_step(model, 0.01)[name] == pytest.approx(0.01 * 1e-3, rel=1e-3)
+
+
+def test_vectors_do_not_decay_and_frozen_tensors_stay_out(model: EncT5ForSequenceClassification) -> None:
+    model.get_input_embeddings().requires_grad_(False)
+    groups = relative_adamw(model, 0.01, weight_decay=0.1).param_groups
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert [group["params"][0] for group in groups] == trained
+    assert all(group["weight_decay"] == (0.1 if group["params"][0].ndim > 1 else 0.0) for group in groups)
