@@ -325,7 +325,7 @@ def test_the_unit_of_the_targets_makes_no_difference(run: Run, tmp_path: Path) -
     records = []
     for name, factor, shift in (("plain", 1, 0), ("scaled", 1000, 5)):
         source = write_rows(tmp_path / f"{name}.jsonl", numbers(40, factor, shift))
-        records.append(start(run.base, tmp_path / name, source, epochs=3))
+        records.append(start(run.base, tmp_path / name, source, epochs=3, precision="float32"))
     plain, scaled = (values(tmp_path / name, texts) for name in ("plain", "scaled"))
     assert plain.std() > 0.05
     np.testing.assert_allclose(scaled, 1000 * plain + 5, rtol=1e-3)
@@ -336,7 +336,8 @@ def test_the_unit_of_the_targets_makes_no_difference(run: Run, tmp_path: Path) -
 
 
 def test_figures_during_regression_are_in_the_users_unit(run: Run, tmp_path: Path) -> None:
-    record = start(run.base, tmp_path / "run", write_rows(tmp_path / "a.jsonl", numbers(40, 1000)), epochs=3)
+    source = write_rows(tmp_path / "a.jsonl", numbers(40, 1000))
+    record = start(run.base, tmp_path / "run", source, epochs=3, precision="float32")
     evaluations = [entry for entry in record["history"] if "eval_rmse" in entry]
     at_best = next(entry for entry in evaluations if entry["step"] == record["best_step"])
     assert record["metrics"]["rmse"] == pytest.approx(at_best["eval_rmse"], rel=1e-4)
@@ -359,7 +360,7 @@ def test_the_stock_pipeline_gives_the_same_scores_and_values(run: Run, tmp_path:
 def test_targets_of_different_size_are_learned_alike(run: Run, tmp_path: Path) -> None:
     rows = [{**row, "label": [row["label"], 1e6 * row["label"] - 3e6, 7.5]} for row in numbers(40)]
     source = write_rows(tmp_path / "a.jsonl", rows)
-    start(run.base, tmp_path / "run", source, eval=source, epochs=20, patience=15)
+    start(run.base, tmp_path / "run", source, eval=source, epochs=20, learning_rate=0.02, patience=15)
     found = values(tmp_path / "run", [row["text"] for row in rows])
     wanted = np.array([row["label"] for row in rows])
     for target in (0, 1):
