@@ -29,6 +29,8 @@ check: $(VENV)/installed ## lint, formatting and types
 
 bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmarks/results
 	$(BIN)/python benchmarks/classification.py
+	$(BIN)/python benchmarks/regression_and_pairs.py
+	$(BIN)/python benchmarks/out_of_scope.py
 	$(BIN)/python benchmarks/initialisation.py
 	$(BIN)/python benchmarks/training_speed.py
 

@@ -25,6 +25,7 @@ class Benchmark:
         label: label column.
         metric: the figure of `enct5 evaluate` that is reported.
         rows: size of the fixed random sample of the training file; `None` for all of it.
+        epochs: passes over the training data; `None` for the default of `enct5 train`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Benchmark:
     label: str
     metric: str = "accuracy"
     rows: int | None = None
+    epochs: float | None = None
 
 
 CLASSIFICATION = (

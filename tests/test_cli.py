@@ -102,6 +102,7 @@ def place(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "bad_config" / "config.json").write_text("{")
     shutil.copytree(base, folder / "t5")
     saved_model(base, folder / "model", ("class 0", "class 1", "class 2"))
+    saved_model(base, folder / "numbers", ("value",), "regression")
     cut(folder / "model", folder / "cut_model", 10_000)
     (folder / "busy").mkdir()
     (folder / "busy" / "notes.txt").write_text("mine")
@@ -214,6 +215,17 @@ BAD_INPUT = {
     ),
     "predict without a model": ("predict {p}/empty {p}/good.csv", "{p}/empty"),
     "predict with a truncated model": ("predict {p}/cut_model {p}/good.csv", "weights of {p}/cut_model"),
+    "evaluate with an impossible score": (
+        "evaluate {p}/model {p}/good.csv --abstain-below 70",
+        "`abstain_below` (--abstain-below) is 70.0",
+        "from 0 to 1",
+    ),
+    "abstain where there is no score": (
+        "predict {p}/numbers {p}/good.csv --abstain-below 0.5",
+        "this model does regression",
+        "leave out `abstain_below` (--abstain-below)",
+    ),
+    "word for a score": ("predict {p}/model {p}/good.csv --abstain-below high", "'--abstain-below'", "`high`"),
     "predict a missing file": ("predict {p}/model {p}/nowhere.csv", "no file `"),
     "predict a missing column": ("predict {p}/model {p}/good.csv --text texts", "did you mean `text`?"),
     "predict into an unknown type": ("predict {p}/model {p}/good.csv -o {p}/x.txt", "must end in one of .csv"),
@@ -312,6 +324,29 @@ def test_train_evaluate_predict_and_info_work_together(
     again = enct5("train", data, "--text", "text", "--label", "label", "--base", place / "t5", "--out", out, *options)
     assert again.status == 2
     assert "not empty" in again.err
+
+
+def test_abstaining_leaves_cells_empty_and_is_measured(
+    place: Path, tmp_path: Path, enct5: Callable[..., Ended]
+) -> None:
+    model, data = place / "model", place / "good.csv"
+    assert enct5("predict", model, data, "-o", tmp_path / "all.csv").status == 0
+    scores = [float(score) for score in read_table(str(tmp_path / "all.csv"))["score"][:]]
+    limit = sorted(scores)[len(scores) // 2]
+    assert enct5("predict", model, data, "-o", tmp_path / "some.csv", "--abstain-below", limit).status == 0
+    table, whole = read_table(str(tmp_path / "some.csv")), read_table(str(tmp_path / "all.csv"))
+    assert table["score"][:] == whole["score"][:]
+    wanted = [label if score >= limit else "" for label, score in zip(whole["predicted_label"][:], scores, strict=True)]
+    assert [label or "" for label in table["predicted_label"][:]] == wanted
+    answered = [label == row for label, row in zip(wanted, table["label"][:], strict=True) if label]
+    evaluated = enct5("evaluate", model, data, "--json", tmp_path / "figures.json", "--abstain-below", limit)
+    figures = json.loads((tmp_path / "figures.json").read_text())["metrics"]
+    assert figures["coverage"] == pytest.approx(len(answered) / len(scores))
+    assert figures["answered_accuracy"] == pytest.approx(sum(answered) / len(answered))
+    assert f"{figures['coverage']:.4f}" in evaluated.out
+    assert enct5("predict", model, data, "-o", tmp_path / "some.jsonl", "--abstain-below", limit).status == 0
+    lines = [json.loads(line) for line in (tmp_path / "some.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["predicted_label"] for line in lines] == [label or None for label in wanted]
 
 
 def test_the_run_folder_is_named_after_the_data(

@@ -49,7 +49,27 @@ def test_perfect_labels_score_one(predictor: Predictor, tmp_path: Path) -> None:
     texts = sentences(30)
     rows = [{"text": text, **predictor.predict([text])[0]} for text in texts]
     record = evaluate(predictor, write_rows(tmp_path / "test.jsonl", rows))
+    error = record["metrics"].pop("expected_calibration_error")
+    assert error == pytest.approx(1 - sum(row["score"] for row in rows) / 30)
     assert record["metrics"] == {"accuracy": 1.0, "macro_f1": 1.0, "matthews_correlation": 1.0}
+
+
+def test_abstaining_is_measured_as_predictions_abstain(predictor: Predictor, tmp_path: Path) -> None:
+    rows = labelled()
+    source = write_rows(tmp_path / "test.jsonl", rows)
+    texts = [row["text"] for row in rows]
+    limit = sorted(result["score"] for result in predictor.predict(texts))[12]  # itself an answer
+    results = predictor.predict(texts, abstain_below=limit)
+    right = [r["label"] == row["label"] for r, row in zip(results, rows, strict=True) if r["label"] is not None]
+    assert len(right) == 18
+    record = evaluate(predictor, source, abstain_below=limit)
+    assert record["metrics"]["coverage"] == pytest.approx(18 / 30)
+    assert record["metrics"]["answered_accuracy"] == pytest.approx(sum(right) / 18)
+    whole = evaluate(predictor, source)["metrics"]
+    assert {name: record["metrics"][name] for name in whole} == whole
+    assert not {"coverage", "answered_accuracy"} & set(whole)
+    with pytest.raises(EncT5Error, match=r"`abstain_below` \(--abstain-below\) is 1.5; give a score from 0 to 1"):
+        evaluate(predictor, source, abstain_below=1.5)
 
 
 def test_other_columns_can_be_named(predictor: Predictor, tmp_path: Path) -> None:

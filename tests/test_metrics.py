@@ -43,7 +43,19 @@ def test_single_label_ignores_classes_that_do_not_occur() -> None:
 def test_single_label_of_one_class() -> None:
     """Matthews correlation is 0 where it is not defined."""
     found = metrics.single_label_metrics(one_hot([0, 0], 2), np.array([0, 0]))
+    error = found.pop("expected_calibration_error")
+    assert error == pytest.approx(1 / (1 + math.e))  # always right, with a score of e / (1 + e)
     assert found == {"accuracy": 1.0, "macro_f1": 1.0, "matthews_correlation": 0.0}
+
+
+def test_abstention() -> None:
+    """What is answered at all, and how much of that is right; a score at the limit is an answer."""
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.5, 0.5]], dtype=np.float64)
+    labels = np.array([0, 0, 0, 0])
+    assert metrics.abstention_metrics(scores, labels, 0.8) == {"coverage": 0.5, "answered_accuracy": 0.5}
+    assert metrics.abstention_metrics(scores, labels, 0.85) == {"coverage": 0.25, "answered_accuracy": 1}
+    assert metrics.abstention_metrics(scores, labels, 0) == {"coverage": 1, "answered_accuracy": 0.5}
+    assert metrics.abstention_metrics(scores, labels, 1) == {"coverage": 0, "answered_accuracy": 0}
 
 
 def test_multi_label() -> None:

@@ -130,6 +130,15 @@ def test_snippets_without_enct5_trust_the_remote_code(tmp_path: Path) -> None:
     assert second.count("trust_remote_code=True") == 1
 
 
+def test_calibration_and_abstaining_are_explained_where_they_exist(tmp_path: Path) -> None:
+    record = make_record("single_label_classification")
+    assert "abstain" not in written(record, tmp_path)[1]
+    record |= {"temperature": 1.25, "expected_calibration_error": {"before": 0.125, "after": 0.0625}}
+    text = written(record, tmp_path)[1]
+    for fact in ("abstain_below=0.7", "--abstain-below 0.7", "temperature of 1.250", "0.1250 to 0.0625", "same split"):
+        assert fact in text
+
+
 def test_names_are_no_markup(tmp_path: Path) -> None:
     record = make_record("single_label_classification", file="a: b|c #1.csv", sha256=None)
     record["data"]["class_counts"] = {"<script>": 1, "a|b": 2, "two\nlines": 3, "card_arrival": 4, "_x_": 5}

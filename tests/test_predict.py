@@ -212,6 +212,86 @@ def test_regression_results_are_the_numbers_themselves(t5_folder: Base, tmp_path
         assert result == {"value": pytest.approx(wanted[0] if len(names) == 1 else wanted, abs=1e-5)}
 
 
+def test_abstaining_takes_the_labels_of_low_scores(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "CHUNK_TEXTS", 7)
+    texts = sentences(20)
+    plain = predictor.predict(texts)
+    limit = sorted(result["score"] for result in plain)[10]
+    wanted = [result if result["score"] >= limit else {**result, "label": None} for result in plain]
+    assert [result["label"] for result in wanted].count(None) == 10
+    assert predictor.predict(texts, abstain_below=limit) == wanted
+    assert predictor.predict(texts, abstain_below=0) == plain
+    with pytest.raises(EncT5Error, match="is 2; give a score from 0 to 1"):
+        predictor.predict(texts, abstain_below=2)
+
+
+@pytest.mark.parametrize(("task", "names"), [("regression", ("value",)), ("multi_label_classification", LABELS)])
+def test_only_single_label_models_abstain(t5_folder: Base, tmp_path: Path, task: str, names: tuple[str, ...]) -> None:
+    other = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, names, task))
+    with pytest.raises(EncT5Error, match="no prediction can be withheld for its score"):
+        other.predict(sentences(3), abstain_below=0.5)
+
+
+def pair_scorer(base: Path, folder: Path, names: tuple[str, ...], task: str) -> Predictor:
+    return Predictor.from_pretrained(saved_model(base, folder, names, task, text=("query", "document")))
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "label", "worth"),
+    [
+        ("regression", ("value",), None, [1]),
+        ("single_label_classification", ("no", "yes"), None, [0, 1]),
+        ("single_label_classification", LABELS, "refund", [0, 1, 0]),
+        ("single_label_classification", ("0", "1", "3"), None, [0, 1, 3]),
+    ],
+)
+def test_ranking_sorts_the_scores_of_pairs(
+    t5_folder: Base, tmp_path: Path, task: str, names: tuple[str, ...], label: str | None, worth: list[float]
+) -> None:
+    scorer = pair_scorer(t5_folder(), tmp_path, names, task)
+    documents = sentences(12)
+    logits = np.stack([plain_logits(scorer, "my card", document) for document in documents])
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    wanted = (logits if task == "regression" else scores) @ np.array(worth)
+    ranked = scorer.rank("my card", documents, label)
+    assert [record["index"] for record in ranked] == np.argsort(-wanted).tolist()
+    assert [record["document"] for record in ranked] == [documents[record["index"]] for record in ranked]
+    assert [record["score"] for record in ranked] == pytest.approx(sorted(wanted, reverse=True), abs=1e-5)
+    assert all(list(record) == ["index", "document", "score"] for record in ranked)
+    assert scorer.rank("my card", documents, label, top_k=3) == ranked[:3]
+    assert scorer.rank("my card", documents, label, top_k=99) == ranked
+    if task == "regression":
+        values = [result["value"] for result in scorer.predict([("my card", document) for document in documents])]
+        assert [record["score"] for record in ranked] == sorted(values, reverse=True)
+
+
+def test_ranking_keeps_the_order_of_equals(t5_folder: Base, tmp_path: Path) -> None:
+    scorer = pair_scorer(t5_folder(), tmp_path, ("value",), "regression")
+    with torch.no_grad():
+        scorer.model.classifier.weight.zero_()
+    assert [record["index"] for record in scorer.rank("a", ["x", "y", "x", "z"])] == [0, 1, 2, 3]
+    assert scorer.rank("a", []) == []
+
+
+def test_ranking_refuses_what_it_cannot_rank(predictor: Predictor, t5_folder: Base, tmp_path: Path) -> None:
+    with pytest.raises(EncT5Error, match=r"trained on single texts \(column `text`\); to rank, train one on pairs"):
+        predictor.rank("query", ["a", "b"])
+    scorer = pair_scorer(t5_folder(), tmp_path, LABELS, "single_label_classification")
+    with pytest.raises(EncT5Error, match="say by which label to rank, as in `label='delivery'`"):
+        scorer.rank("query", ["a", "b"])
+    with pytest.raises(EncT5Error, match="no label `refnd`; did you mean `refund`"):
+        scorer.rank("query", [], label="refnd")
+    with pytest.raises(EncT5Error, match="give one string, and a list of strings"):
+        scorer.rank("query", "a document", label="refund")
+    with pytest.raises(EncT5Error, match="`top_k` is 0; give a number from 1 on"):
+        scorer.rank("query", ["a"], label="refund", top_k=0)
+    with pytest.raises(EncT5Error, match="text 2 is"):
+        scorer.rank("query", ["a", None], label="refund")  # type: ignore[list-item]
+    # A model that does not say what it was trained on is taken at the user's word.
+    bare = Predictor(predictor.model, predictor.tokenizer)
+    assert len(bare.rank("query", ["a", "b"], label="refund")) == 2
+
+
 def test_the_model_does_not_drop_out(predictor: Predictor) -> None:
     assert not predictor.model.training
     assert predictor.model.config.dropout_rate > 0

@@ -140,7 +140,7 @@ def test_page_shows_the_run(page: Any, tmp_path: Path) -> None:
     found = page(tmp_path)
     for value in ("rows held out of reviews.csv", "Seed 42", "11,123,456", "ab" * 32, "0.00123", "folder/reviews.csv"):
         assert value in found.html
-    assert found.tags.count("svg") == 3 if page is regression else 2
+    assert found.tags.count("svg") == (2 if page is multi else 3)
     assert "prefers-color-scheme: dark" in found.html
     assert "#00000" not in found.html  # every colour of the charts is one of the page
 
@@ -156,6 +156,15 @@ def test_single_label(tmp_path: Path) -> None:
     assert "3 of 5 texts" in page.html
     assert "<dt>Predicted</dt><dd>b (0.787)</dd>" in page.html
     assert "&lt;script&gt;" in page.html
+
+
+def test_scores_are_shown_beside_what_they_are_worth(tmp_path: Path) -> None:
+    assert "share of right answers over the score" in single(tmp_path).html
+    assert "A temperature of" not in single(tmp_path).html
+    page = single(tmp_path, temperature=1.25, expected_calibration_error={"before": 0.125, "after": 0.0625})
+    assert "A temperature of 1.250 is part of the model" in page.html
+    assert "from 0.1250 to\n0.0625" in page.html
+    assert "How far to trust the scores" not in multi(tmp_path).html
 
 
 def test_many_classes_show_their_most_confused_pairs(tmp_path: Path) -> None:
@@ -213,7 +222,7 @@ def test_no_history_and_no_mistakes(tmp_path: Path) -> None:
 
 def test_loss_that_is_not_a_number(tmp_path: Path) -> None:
     history = [{"loss": float("nan"), "epoch": 1.0, "step": 5}, {"loss": float("inf"), "epoch": 2.0, "step": 9}]
-    assert single(tmp_path, history=history).tags.count("svg") == 2
+    assert single(tmp_path, history=history).tags.count("svg") == 3
 
 
 def test_pages_are_reproducible(tmp_path: Path) -> None:

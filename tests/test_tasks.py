@@ -1,5 +1,6 @@
 """The task records: label values in, predictions out."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from enct5.errors import EncT5Error
-from enct5.tasks import TASKS, find_task
+from enct5.tasks import TASKS, check_abstention, find_task, withhold
 
 SINGLE, MULTI, REGRESSION = TASKS["single"], TASKS["multi"], TASKS["regression"]
 
@@ -158,3 +159,76 @@ def test_strata_use_the_rarest_label() -> None:
     assert MULTI.strata([["a", "b"], ["a"], [], ["a", "c"], ["c"]]) == ["b", "a", "", "c", "c"]
     assert SINGLE.strata(["x", "y"]) == ["x", "y"]
     assert REGRESSION.strata([0.1, 0.2]) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "label", "expected"),
+    [
+        ("single", ["no", "yes"], None, [0.75, 0.5]),
+        ("single", ["Relevant", "other"], None, [0.25, 0.5]),
+        ("single", ["no", "yes"], "no", [0.25, 0.5]),
+        ("single", ["a", "b"], "b", [0.75, 0.5]),
+        ("single", ["0", "1"], None, [0.75, 0.5]),
+        ("single", ["-1", "3"], None, [2, 1]),  # expected grades
+        ("multi", ["a", "b"], "b", [0.75, 0.5]),
+        ("regression", ["value_1", "value_2"], "value_2", [np.log(3), 0]),
+    ],
+)
+def test_relevance(task: str, names: list[str], label: str | None, expected: list[float]) -> None:
+    """Pairs are ranked by the number, the expected grade, or the probability of the label that says yes."""
+    logits = np.array([[0, np.log(3)], [0, 0]])
+    relevance = TASKS[task].relevance
+    assert relevance is not None
+    assert relevance(logits, dict(enumerate(names)), label).tolist() == pytest.approx(expected)
+
+
+def test_relevance_of_grades_is_their_expectation() -> None:
+    """Three grades that are not their own ids."""
+    logits = np.log([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]])
+    assert SINGLE.relevance is not None
+    assert SINGLE.relevance(logits, {0: "1", 1: "2", 2: "10"}, None).tolist() == pytest.approx([3.5, 8.3])
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "label", "message"),
+    [
+        ("single", ["a", "b"], None, r"no grades.*as in `label='a'` \(labels: a, b\)"),
+        ("single", ["yes", "true"], None, "no grades"),
+        ("single", ["yes", "no", "maybe"], None, "no grades"),
+        ("single", ["good", "bad"], "goood", "no label `goood`; did you mean `good`?"),
+        ("multi", ["a", "b"], None, "several labels; say by which"),
+        ("regression", ["value_1", "value_2"], None, "the model gives 2 numbers; say by which"),
+    ],
+)
+def test_relevance_must_be_known(task: str, names: list[str], label: str | None, message: str) -> None:
+    """What to rank by is never guessed."""
+    relevance = TASKS[task].relevance
+    assert relevance is not None
+    with pytest.raises(EncT5Error, match=message):
+        relevance(np.zeros((1, len(names))), dict(enumerate(names)), label)
+
+
+def test_abstention() -> None:
+    """Only a low score takes the label away, and only where there is one label with its score."""
+    assert withhold({"label": "a", "score": 0.5}, 0.5) == {"label": "a", "score": 0.5}
+    assert withhold({"label": "a", "score": 0.49}, 0.5) == {"label": None, "score": 0.49}
+    check_abstention(SINGLE, 0)
+    check_abstention(SINGLE, 1)
+    for below in (-0.1, 1.01, float("nan")):
+        with pytest.raises(EncT5Error, match="give a score from 0 to 1"):
+            check_abstention(SINGLE, below)
+    for task in (MULTI, REGRESSION):
+        with pytest.raises(EncT5Error, match=f"does {re.escape(task.description)}.*leave out `abstain_below`"):
+            check_abstention(task, 0.5)
+
+
+def test_the_scaler_standardises_every_target_and_leaves_constants_finite() -> None:
+    """A constant target is only moved to 0."""
+    assert REGRESSION.fit_scaler is not None
+    targets = np.array([[1, 7], [3, 7], [5, 7]], dtype=np.float32)
+    scaler = REGRESSION.fit_scaler(targets)
+    assert scaler.mean_.tolist() == [3, 7]
+    assert scaler.scale_.tolist() == pytest.approx([np.std([1, 3, 5]), 1])
+    assert REGRESSION.fit_scaler(targets[:, 0]).mean_.tolist() == [3]
+    assert REGRESSION.fit_scaler(np.full(9, 0.1, dtype=np.float32)).scale_.tolist() == [1]
+    assert SINGLE.fit_scaler is MULTI.fit_scaler is None

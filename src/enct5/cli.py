@@ -28,6 +28,9 @@ Data = Annotated[
 ]
 Text = Annotated[str | None, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")]
 Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
+AbstainBelow = Annotated[
+    float | None, typer.Option(help="Give no label where its score (0 to 1) is lower; single-label only.")
+]
 
 
 def _quiet_libraries() -> None:
@@ -120,6 +123,7 @@ def evaluate(
     data: Data,
     text: Text = None,
     label: Label = None,
+    abstain_below: AbstainBelow = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
 ) -> None:
     """Measure a model on labelled texts; the columns are those it was trained with unless named."""
@@ -127,7 +131,7 @@ def evaluate(
     from enct5 import console, evaluation
     from enct5.predict import Predictor
 
-    record = evaluation.evaluate(Predictor.from_pretrained(model), data, _columns(text), label)
+    record = evaluation.evaluate(Predictor.from_pretrained(model), data, _columns(text), label, abstain_below)
     console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
     if json_file is not None:
         evaluation.write_json(record, json_file)
@@ -141,6 +145,7 @@ def predict(
         Path | None, typer.Option("-o", "--out", help="File to write: .csv, .tsv, .jsonl or .parquet; default: CSV.")
     ] = None,
     text: Text = None,
+    abstain_below: AbstainBelow = None,
 ) -> None:
     """Predict for every text: the input's columns and the predictions'."""
     _quiet_libraries()
@@ -148,7 +153,7 @@ def predict(
     from enct5.predict import Predictor
 
     prediction_file.check_output(out, data)
-    prediction_file.predict_table(Predictor.from_pretrained(model), data, _columns(text), out)
+    prediction_file.predict_table(Predictor.from_pretrained(model), data, _columns(text), out, abstain_below)
 
 
 @app.command()

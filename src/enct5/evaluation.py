@@ -7,9 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from enct5 import data
+from enct5 import data, metrics
 from enct5.errors import EncT5Error
 from enct5.predict import Predictor
+from enct5.tasks import check_abstention
 
 
 def text_columns(predictor: Predictor, text: Sequence[str] | None) -> tuple[str, ...]:
@@ -27,7 +28,11 @@ def read_texts(table: Any, columns: Sequence[str]) -> list[Any]:
 
 
 def evaluate(
-    predictor: Predictor, source: str, text: Sequence[str] | None = None, label: str | None = None
+    predictor: Predictor,
+    source: str,
+    text: Sequence[str] | None = None,
+    label: str | None = None,
+    abstain_below: float | None = None,
 ) -> dict[str, Any]:
     """Measure a model on labelled data.
 
@@ -36,6 +41,7 @@ def evaluate(
         source: file or hub dataset.
         text: text column, or two for pairs; by default those of the training.
         label: label column; by default that of the training.
+        abstain_below: also measure predictions that are withheld where their score is lower (single-label only).
 
     Returns:
         `data`, `rows`, `task`, `metrics` and `per_label`.
@@ -43,6 +49,8 @@ def evaluate(
     Raises:
         EncT5Error: for data that does not fit the model.
     """
+    if abstain_below is not None:
+        check_abstention(predictor.task, abstain_below)
     columns = text_columns(predictor, text)
     trained = predictor.config
     label = label or (trained.label if trained else None)
@@ -56,11 +64,14 @@ def evaluate(
     labels = task.encode(values, config.label2id)
     logits = predictor.logits(read_texts(table, columns))
     names = [config.id2label[index] for index in range(config.num_labels)]
+    figures = task.metrics(logits, labels, names)
+    if abstain_below is not None:
+        figures |= metrics.abstention_metrics(task.scores(logits), labels, abstain_below)
     return {
         "data": Path(source).name if Path(source).exists() else source,
         "rows": len(table),
         "task": task.name,
-        "metrics": task.metrics(logits, labels, names),
+        "metrics": figures,
         "per_label": task.per_label(logits, labels, names),
     }
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from enct5.errors import EncT5Error, show
@@ -167,6 +167,11 @@ def _refuse_separator(separator: str | None, task: str) -> None:
         )
 
 
+def are_whole_numbers(names: Iterable[str]) -> bool:
+    """Whether every name is a whole number, such as a grade."""
+    return all(_INTEGER.fullmatch(name) for name in names)
+
+
 def sort_names(names: set[str]) -> list[str]:
     """Put label names into the order of their ids.
 
@@ -176,6 +181,6 @@ def sort_names(names: set[str]) -> list[str]:
     Returns:
         Whole numbers by value when all names are such, else names by their code points.
     """
-    if all(_INTEGER.fullmatch(name) for name in names):
+    if are_whole_numbers(names):
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)

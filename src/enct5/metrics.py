@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from enct5.calibration import expected_calibration_error
+
 Array = npt.NDArray[Any]
 
 
@@ -42,7 +44,8 @@ def single_label_metrics(logits: Array, labels: Array) -> dict[str, float]:
 
     Returns:
         `accuracy`; `macro_f1`, averaged over the classes that occur in the labels or the predictions;
-        `matthews_correlation`, 0 when labels or predictions are all of one class.
+        `matthews_correlation`, 0 when labels or predictions are all of one class; `expected_calibration_error` (15 bins
+        of equal width).
     """
     from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
@@ -56,6 +59,28 @@ def single_label_metrics(logits: Array, labels: Array) -> dict[str, float]:
         "accuracy": float(accuracy_score(labels, predicted)),
         "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
         "matthews_correlation": float(matthews),
+        "expected_calibration_error": expected_calibration_error(logits, labels),
+    }
+
+
+def abstention_metrics(scores: Array, labels: Array, below: float) -> dict[str, float]:
+    """Measure single-label classification that leaves out the texts it is not sure of.
+
+    Args:
+        scores: Probabilities of shape (n, labels).
+        labels: Right class ids of shape (n,).
+        below: Texts whose highest score is lower get no answer.
+
+    Returns:
+        `coverage`, the share of texts that get an answer, and `answered_accuracy`, the share of those that is right (0
+        when there are none).
+    """
+    # float64, as the scores of predictions are: 0.9 is not the same number in both precisions
+    answered = scores.max(axis=-1).astype(np.float64) >= below
+    right = scores.argmax(axis=-1) == labels
+    return {
+        "coverage": float(answered.mean()),
+        "answered_accuracy": float(right[answered].mean()) if answered.any() else 0.0,
     }
 
 

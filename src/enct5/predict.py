@@ -15,7 +15,7 @@ from enct5.batching import length_ordered_batches, pad
 from enct5.errors import EncT5Error, show
 from enct5.loading import load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
-from enct5.tasks import Task, find_task
+from enct5.tasks import Task, check_abstention, find_task, withhold
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
 MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
@@ -69,23 +69,68 @@ class Predictor:
         config = None if trained_with is None else TrainConfig.read(Path(trained_with))
         return cls(cast(Any, model).to(device), load_tokenizer(source), config)
 
-    def predict(self, texts: Sequence[Text]) -> list[dict[str, Any]]:
+    def predict(self, texts: Sequence[Text], abstain_below: float | None = None) -> list[dict[str, Any]]:
         """Classify (or score) texts.
 
         Args:
             texts: texts, or pairs `(A, B)`.
+            abstain_below: give no label (`None`) where the score is lower (single-label only).
 
         Returns:
             One result a text, in their order: `label` and `score`; `labels` and `scores` (multi-label); or `value`
             (regression).
-        """
-        return list(self.stream(texts))
 
-    def stream(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
+        Raises:
+            EncT5Error: for what are no texts, or a model that cannot abstain.
+        """
+        return list(self.stream(texts, abstain_below))
+
+    def stream(self, texts: Iterable[Text], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
         """Like `predict`, for texts that need not fit into memory together."""
+        if abstain_below is not None:
+            check_abstention(self.task, abstain_below)
         remaining = _checked(texts)
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
-            yield from self.task.decode(self._logits(chunk), self.model.config.id2label)
+            records = self.task.decode(self._logits(chunk), self.model.config.id2label)
+            yield from records if abstain_below is None else (withhold(record, abstain_below) for record in records)
+
+    def rank(
+        self, query: str, documents: Sequence[str], label: str | None = None, top_k: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Order documents by how well they match a query, by a model trained on pairs of such texts.
+
+        Args:
+            query: the first text of every pair.
+            documents: the second texts.
+            label: the label (or target) to rank by. Without it: the number of a regression; the expected grade where
+                all labels are whole numbers; of two labels the one that says yes, if one does ("yes", "relevant", ...).
+            top_k: how many to return; all by default.
+
+        Returns:
+            Records of `index` (place in `documents`), `document` and `score` (the number, the expected grade, or the
+            label's probability), best first; documents of equal score keep their order.
+
+        Raises:
+            EncT5Error: for a model of single texts, or one that does not say what to rank by.
+        """
+        if self.task.relevance is None:
+            raise EncT5Error(f"this model does {self.task.description}; it cannot rank")
+        if self.config is not None and len(self.config.text) == 1:
+            raise EncT5Error(
+                f"the model was trained on single texts (column {show(self.config.text[0])}); to rank, train one on "
+                "pairs: --text query,document"
+            )
+        if not isinstance(query, str) or isinstance(documents, str):
+            raise EncT5Error(
+                f"the query is {show(repr(query))} and the documents are {show(repr(documents))}; give one string, and "
+                "a list of strings"
+            )
+        if top_k is not None and top_k < 1:
+            raise EncT5Error(f"`top_k` is {top_k}; give a number from 1 on")
+        logits = self.logits([(query, document) for document in documents])
+        scores = self.task.relevance(logits, self.model.config.id2label, label)
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        return [{"index": int(i), "document": documents[i], "score": float(scores[i])} for i in order]
 
     def logits(self, texts: Sequence[Text]) -> npt.NDArray[np.float32]:
         """The model's raw outputs, `(texts, num_labels)`, in the order of the texts."""

@@ -91,7 +91,9 @@ def _read_lines() -> list[str]:
         raise EncT5Error(f"standard input is not UTF-8 ({error.reason}); convert it first") from error
 
 
-def predict_table(predictor: Predictor, source: str, text: Sequence[str] | None, out: Path | None) -> None:
+def predict_table(
+    predictor: Predictor, source: str, text: Sequence[str] | None, out: Path | None, abstain_below: float | None = None
+) -> None:
     """Predict for every row of a table and write all columns.
 
     A prediction column whose name the input has already is written as `predicted_<name>`.
@@ -101,6 +103,7 @@ def predict_table(predictor: Predictor, source: str, text: Sequence[str] | None,
         source: file, hub dataset, or `-` for lines of standard input.
         text: text column, or two for pairs; by default those of the training.
         out: file to write, whole or not at all; `None` writes CSV to standard output.
+        abstain_below: leave the label empty where its score is lower (single-label only).
     """
     import pandas as pd
     import pyarrow as pa
@@ -117,7 +120,8 @@ def predict_table(predictor: Predictor, source: str, text: Sequence[str] | None,
         data.check_columns(table, source, columns, None)
         texts = read_texts(table, columns)
         frame = pd.DataFrame({name: pd.Series(table[name][:], dtype=object) for name in table.column_names})
-    results = list(tqdm(predictor.stream(texts), total=len(texts), unit="text", disable=not sys.stderr.isatty()))
+    stream = predictor.stream(texts, abstain_below)
+    results = list(tqdm(stream, total=len(texts), unit="text", disable=not sys.stderr.isatty()))
     for name in predictor.task.prediction_columns:
         column = name
         while column in frame.columns:  # predictions for the output of an earlier call have `predicted_label`, too

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from enct5.calibration import BINS, reliability
 from enct5.tasks import Task
 from enct5.training_config import TrainConfig
 
@@ -76,6 +77,7 @@ class _Details:
     confusion: list[list[int]] = field(default_factory=list)
     confused_pairs: list[dict[str, Any]] = field(default_factory=list)
     scatters: list["Markup"] = field(default_factory=list)
+    reliability: "Markup | None" = None
 
 
 def write(
@@ -148,6 +150,7 @@ def _single(evaluation: _Evaluation) -> _Details:
         classes=names if small else [],
         confusion=confusion.tolist() if small else [],
         confused_pairs=[] if small else _confused_pairs(confusion, names),
+        reliability=_reliability_diagram(scores, truth),
     )
 
 
@@ -265,6 +268,20 @@ def _scatter(truth: Array, values: Array, title: str) -> "Markup":
         axes.legend(**_ABOVE)
 
     return _svg(draw, f"predicted {title} against true {title}")
+
+
+def _reliability_diagram(scores: Array, truth: Array) -> "Markup":
+    counts, sureness, right = reliability(scores, truth)
+
+    def draw(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=":", label="honest")
+        axes.plot(sureness, right, color=_FIRST, linewidth=1)
+        # an area for the number of texts, and a dot where that would be too small to see
+        axes.scatter(sureness, right, color=_FIRST, s=12 + 200 * counts / counts.sum(), label="texts of like score")
+        axes.set(xlabel="mean score", ylabel="share that is right", xlim=(-0.02, 1.05), ylim=(-0.05, 1.08))
+        axes.legend(**_ABOVE)
+
+    return _svg(draw, f"share of right answers over the score, in {BINS} bins")
 
 
 def _svg(draw: Callable[[Any], None], description: str) -> "Markup":

@@ -3,16 +3,21 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from enct5 import labels, metrics
+from enct5 import calibration, labels, metrics
 from enct5.errors import EncT5Error, nearest, show, unknown
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import StandardScaler
 
 Array = npt.NDArray[Any]
 
+# Of two labels, the one that says that a pair belongs together.
+_POSITIVE = {"true", "yes", "positive", "relevant", "match", "similar", "duplicate", "entailment"}
 _MOST_LISTED = 5
 
 
@@ -39,6 +44,12 @@ class Task:
         decode: From logits and `id2label` to one record of prediction columns per row.
         metrics: From logits, encoded labels and label names to figures.
         per_label: From the same to one record of figures per label, in id order; none for regression.
+        relevance: From logits of pairs, `id2label` and the label that means relevant (or None) to one number per pair,
+            higher for a better match; None where pairs cannot be ranked.
+        fit_scaler: From encoded labels to what standardises them, target by target; None where labels have no unit.
+        fit_temperature: From logits and encoded labels to the number that calibrates the scores when it divides the
+            logits; None where scores are not probabilities of classes that exclude each other.
+        can_abstain: Whether predictions are a label and its score, so that those of low score can be withheld.
     """
 
     name: str
@@ -56,6 +67,10 @@ class Task:
     decode: Callable[[Array, Mapping[int, str]], list[dict[str, Any]]]
     metrics: Callable[[Array, Array, Sequence[str]], dict[str, float]]
     per_label: Callable[[Array, Array, Sequence[str]], list[dict[str, Any]]]
+    relevance: Callable[[Array, Mapping[int, str], str | None], Array] | None = None
+    fit_scaler: Callable[[Array], "StandardScaler"] | None = None
+    fit_temperature: Callable[[Array, Array], float] | None = None
+    can_abstain: bool = False
 
 
 def find_task(name: str) -> Task:
@@ -73,6 +88,30 @@ def find_task(name: str) -> Task:
     if name not in TASKS:
         raise unknown("task", name, TASKS)
     return TASKS[name]
+
+
+def check_abstention(task: Task, below: float) -> None:
+    """Refuse to abstain where it means nothing.
+
+    Args:
+        task: The task of a model.
+        below: The lowest score of a prediction that is given.
+
+    Raises:
+        EncT5Error: If the task's predictions are not a label with its score, or `below` is no probability.
+    """
+    if not task.can_abstain:
+        raise EncT5Error(
+            f"this model does {task.description}, where no prediction can be withheld for its score; leave out "
+            "`abstain_below` (--abstain-below)"
+        )
+    if not 0 <= below <= 1:
+        raise EncT5Error(f"`abstain_below` (--abstain-below) is {below}; give a score from 0 to 1")
+
+
+def withhold(record: dict[str, Any], below: float) -> dict[str, Any]:
+    """A prediction of a task that can abstain, without its label when the score is below the given one."""
+    return {**record, "label": None} if record["score"] < below else record
 
 
 def _ids(names: Sequence[str], label2id: Mapping[str, int]) -> list[int]:
@@ -142,6 +181,50 @@ def _decode_regression(logits: Array, id2label: Mapping[int, str]) -> list[dict[
     return [{"value": row[0] if len(row) == 1 else row} for row in rows]
 
 
+def _scaler(targets: Array) -> "StandardScaler":
+    from sklearn.preprocessing import StandardScaler
+
+    # It divides by 1 where a target is constant.
+    return StandardScaler().fit(targets.reshape(len(targets), -1).astype(np.float64))
+
+
+def _column_of(label: str, id2label: Mapping[int, str]) -> int:
+    names = [id2label[index] for index in range(len(id2label))]
+    if label not in names:
+        raise unknown("label", label, names)
+    return names.index(label)
+
+
+def _which_label(id2label: Mapping[int, str], why: str) -> EncT5Error:
+    listed = ", ".join([id2label[index] for index in range(len(id2label))][:20])
+    return EncT5Error(f"{why}; say by which label to rank, as in `label={id2label[0]!r}` (labels: {listed})")
+
+
+def _relevance_single(logits: Array, id2label: Mapping[int, str], label: str | None) -> Array:
+    scores = _softmax(logits)
+    if label is not None:
+        return np.asarray(scores[:, _column_of(label, id2label)])
+    names = [id2label[index] for index in range(len(id2label))]
+    if labels.are_whole_numbers(names):
+        return np.asarray(scores @ np.array([int(name) for name in names], dtype=scores.dtype))
+    positive = [index for index, name in enumerate(names) if name.casefold() in _POSITIVE]
+    if len(names) != 2 or len(positive) != 1:
+        raise _which_label(id2label, "the labels are no grades, nor one of them plainly the relevant one")
+    return np.asarray(scores[:, positive[0]])
+
+
+def _relevance_multi(logits: Array, id2label: Mapping[int, str], label: str | None) -> Array:
+    if label is None:
+        raise _which_label(id2label, "a pair can have several labels")
+    return np.asarray(_sigmoid(logits)[:, _column_of(label, id2label)])
+
+
+def _relevance_regression(logits: Array, id2label: Mapping[int, str], label: str | None) -> Array:
+    if label is None and len(id2label) > 1:
+        raise _which_label(id2label, f"the model gives {len(id2label)} numbers")
+    return np.asarray(logits[:, 0 if label is None else _column_of(label, id2label)])
+
+
 def _names_of_single(values: Sequence[str]) -> list[str]:
     names = labels.sort_names(set(values))
     if len(names) < 2:
@@ -196,6 +279,9 @@ _RECORDS = (
         decode=_decode_single,
         metrics=lambda logits, wanted, names: metrics.single_label_metrics(logits, wanted),
         per_label=metrics.per_label,
+        relevance=_relevance_single,
+        fit_temperature=calibration.fit_temperature,
+        can_abstain=True,
     ),
     Task(
         name="multi_label_classification",
@@ -213,6 +299,7 @@ _RECORDS = (
         decode=_decode_multi,
         metrics=lambda logits, wanted, names: metrics.multi_label_metrics(logits, wanted),
         per_label=metrics.per_label_multi,
+        relevance=_relevance_multi,
     ),
     Task(
         name="regression",
@@ -231,6 +318,8 @@ _RECORDS = (
         decode=_decode_regression,
         metrics=lambda logits, wanted, names: metrics.regression_metrics(logits, wanted),
         per_label=lambda logits, wanted, names: [],
+        relevance=_relevance_regression,
+        fit_scaler=_scaler,
     ),
 )
 

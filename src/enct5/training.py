@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import transformers
 from transformers import (
@@ -26,18 +27,21 @@ from transformers import (
 
 from enct5 import __version__, data, model_card, report, run_folder
 from enct5.assets import bundled_t5
+from enct5.calibration import expected_calibration_error
 from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import PROMPTS, convert, start_prompts
 from enct5.errors import EncT5Error
 from enct5.loading import first_line, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
+from enct5.rescaling import rescale_outputs
 from enct5.tasks import Task
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_on_gpu
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from sklearn.preprocessing import StandardScaler
 
 EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
 EVAL_BATCH_SIZE = 64
@@ -51,14 +55,19 @@ _LEARNING_RATE, _NARROW = 0.01, 256
 
 @dataclass
 class _Prepared:
-    """Tokenised data and what is known about it."""
+    """Tokenised data and what is known about it.
+
+    Where the task's labels have a unit, those of `train` and `evaluation` are standardised by `scaler`.
+    """
 
     task: Task
     label_names: list[str]
     counts: dict[str, int]
+    scaler: "StandardScaler | None"
     train: "Dataset"
     evaluation: "Dataset"  # longest first
     evaluation_texts: list[dict[str, Any]]  # the raw rows, in the order of `evaluation`
+    evaluation_labels: npt.NDArray[Any]  # likewise, in the user's unit
     split: str
     texts_cut: int
 
@@ -83,7 +92,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, say)
     set_seed(config.seed)
-    model = build_model(base, prepared.task, prepared.label_names)
+    model = build_model(base, prepared.task, prepared.label_names, prepared.scaler)
     settings = _resolve(config, model.config.d_model, len(prepared.train))
     checkpoint = run_folder.claim(out, resume)
     _remember(settings, out, resume)
@@ -100,8 +109,13 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     tokenizer.model_max_length = config.max_length  # what a pipeline with truncation=True cuts to
     texts = [tuple(row.values()) for row in prepared.evaluation_texts]
+    if prepared.scaler is not None:
+        rescale_outputs(model, prepared.scaler.scale_, prepared.scaler.mean_)
     logits = Predictor(model, tokenizer).logits([parts[0] if len(parts) == 1 else parts for parts in texts])
-    labels = np.array(prepared.evaluation["labels"][:])
+    labels = prepared.evaluation_labels
+    calibration: dict[str, Any] = {}
+    if prepared.task.fit_temperature is not None:
+        logits, calibration = _calibrate(model, prepared.task.fit_temperature, logits, labels, say)
 
     record = {
         "task": prepared.task.name,
@@ -118,6 +132,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
         },
         "metrics": prepared.task.metrics(logits, labels, prepared.label_names),
         "per_label": prepared.task.per_label(logits, labels, prepared.label_names),
+        **calibration,
         "base": Path(config.base).name if Path(config.base).exists() else config.base,
         "parameters": model.num_parameters(),
         "seed": config.seed,
@@ -163,21 +178,51 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         data.check_columns(held_out, config.eval, config.text, config.label, config.label_separator)
         split = Path(config.eval).name
     label2id = {name: index for index, name in enumerate(names)}
+    labels = [
+        task.encode(data.label_values(part, config.label, task, config.label_separator), label2id)
+        for part in (table, held_out)
+    ]
+    scaler = None if task.fit_scaler is None else task.fit_scaler(labels[0])
     datasets, cut = [], 0
-    for part in (table, held_out):
-        labels = task.encode(data.label_values(part, config.label, task, config.label_separator), label2id)
-        dataset, part_cut = data.tokenize(part, tokenizer, config.text, config.max_length, labels)
+    for part, part_labels in zip((table, held_out), labels, strict=True):
+        targets = part_labels if scaler is None else scaler.transform(_columns(part_labels)).astype(np.float32)
+        dataset, part_cut = data.tokenize(part, tokenizer, config.text, config.max_length, targets)
         datasets.append(dataset)
         cut += part_cut
     if cut:
         say(f"{cut} texts are longer than {config.max_length} tokens and were cut (--max-length)")
     order = sorted(range(len(held_out)), key=lambda row: -datasets[1]["length"][row])
     rows = held_out.select(order).select_columns(list(config.text)).to_list()
-    return _Prepared(task, names, counts, datasets[0], datasets[1].select(order), rows, split, cut)
+    return _Prepared(
+        task,
+        names,
+        counts,
+        scaler,
+        datasets[0],
+        datasets[1].select(order),
+        rows,
+        labels[1][order],
+        split,
+        cut,
+    )
 
 
-def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequenceClassification:
-    """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits."""
+def _columns(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Numbers as a scaler takes them: a column for each target, and precise."""
+    return values.reshape(len(values), -1).astype(np.float64)
+
+
+def build_model(
+    base: str, task: Task, label_names: list[str], scaler: "StandardScaler | None" = None
+) -> EncT5ForSequenceClassification:
+    """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits.
+
+    Args:
+        base: folder or hub id.
+        task: what is to be learned.
+        label_names: names of the outputs, in id order.
+        scaler: what standardises the targets the model is to be trained on, where they have a unit.
+    """
     id2label = dict(enumerate(label_names))
     try:
         stored, _ = EncT5Config.get_config_dict(base)
@@ -210,7 +255,29 @@ def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequen
         raise EncT5Error(f"the weights of {base} lack {damaged[0]} or hold it in another shape; get the model again")
     if any(name == PROMPTS for name in drawn):
         start_prompts(model)
+    if scaler is not None and same_task and model.is_fine_tuned():
+        # It predicts in its user's unit: back into that of training, which these targets define.
+        rescale_outputs(model, 1 / scaler.scale_, -scaler.mean_ / scaler.scale_)
     return model
+
+
+def _calibrate(
+    model: EncT5ForSequenceClassification,
+    fit_temperature: Callable[[npt.NDArray[Any], npt.NDArray[Any]], float],
+    logits: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    say: Callable[[str], None],
+) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """Divide the model's logits by the temperature that calibrates these; return them so, and what is recorded."""
+    temperature = fit_temperature(logits, labels)
+    rescale_outputs(model, 1 / temperature)
+    before, logits = expected_calibration_error(logits, labels), logits / temperature
+    after = expected_calibration_error(logits, labels)
+    say(
+        f"temperature {temperature:.3f} (fitted on the evaluation texts): expected calibration error {before:.4f} -> "
+        f"{after:.4f}"
+    )
+    return logits, {"temperature": temperature, "expected_calibration_error": {"before": before, "after": after}}
 
 
 def _resolve(config: TrainConfig, d_model: int, rows: int) -> TrainConfig:
@@ -259,6 +326,8 @@ def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
             "training diverged: the model's outputs are no numbers any more; lower --learning-rate, or use "
             "--precision float32"
         )
+    if prepared.scaler is not None:
+        logits, labels = (prepared.scaler.inverse_transform(_columns(values)) for values in (logits, labels))
     return prepared.task.metrics(logits, labels, prepared.label_names)
 
 
