@@ -28,15 +28,13 @@ def start_prompts(model: Any, tokenizer: Any, start: str, seed: int) -> None:
     """Set the prompts of a freshly converted model (which start as `<pad>`)."""
     import torch
 
-    prompts = model.transformer.decoder.embed_tokens.weight
-    words = model.get_input_embeddings().weight
-    with torch.no_grad():
-        if start == "normal":
-            prompts.normal_(generator=torch.Generator().manual_seed(seed))
-        elif start == "label words":
-            for index, label in model.config.id2label.items():
-                ids = tokenizer(label.replace("_", " "), add_special_tokens=False).input_ids
-                prompts[index] = words[ids].mean(0)
+    from enct5.label_prompts import label_words, start_from_words
+
+    if start == "normal":
+        with torch.no_grad():
+            model.transformer.decoder.embed_tokens.weight.normal_(generator=torch.Generator().manual_seed(seed))
+    elif start == "label words":
+        start_from_words(model, tokenizer, [label_words(label) for _, label in sorted(model.config.id2label.items())])
 
 
 def run(key: dict[str, Any]) -> dict[str, Any]:

@@ -60,8 +60,8 @@ def evaluate(
         "data": Path(source).name if Path(source).exists() else source,
         "rows": len(table),
         "task": task.name,
-        "metrics": task.metrics(logits, labels, names),
-        "per_label": task.per_label(logits, labels, names),
+        "metrics": task.metrics(logits, labels, names, config.thresholds),
+        "per_label": task.per_label(logits, labels, names, config.thresholds),
     }
 
 

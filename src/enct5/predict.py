@@ -19,6 +19,7 @@ from enct5.tasks import Task, find_task
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
 MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
+MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
 
 Text = str | tuple[str, str]
@@ -83,9 +84,9 @@ class Predictor:
 
     def stream(self, texts: Iterable[Text]) -> Iterator[dict[str, Any]]:
         """Like `predict`, for texts that need not fit into memory together."""
-        remaining = _checked(texts)
+        remaining, config = _checked(texts), self.model.config
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
-            yield from self.task.decode(self._logits(chunk), self.model.config.id2label)
+            yield from self.task.decode(self._logits(chunk), config.id2label, config.thresholds)
 
     def logits(self, texts: Sequence[Text]) -> npt.NDArray[np.float32]:
         """The model's raw outputs, `(texts, num_labels)`, in the order of the texts."""
@@ -95,7 +96,8 @@ class Predictor:
     def _logits(self, texts: list[Text]) -> npt.NDArray[np.float32]:
         rows = self._tokenize(texts)
         result = np.empty((len(rows), self.model.config.num_labels), dtype=np.float32)
-        for batch in length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS):
+        most_rows = max(1, MAX_BATCH_PROMPTS // self.model.config.decoder_vocab_size)
+        for batch in length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS, most_rows):
             inputs = pad([rows[index] for index in batch], self.tokenizer.pad_token_id)
             inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
             result[batch] = self.model(**inputs).logits.float().cpu().numpy()

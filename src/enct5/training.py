@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     DataCollatorWithPadding,
     EarlyStoppingCallback,
@@ -28,7 +29,8 @@ from enct5 import __version__, data, model_card, report, run_folder
 from enct5.assets import bundled_t5
 from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import PROMPTS, convert, start_prompts
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, show
+from enct5.label_prompts import label_words, read_descriptions, start_from_words
 from enct5.loading import first_line, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
@@ -43,6 +45,9 @@ EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
 EVAL_BATCH_SIZE = 64
 # Tensors whose shape follows from the labels; they may start anew where the base has others.
 _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
+# What a base may have been trained with; the new run's settings decide.
+_OF_A_RUN = ("loss", "loss_gamma", "class_weights", "thresholds")
+_MOST_LISTED = 5
 # By default a run sees about so many texts: 30 epochs of small data, 3 of large.
 _TEXTS_SEEN, _FEWEST_EPOCHS, _MOST_EPOCHS = 60_000, 3, 30
 
@@ -59,6 +64,8 @@ class _Prepared:
     evaluation_texts: list[dict[str, Any]]  # the raw rows, in the order of `evaluation`
     split: str
     texts_cut: int
+    prompt_texts: list[str] | None  # what each label's prompt starts from, instead of `<pad>`
+    class_weights: list[float] | None
 
 
 def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
@@ -81,7 +88,11 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, say)
     set_seed(config.seed)
-    model = build_model(base, prepared.task, prepared.label_names)
+    model = build_model(
+        base, prepared.task, prepared.label_names, loss=config.loss, class_weights=prepared.class_weights
+    )
+    if prepared.prompt_texts is not None:
+        start_from_words(model, tokenizer, prepared.prompt_texts)
     settings = _resolve(config, model.config.d_model, len(prepared.train))
     checkpoint = run_folder.claim(out, resume)
     _remember(settings, out, resume)
@@ -99,7 +110,11 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     tokenizer.model_max_length = config.max_length  # what a pipeline with truncation=True cuts to
     texts = [tuple(row.values()) for row in prepared.evaluation_texts]
     logits = Predictor(model, tokenizer).logits([parts[0] if len(parts) == 1 else parts for parts in texts])
-    labels = np.array(prepared.evaluation["labels"][:])
+    labels = prepared.evaluation.with_format("numpy")["labels"][:]
+    if prepared.task.tune is not None:
+        model.config.thresholds = prepared.task.tune(logits, labels)
+        say("thresholds tuned on the evaluation rows; the figures there with them are optimistic")
+    thresholds = model.config.thresholds
 
     record = {
         "task": prepared.task.name,
@@ -114,8 +129,8 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
         },
-        "metrics": prepared.task.metrics(logits, labels, prepared.label_names),
-        "per_label": prepared.task.per_label(logits, labels, prepared.label_names),
+        "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),
+        "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
         "base": Path(config.base).name if Path(config.base).exists() else config.base,
         "parameters": model.num_parameters(),
         "seed": config.seed,
@@ -148,6 +163,7 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     task = data.infer_task(table, config.label, config.task, config.label_separator)
     values = data.label_values(table, config.label, task, config.label_separator)
     names = data.label_names(values, task)
+    prompt_texts = _prompt_texts(config, task, names, say)
     counts = data.class_counts(values, task)
     say(f"task: {task.description}, {len(names)} {'label' if len(names) == 1 else 'labels'}, {len(table)} texts")
     if counts:
@@ -161,9 +177,17 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         data.check_columns(held_out, config.eval, config.text, config.label, config.label_separator)
         split = Path(config.eval).name
     label2id = {name: index for index, name in enumerate(names)}
+    encoded = [
+        task.encode(data.label_values(part, config.label, task, config.label_separator), label2id)
+        for part in (table, held_out)
+    ]
+    class_weights = None
+    if config.class_weights is not None:
+        if task.balance is None:
+            raise EncT5Error(f"--class-weights is for classes, this is {task.description}; leave it out")
+        class_weights = task.balance(encoded[0], len(names))
     datasets, cut = [], 0
-    for part in (table, held_out):
-        labels = task.encode(data.label_values(part, config.label, task, config.label_separator), label2id)
+    for part, labels in zip((table, held_out), encoded, strict=True):
         dataset, part_cut = data.tokenize(part, tokenizer, config.text, config.max_length, labels)
         datasets.append(dataset)
         cut += part_cut
@@ -171,31 +195,70 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         say(f"{cut} texts are longer than {config.max_length} tokens and were cut (--max-length)")
     order = sorted(range(len(held_out)), key=lambda row: -datasets[1]["length"][row])
     rows = held_out.select(order).select_columns(list(config.text)).to_list()
-    return _Prepared(task, names, counts, datasets[0], datasets[1].select(order), rows, split, cut)
+    return _Prepared(
+        task, names, counts, datasets[0], datasets[1].select(order), rows, split, cut, prompt_texts, class_weights
+    )
 
 
-def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequenceClassification:
-    """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits."""
+def _prompt_texts(
+    config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]
+) -> list[str] | None:
+    """What each label's prompt starts from; `None` for `<pad>`."""
+    if config.label_prompts == "pad" and config.label_descriptions is None:
+        return None
+    if not task.prompt_per_label:
+        option = "--label-descriptions" if config.label_descriptions else "--label-prompts names"
+        raise EncT5Error(
+            f"{option} needs a prompt per label, as multi-label classification has; this is {task.description}, with "
+            "one prompt for all: leave the option out"
+        )
+    if config.label_descriptions is not None:
+        texts, unused = read_descriptions(config.label_descriptions, names)
+        if unused:
+            listed = ", ".join(show(name) for name in unused[:_MOST_LISTED])
+            more = f" and {len(unused) - _MOST_LISTED} more" if len(unused) > _MOST_LISTED else ""
+            say(f"{config.label_descriptions} also describes {listed}{more}, which the data does not have")
+        return texts
+    return [label_words(name) or name for name in names]
+
+
+def build_model(base: str, task: Task, label_names: list[str], **overrides: Any) -> EncT5ForSequenceClassification:
+    """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits.
+
+    Args:
+        base: folder or hub id.
+        task: the task to be learned.
+        label_names: the labels, in id order.
+        overrides: further keys of `EncT5Config`.
+
+    Raises:
+        EncT5Error: for a base that cannot be loaded or converted, or keys that do not fit the task.
+    """
     id2label = dict(enumerate(label_names))
     try:
         stored, _ = EncT5Config.get_config_dict(base)
     except OSError:
         stored = {}  # `convert` says what is wrong with the folder
     if stored.get("model_type") != EncT5Config.model_type:
-        return convert(base, problem_type=task.name, id2label=id2label).model
+        return convert(base, problem_type=task.name, id2label=id2label, **overrides).model
     same_task = stored.get("problem_type") == task.name
-    values = {key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size")}
+    values = {key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)}
     values |= {
         "problem_type": task.name,
         "id2label": id2label,
         "label2id": {name: index for index, name in id2label.items()},
         # New prompts come in no order that a position bias could stand for.
         "prompt_position_bias": same_task and stored.get("prompt_position_bias", True),
+        **overrides,
     }
+    try:
+        config = EncT5Config.from_dict(values)
+    except (StrictDataclassError, ValueError, TypeError) as error:
+        raise EncT5Error(first_line(error)) from error
     try:
         model, info = EncT5ForSequenceClassification.from_pretrained(
             base,
-            config=EncT5Config.from_dict(values),
+            config=config,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
@@ -228,7 +291,8 @@ def _resolve(config: TrainConfig, d_model: int, rows: int) -> TrainConfig:
 def _remember(settings: TrainConfig, out: Path, resume: bool) -> None:
     """Keep the settings beside the checkpoints; a resumed run must have the same."""
     path, digests = out / run_folder.CHECKPOINTS / TRAIN_CONFIG, out / run_folder.CHECKPOINTS / "data.sha256"
-    read = " ".join(str(_digest(source)) for source in (settings.data, settings.eval) if source is not None)
+    sources = (settings.data, settings.eval, settings.label_descriptions)
+    read = " ".join(str(_digest(source)) for source in sources if source is not None)
     if resume and path.is_file() and digests.is_file():
         former = TrainConfig.read(path)
         # A run folder may be moved, or named in another way, before it is resumed.
@@ -258,7 +322,8 @@ def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
             "training diverged: the model's outputs are no numbers any more; lower --learning-rate, or use "
             "--precision float32"
         )
-    return prepared.task.metrics(logits, labels, prepared.label_names)
+    # Without thresholds: tuned anew for every checkpoint they would favour the one they happen to suit.
+    return prepared.task.metrics(logits, labels, prepared.label_names, None)
 
 
 def build_trainer(
