@@ -3,8 +3,7 @@
     python benchmarks/many_labels.py               (writes results/many_labels.jsonl and .md)
 
 A training step is forward, backward and AdamW in float32, with dropout, its optimiser's state in memory from the start.
-Each pass has a process of its own, whose peak resident memory is what counts; weights and token ids are random. "In
-parts" is what the model does; "at once" lets all prompts read the texts together, for comparison.
+Each pass has a process of its own, whose peak resident memory is what counts; weights and token ids are random.
 """
 
 import argparse
@@ -19,7 +18,6 @@ from records import RESULTS, environment, markdown_table, read, run_missing
 SIZE = {"labels": 4271, "tokens": 512, "batch": 8}
 T5_BASE = {"vocab_size": 32128, "d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12}
 PASSES = ("prediction", "training step")
-PROMPTS = ("in parts", "at once")
 FILE = RESULTS / "many_labels.jsonl"
 
 
@@ -27,12 +25,10 @@ def measure(key: dict[str, Any]) -> dict[str, Any]:
     """One pass in this process."""
     import torch
 
-    from enct5 import EncT5Config, EncT5ForSequenceClassification, modeling_enct5
+    from enct5 import EncT5Config, EncT5ForSequenceClassification
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    if key["prompts"] == "at once":
-        modeling_enct5.PROMPTS_AT_A_TIME = key["labels"]
     config = EncT5Config(
         **T5_BASE, num_labels=key["labels"], problem_type="multi_label_classification", prompt_position_bias=False
     )
@@ -72,15 +68,15 @@ def main() -> None:
     """Run what is missing and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
-    keys = [{"pass": name, "prompts": prompts, **SIZE} for prompts in PROMPTS for name in PASSES]
+    keys = [{"pass": name, **SIZE} for name in PASSES]
     records = read(FILE) if parser.parse_args().table else run_missing(FILE, keys, run, jobs=1)
     rows = [
-        [record["pass"], record["prompts"], f"{record['peak_gib']:.1f} GiB", f"{record['cpu_seconds']:.0f}"]
+        [record["pass"], f"{record['peak_gib']:.1f} GiB", f"{record['cpu_seconds']:.0f}"]
         for key in keys
         for record in records
         if key.items() <= record.items()
     ]
-    table = markdown_table(["pass", "prompts read the texts", "peak memory", "CPU seconds (one thread)"], rows)
+    table = markdown_table(["pass", "peak memory", "CPU seconds (one thread)"], rows)
     (RESULTS / "many_labels.md").write_text(f"{__doc__}\n{table}\n\n{environment()}\n", encoding="utf-8")
     print(table)
 

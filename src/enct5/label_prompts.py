@@ -65,7 +65,7 @@ def read_descriptions(source: str, names: Sequence[str]) -> tuple[list[str], lis
         listed = ", ".join(show(name) for name in missing[:_MOST_LISTED])
         more = f" and {len(missing) - _MOST_LISTED} more" if len(missing) > _MOST_LISTED else ""
         guess = nearest(missing[0], others)
-        meant = f"; is `{guess}`, which the data does not have, meant for `{missing[0]}`?" if guess else ""
+        meant = f" (is `{guess}`, which the data does not have, meant for `{missing[0]}`?)" if guess else ""
         raise EncT5Error(f"{source} does not describe {listed}{more}{meant}; describe all {len(names)} labels")
     return [found[name] for name in names], others
 

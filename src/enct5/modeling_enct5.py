@@ -15,6 +15,7 @@ torch, transformers and each other only.
 
 import copy
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ register_checkpoint_conversion_mapping(
 )
 
 
-# More prompts than this read the texts in parts, which are computed again in the backward pass.
+# More prompts than this attend in parts.
 PROMPTS_AT_A_TIME = 1024
 # The asymmetric loss passes over labels with a score below it that a text does not have (its paper's margin).
 ASYMMETRIC_MARGIN = 0.05
@@ -135,6 +136,21 @@ class EncT5ClassificationHead(nn.Module):
         return (hidden_states * self.weight).sum(-1) + self.bias
 
 
+def in_parts(function: Callable[[torch.Tensor], torch.Tensor], prompts: torch.Tensor) -> torch.Tensor:
+    """Apply a function that treats each prompt for itself, so that thousands of them need not be in memory at once.
+
+    What the backward pass needs is computed again there.
+
+    Args:
+        function: `(batch, some prompts, d_model)` to the same.
+        prompts: `(batch, prompts, d_model)`.
+    """
+    parts = prompts.split(PROMPTS_AT_A_TIME, dim=1)
+    if torch.is_grad_enabled():
+        return torch.cat([checkpoint(function, part, use_reentrant=False) for part in parts], dim=1)
+    return torch.cat([function(part) for part in parts], dim=1)
+
+
 class EncT5Block(T5Block):
     """A T5 decoder block for constant prompts: no causal mask, and one copy of the prompts until texts come in."""
 
@@ -158,21 +174,26 @@ class EncT5Block(T5Block):
         Returns:
             The states `(batch, prompts, d_model)` and the position bias used.
         """
-        hidden_states, position_bias, _ = self.layer[0](
-            hidden_states, attention_mask=None, position_bias=position_bias, is_causal=False, **kwargs
-        )
+        many = hidden_states.shape[1] > PROMPTS_AT_A_TIME and not kwargs.get("output_attentions")
+        if many and position_bias is not None and position_bias.shape[2] == 1:
+            # The layer normalises the prompts that ask; those that are asked are then given as they are to be.
+            asked = self.layer[0].layer_norm(hidden_states)
+            hidden_states = in_parts(
+                lambda part: self.layer[0](
+                    part, key_value_states=asked, position_bias=position_bias, is_causal=False, **kwargs
+                )[0],
+                hidden_states,
+            )
+        else:
+            hidden_states, position_bias, _ = self.layer[0](
+                hidden_states, attention_mask=None, position_bias=position_bias, is_causal=False, **kwargs
+            )
         hidden_states = clamp_half_precision(hidden_states)
         hidden_states = hidden_states.expand(encoder_hidden_states.shape[0], -1, -1)
         texts = (encoder_hidden_states, encoder_attention_mask)
-        if hidden_states.shape[1] <= PROMPTS_AT_A_TIME or kwargs.get("output_attentions"):
-            return self.read_texts(hidden_states, *texts, **kwargs), position_bias
-        # From here on prompts know nothing of each other, so thousands of them need not be in memory at once.
-        parts = hidden_states.split(PROMPTS_AT_A_TIME, dim=1)
-        if torch.is_grad_enabled():
-            done = [checkpoint(self.read_texts, part, *texts, use_reentrant=False, **kwargs) for part in parts]
-        else:
-            done = [self.read_texts(part, *texts, **kwargs) for part in parts]
-        return torch.cat(done, dim=1), position_bias
+        if many:
+            return in_parts(lambda part: self.read_texts(part, *texts, **kwargs), hidden_states), position_bias
+        return self.read_texts(hidden_states, *texts, **kwargs), position_bias
 
     def read_texts(
         self,
