@@ -30,6 +30,8 @@ check: $(VENV)/installed ## lint, formatting and types
 bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmarks/results
 	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python benchmarks/initialisation.py
+	$(BIN)/python benchmarks/multi_label.py
+	$(BIN)/python benchmarks/many_labels.py
 	$(BIN)/python benchmarks/training_speed.py
 
 clean: ## remove the virtual environment and caches

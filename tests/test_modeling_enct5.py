@@ -475,9 +475,7 @@ def test_losses_of_labels_by_hand(loss: str, gamma: float | None) -> None:
             else:
                 shifted, power = max(p - 0.05, 0), 4 if gamma is None else gamma
                 by_hand -= weight * math.log(p) if label else shifted**power * math.log(1 - shifted)
-    found = loss_of(
-        LOGITS, LABELS[MULTI], problem_type=MULTI, loss=loss, loss_gamma=gamma, class_weights=WEIGHTS
-    )
+    found = loss_of(LOGITS, LABELS[MULTI], problem_type=MULTI, loss=loss, loss_gamma=gamma, class_weights=WEIGHTS)
     assert found.item() == pytest.approx(by_hand / 6, rel=1e-5)
 
 
@@ -498,9 +496,7 @@ def test_losses_and_gradients_stay_finite(problem_type: str, loss: str, gamma: f
 
 def test_labels_far_below_the_margin_leave_the_asymmetric_loss_alone() -> None:
     logits = torch.tensor([[-4.0, -6.0, -9.0]], requires_grad=True)  # scores below 0.02
-    model = EncT5ForSequenceClassification(
-        EncT5Config(**SMALL, num_labels=3, problem_type=MULTI, loss="asymmetric")
-    )
+    model = EncT5ForSequenceClassification(EncT5Config(**SMALL, num_labels=3, problem_type=MULTI, loss="asymmetric"))
     model.compute_loss(logits, torch.zeros(1, 3)).backward()
     assert not logits.grad.any()
 
@@ -510,9 +506,7 @@ def test_labels_far_below_the_margin_leave_the_asymmetric_loss_alone() -> None:
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("config", [config for config in VARIANTS if config.get("problem_type") == MULTI])
-def test_prompts_in_parts_compute_the_same(
-    config: dict, attention: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prompts_in_parts_compute_the_same(config: dict, attention: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, ids = random_model(**config, dropout_rate=0.0), random_ids(3, 6)
     model.set_attn_implementation(attention)
     ids[1, 3:] = 0

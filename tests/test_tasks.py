@@ -99,6 +99,21 @@ def test_decode_multi() -> None:
     ]
 
 
+def test_decode_multi_with_thresholds() -> None:
+    """Each label from its own score on."""
+    logits = np.array([[np.log(3), -1.0, 0.0, np.log(9)]])
+    assert MULTI.decode(logits, dict(enumerate("abcd")), [0.8, 0.2, 0.5, 0.9 - 1e-9]) == [
+        {"labels": ["d", "c", "b"], "scores": pytest.approx([0.9, 0.5, 1 / (1 + np.e)])},
+    ]
+
+
+def test_what_only_some_tasks_have() -> None:
+    """Thresholds and prompts per label are multi-label's; weights need classes."""
+    assert [task.alias for task in (SINGLE, MULTI, REGRESSION) if task.tune] == ["multi"]
+    assert [task.alias for task in (SINGLE, MULTI, REGRESSION) if task.prompt_per_label] == ["multi"]
+    assert [task.alias for task in (SINGLE, MULTI, REGRESSION) if task.balance] == ["single", "multi"]
+
+
 @pytest.mark.parametrize(
     ("logits", "expected"), [([1.5, 2.0], [1.5, 2.0]), ([[1.5], [2.0]], [1.5, 2.0]), ([[1.5, 2.0]], [[1.5, 2.0]])]
 )
@@ -123,7 +138,9 @@ def test_best_model_metric_is_measured(task: str, labels: list[Any]) -> None:
     """The figure that picks the checkpoint exists and is best for perfect logits."""
     record = TASKS[task]
     assert [row["label"] for row in record.per_label(np.eye(2), np.array(labels), ["a", "b"], None)] in (["a", "b"], [])
-    best = record.metrics(np.array([[1.0, 0.0], [0.0, 1.0]]) - (task == "multi") * 0.5, np.array(labels), ["a", "b"], None)
+    best = record.metrics(
+        np.array([[1.0, 0.0], [0.0, 1.0]]) - (task == "multi") * 0.5, np.array(labels), ["a", "b"], None
+    )
     assert best[record.metric_for_best_model] == (1.0 if record.greater_is_better else 0.0)
 
 

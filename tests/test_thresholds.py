@@ -1,4 +1,4 @@
-"""Thresholds: the best F1 by trying every one, the fallback for rare labels, and decisions that rounding cannot turn."""
+"""Thresholds: the best F1 by trying every one, the fallback for rare labels, decisions that rounding cannot turn."""
 
 import numpy as np
 import pytest

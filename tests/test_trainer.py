@@ -58,7 +58,9 @@ def pick(rows: Iterable[int]) -> list[dict[str, Any]]:
     return [table[row] for row in rows]
 
 
-@pytest.mark.parametrize("loss", [{}, {"class_weights": [0.2, 1.0, 6.0]}, {"loss": "focal", "class_weights": [3, 1, 1]}])
+@pytest.mark.parametrize(
+    "loss", [{}, {"class_weights": [0.2, 1.0, 6.0]}, {"loss": "focal", "class_weights": [3, 1, 1]}]
+)
 def test_a_text_weighs_the_same_in_small_and_large_batches(trainer: EncT5Trainer, loss: dict[str, Any]) -> None:
     trainer.get_train_dataloader()
     for key, value in loss.items():

@@ -93,7 +93,7 @@ def single_label_loss(
 def multi_label_loss(
     logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None, loss: str | None, gamma: float | None
 ) -> torch.Tensor:
-    """Binary cross-entropy, focal loss (arXiv 1708.02002) or asymmetric loss (arXiv 2009.14119): a mean over all labels.
+    """Binary cross-entropy, focal (arXiv 1708.02002) or asymmetric loss (arXiv 2009.14119): a mean over all labels.
 
     Args:
         logits: float `(batch, labels)`.
@@ -483,6 +483,7 @@ class EncT5ForSequenceClassification(EncT5PreTrainedModel):
         if config.problem_type == "regression":
             return functional.mse_loss(logits, labels)
         return multi_label_loss(logits, labels, weights, config.loss, config.loss_gamma)
+
 
 EncT5ForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")
 

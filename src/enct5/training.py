@@ -200,9 +200,7 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     )
 
 
-def _prompt_texts(
-    config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]
-) -> list[str] | None:
+def _prompt_texts(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
     """What each label's prompt starts from; `None` for `<pad>`."""
     if config.label_prompts == "pad" and config.label_descriptions is None:
         return None
@@ -242,7 +240,9 @@ def build_model(base: str, task: Task, label_names: list[str], **overrides: Any)
     if stored.get("model_type") != EncT5Config.model_type:
         return convert(base, problem_type=task.name, id2label=id2label, **overrides).model
     same_task = stored.get("problem_type") == task.name
-    values = {key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)}
+    values = {
+        key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)
+    }
     values |= {
         "problem_type": task.name,
         "id2label": id2label,
