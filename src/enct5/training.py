@@ -47,7 +47,7 @@ EVAL_BATCH_SIZE = 64
 _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # What a base may have been trained with; the new run's settings decide.
 _OF_A_RUN = ("loss", "loss_gamma", "class_weights", "thresholds")
-_MOST_LISTED = 5
+_MOST_LISTED, _MOST_COUNTS = 5, 200
 # By default a run sees about so many texts: 30 epochs of small data, 3 of large.
 _TEXTS_SEEN, _FEWEST_EPOCHS, _MOST_EPOCHS = 60_000, 3, 30
 
@@ -167,7 +167,8 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     counts = data.class_counts(values, task)
     say(f"task: {task.description}, {len(names)} {'label' if len(names) == 1 else 'labels'}, {len(table)} texts")
     if counts:
-        say("texts a label: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+        more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
+        say("texts a label: " + ", ".join(f"{name} {counts[name]}" for name in list(counts)[:_MOST_COUNTS]) + more)
     if config.eval is None:
         table, held_out = data.split_held_out(table, task.strata(values), config.eval_fraction, config.seed)
         split = f"{len(held_out)} rows held out of {Path(config.data).name} (stratified, seed {config.seed})"
@@ -254,7 +255,7 @@ def build_model(base: str, task: Task, label_names: list[str], **overrides: Any)
     try:
         config = EncT5Config.from_dict(values)
     except (StrictDataclassError, ValueError, TypeError) as error:
-        raise EncT5Error(first_line(error)) from error
+        raise EncT5Error(f"{first_line(error)} (base: {base})") from error
     try:
         model, info = EncT5ForSequenceClassification.from_pretrained(
             base,
