@@ -32,6 +32,8 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/regression_and_pairs.py
 	$(BIN)/python benchmarks/out_of_scope.py
 	$(BIN)/python benchmarks/initialisation.py
+	$(BIN)/python benchmarks/multi_label.py
+	$(BIN)/python benchmarks/many_labels.py
 	$(BIN)/python benchmarks/training_speed.py
 
 clean: ## remove the virtual environment and caches

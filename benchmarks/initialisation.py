@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from records import RESULTS, environment, markdown_table, mean_and_spread, run_missing
-from sets import CLASSIFICATION, Benchmark, write_training_file
+from sets import CLASSIFICATION, GOEMOTIONS, write_training_file
 
 SEEDS = (1, 2, 3)
 ROWS, EPOCHS = 3000, 5
 SETS = (
     *(benchmark for benchmark in CLASSIFICATION if benchmark.name in ("banking77", "sst2", "snips")),
-    Benchmark("goemotions", "train.jsonl", "dev.jsonl", ("text",), "labels", metric="macro_f1"),
+    GOEMOTIONS,
 )
 STARTS = ("normal", "pad", "label words")
 FILE = RESULTS / "initialisation.jsonl"
@@ -28,15 +28,13 @@ def start_prompts(model: Any, tokenizer: Any, start: str, seed: int) -> None:
     """Set the prompts of a freshly converted model (which start as `<pad>`)."""
     import torch
 
-    prompts = model.transformer.decoder.embed_tokens.weight
-    words = model.get_input_embeddings().weight
-    with torch.no_grad():
-        if start == "normal":
-            prompts.normal_(generator=torch.Generator().manual_seed(seed))
-        elif start == "label words":
-            for index, label in model.config.id2label.items():
-                ids = tokenizer(label.replace("_", " "), add_special_tokens=False).input_ids
-                prompts[index] = words[ids].mean(0)
+    from enct5.label_prompts import label_words, start_from_words
+
+    if start == "normal":
+        with torch.no_grad():
+            model.transformer.decoder.embed_tokens.weight.normal_(generator=torch.Generator().manual_seed(seed))
+    elif start == "label words":
+        start_from_words(model, tokenizer, [label_words(label) for _, label in sorted(model.config.id2label.items())])
 
 
 def run(key: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +43,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
     from enct5 import data, training
     from enct5.assets import bundled_t5
+    from enct5.metrics import AT_DEFAULT
     from enct5.training_config import TrainConfig
 
     benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
@@ -73,8 +72,10 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
         )
         record = training.train(config, say=lambda line: None)
         losses = [entry["loss"] for entry in record["history"] if "loss" in entry]
+        figures = record["metrics"]
         return {
-            "value": record["metrics"][benchmark.metric],
+            # of a multi-label set the figure at 0.5: its thresholds were tuned on these rows
+            "value": figures.get(f"{benchmark.metric}{AT_DEFAULT}", figures[benchmark.metric]),
             "mean_loss": sum(losses) / len(losses),
             "seconds": record["seconds"],
         }

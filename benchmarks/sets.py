@@ -47,6 +47,8 @@ CLASSIFICATION = (
     Benchmark("rte", "train.csv", "dev.csv", ("sentence1", "sentence2"), "label"),
 )
 
+GOEMOTIONS = Benchmark("goemotions", "train.jsonl", "test.jsonl", ("text",), "labels", metric="macro_f1", rows=10_000)
+
 
 def read_training_rows(benchmark: Benchmark, rows: int | None = None) -> Dataset:
     """The training table, or the fixed sample of it."""

@@ -140,6 +140,13 @@ def test_rows_of_equal_length_keep_their_order() -> None:
     assert length_ordered_batches([5, 5, 5, 5], max_tokens=10) == [[0, 1], [2, 3]]
 
 
+def test_rows_of_a_batch_can_be_limited() -> None:
+    lengths = [3, 1, 4, 1, 5]
+    assert length_ordered_batches(lengths, 100) == [[4, 2, 0, 1, 3]]
+    assert length_ordered_batches(lengths, 100, 2) == [[4, 2], [0, 1], [3]]
+    assert length_ordered_batches(lengths, 8, 2) == [[4], [2, 0], [1, 3]]
+
+
 def test_no_rows_make_no_batches() -> None:
     assert length_ordered_batches([], max_tokens=10) == []
 

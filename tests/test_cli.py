@@ -82,6 +82,7 @@ def place(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "three.csv": "a,b,c,label\n1,2,3,x\n4,5,6,y\n",
         "unseen.csv": "text,label\na,class 1\nb,Class 2\n",
         "notes.txt": "text,label\na,x\n",
+        "described.json": '{"x": "one thing", "yy": "another"}',
         "few.csv": "text,label\na,x\nb,y\nc,z\n",
         "ids.csv": "text,label\n" + "".join(f"t{row},{row}\n" for row in range(2500)),
     }
@@ -235,6 +236,19 @@ BAD_INPUT = {
     "info on a truncated model": ("info {p}/cut_model", "weights of {p}/cut_model"),
     "info on a damaged config": ("info {p}/bad_config", "{p}/bad_config"),
     "info on a file": ("info {p}/good.csv", "{p}/good.csv"),
+    "label prompts for one prompt": (
+        train("good.csv", "--label-prompts names"),
+        "--label-prompts names needs a prompt",
+    ),
+    "unknown label prompts": (train("lists.jsonl", "--label-prompts words"), "`label_prompts` is `words`", "'names'"),
+    "missing descriptions": (train("lists.jsonl", "--label-descriptions {p}/nowhere.json"), "{p}/nowhere.json"),
+    "labels not described": (
+        train("lists.jsonl", "--label-descriptions {p}/described.json"),
+        "described.json does not describe `y` (is `yy`",
+    ),
+    "unknown loss": (train("good.csv", "--loss hinge"), "`loss` is `hinge`", "'focal'"),
+    "loss of another task": (train("good.csv", "--loss asymmetric"), "`loss` is 'asymmetric'", "focal"),
+    "unknown weights": (train("good.csv", "--class-weights 3"), "`class_weights` is `3`", "'balanced'"),
     # convert
     "convert without labels": ("convert {p}/t5 {p}/x", "Missing option '--num-labels'"),
     "convert to no labels": ("convert {p}/t5 {p}/x --num-labels 0", "`num_labels` is 0"),

@@ -15,6 +15,8 @@ from enct5 import EncT5Config
 
 PUBLISHED = [(kind, case) for kind in ("relu", "gated") for case in ("single_label", "regression", "multi_label")]
 
+MULTI = {"num_labels": 2, "problem_type": "multi_label_classification"}
+
 
 def test_defaults_are_the_papers_and_the_published_behaviour() -> None:
     config = EncT5Config()
@@ -23,6 +25,7 @@ def test_defaults_are_the_papers_and_the_published_behaviour() -> None:
     assert (config.num_labels, config.problem_type, config.decoder_vocab_size) == (2, "single_label_classification", 1)
     assert config.prompt_position_bias is True
     assert config.per_layer_position_bias is False
+    assert config.loss is config.loss_gamma is config.class_weights is config.thresholds is None
     assert config.decoder_start_token_id == 0
     assert config.is_encoder_decoder is True
 
@@ -68,6 +71,18 @@ def test_problem_type_and_prompts_are_inferred(given: dict, problem_type: str, p
         ({"prompt_position_bias": "no"}, r"Field 'prompt_position_bias' expected bool, got str"),
         ({"per_layer_position_bias": 1}, r"Field 'per_layer_position_bias' expected bool, got int"),
         ({"d_model": "x"}, r"Field 'd_model' expected int, got str"),
+        ({"loss": "hinge"}, r"`loss` is 'hinge'; for single_label_classification it must be one of focal, or left out"),
+        ({"loss": "asymmetric"}, r"`loss` is 'asymmetric'; for single_label_classification it must be one of focal"),
+        ({"num_labels": 1, "loss": "focal"}, r"`loss` is 'focal'; for regression leave it out"),
+        ({"loss_gamma": -0.5}, r"`loss_gamma` is -0.5; it must be at least 0"),
+        ({"class_weights": [1.0]}, r"`class_weights` has 1 values for 2 labels; give one per label"),
+        ({"class_weights": [1.0, 0.0]}, r"`class_weights` holds 0.0; each must be a positive number"),
+        ({"num_labels": 1, "class_weights": [1.0]}, r"`class_weights` are for classes; leave them out for regression"),
+        ({"class_weights": 3.0}, r"Field 'class_weights'.* got float"),
+        ({"thresholds": [0.5, 0.5]}, r"`thresholds` are for multi-label classification; leave them out for single_"),
+        ({**MULTI, "thresholds": [0.5]}, r"`thresholds` has 1 values for 2 labels; give one per label"),
+        ({**MULTI, "thresholds": [0.5, 1.5]}, r"`thresholds` holds 1.5; each must be within 0 and 1"),
+        ({**MULTI, "thresholds": [float("nan"), 0.5]}, r"`thresholds` holds nan; each must be within 0 and 1"),
     ],
 )
 def test_impossible_values_are_refused(given: dict, message: str, tmp_path: Path) -> None:
@@ -89,11 +104,20 @@ def test_a_wrong_type_is_refused_on_assignment_too() -> None:
         config.prompt_position_bias = "no"
 
 
+def test_thresholds_that_do_not_fit_are_not_saved(tmp_path: Path) -> None:
+    config = EncT5Config(**MULTI)
+    config.thresholds = [0.5, 0.5, 0.5]
+    with pytest.raises(StrictDataclassError, match="`thresholds` has 3 values for 2 labels"):
+        config.save_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize(
     "given",
     [
         {"num_labels": 3},
         {"num_labels": 1},
+        {"num_labels": 3, "loss": "focal", "loss_gamma": 0.5, "class_weights": [0.1, 1.0, 30.0]},
+        {**MULTI, "loss": "asymmetric", "class_weights": [1.0, 2.5], "thresholds": [0.1 + 0.2, 1 / 3]},
         {"num_labels": 5, "problem_type": "multi_label_classification", "prompt_position_bias": False},
         {"num_labels": 2, "problem_type": "regression", "num_decoder_layers": 2, "classifier_dropout": 0.25},
         {"id2label": {0: "ä", 1: "b c"}, "label2id": {"ä": 0, "b c": 1}, "per_layer_position_bias": True},

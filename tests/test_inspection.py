@@ -57,6 +57,12 @@ def test_a_converted_model_is_told_to_be_untrained(t5_folder: Base, tmp_path: Pa
     assert facts["labels"].endswith("LABEL_19 and 5 more")
 
 
+def test_tuned_thresholds_are_described(t5_folder: Callable[..., Path], tmp_path: Path) -> None:
+    options = {"problem_type": "multi_label_classification", "thresholds": [0.25, 0.5, 0.125]}
+    convert_folder(str(t5_folder()), tmp_path / "new", num_labels=3, **options)
+    assert inspect(str(tmp_path / "new"))["thresholds"] == "tuned for each label, 0.125 to 0.500"
+
+
 def test_facts_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     console.show_facts({"labels": "2: [bold]a[/bold], :smile:, [/x]"})
     assert "2: [bold]a[/bold], :smile:, [/x]" in capsys.readouterr().out

@@ -68,6 +68,23 @@ def test_multi_label() -> None:
     assert found["subset_accuracy"] == pytest.approx(2 / 3)
 
 
+def test_multi_label_with_thresholds_gives_both_figures() -> None:
+    """Those of the thresholds under the plain names, those at 0.5 beside them."""
+    logits = np.array([[2.0, -2.0], [0.0, -1.0], [3.0, 4.0]])
+    labels = np.array([[1, 0], [0, 1], [1, 1]], dtype=np.float32)
+    found = metrics.multi_label_metrics(logits, labels, [0.6, 0.2])  # scores .88 .5 .95 and .12 .27 .98
+    assert {name: found[name] for name in ("micro_f1", "macro_f1", "subset_accuracy")} == {
+        "micro_f1": 1.0,
+        "macro_f1": 1.0,
+        "subset_accuracy": 1.0,
+    }
+    plain = metrics.multi_label_metrics(logits, labels)
+    assert {name: value for name, value in found.items() if name.endswith("_at_0.5")} == {
+        f"{name}_at_0.5": value for name, value in plain.items()
+    }
+    assert plain["macro_f1"] < 1
+
+
 def test_multi_label_of_a_single_label() -> None:
     """One label, or one that occurs, is measured as a label and not as two classes."""
     logits, labels = np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([[1], [0], [0], [0]])
@@ -134,8 +151,17 @@ def test_per_label_multi() -> None:
     """The same record for labels that may come together."""
     logits, labels = np.array([[1.0, -1.0], [0.0, -1.0]]), np.array([[1, 1], [0, 0]], dtype=np.float32)
     table = metrics.per_label_multi(logits, labels, ["a", "b"])
-    assert table[0] == {"label": "a", "precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1}
-    assert table[1] == {"label": "b", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
+    assert table[0] == {
+        "label": "a",
+        "precision": 0.5,
+        "recall": 1.0,
+        "f1": pytest.approx(2 / 3),
+        "support": 1,
+        "threshold": 0.5,
+    }
+    assert table[1] == {"label": "b", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1, "threshold": 0.5}
+    table = metrics.per_label_multi(logits, labels, ["a", "b"], [0.7, 0.25])
+    assert [(row["f1"], row["threshold"]) for row in table] == [(1.0, 0.7), (pytest.approx(2 / 3), 0.25)]
 
 
 @pytest.mark.parametrize("labels", [1, 3])

@@ -1,16 +1,20 @@
 """The model card: metadata a hub reads, snippets that are Python, and no markup from the user's names."""
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from huggingface_hub import ModelCard
 
 from enct5 import model_card
+from enct5.thresholds import FEWEST_POSITIVES
 
 METRICS = {
     "single_label_classification": {"accuracy": 0.9125, "macro_f1": 0.8, "matthews_correlation": 0.75},
@@ -121,6 +125,26 @@ def test_snippets_are_python(task: str, columns: list[str], tmp_path: Path) -> N
 def test_snippet_turns_logits_into_scores(task: str, function: str | None, tmp_path: Path) -> None:
     code = snippets(written(make_record(task), tmp_path)[1])[0]
     assert {name for name in ("softmax", "sigmoid") if name in code} == ({function} if function else set())
+
+
+@pytest.mark.parametrize(("thresholds", "labels"), [(None, ["a", "c"]), ([0.9, 0.3, 0.5], ["b", "c"])])
+def test_snippet_of_several_labels_follows_the_thresholds(
+    thresholds: list[float] | None, labels: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = snippets(written(make_record("multi_label_classification"), tmp_path)[1])[0]
+    config = SimpleNamespace(id2label={0: "a", 1: "b", 2: "c"}, num_labels=3, thresholds=thresholds)
+    logits = torch.tensor([[1.0, -0.5, 0.0]])  # scores .73 .38 .5
+    exec(code[code.index("thresholds =") :], {"model": SimpleNamespace(config=config), "logits": logits})
+    assert list(ast.literal_eval(capsys.readouterr().out)) == labels
+
+
+def test_the_card_says_what_thresholds_mean_for_figures_and_pipeline(tmp_path: Path) -> None:
+    _, text = written(make_record("multi_label_classification"), tmp_path)
+    assert "The pipeline knows no thresholds" in text
+    assert "so its figures with them are optimistic" in text
+    assert "fewer than 10 positives" in text
+    assert FEWEST_POSITIVES == 10
+    assert "thresholds" not in written(make_record("single_label_classification"), tmp_path)[1]
 
 
 def test_snippets_without_enct5_trust_the_remote_code(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 
 from conftest import shared
-from enct5 import EncT5Config, EncT5ForSequenceClassification
+from enct5 import EncT5Config, EncT5ForSequenceClassification, modeling_enct5
 from enct5.modeling_enct5 import EncT5Model, clamp_half_precision
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
@@ -413,6 +413,139 @@ def test_the_loss_is_float32_in_bfloat16_too() -> None:
     model = random_model(num_labels=3).to(torch.bfloat16)
     outputs = model(random_ids(2, 5), labels=LABELS[SINGLE])
     assert (outputs.logits.dtype, outputs.loss.dtype) == (torch.bfloat16, torch.float32)
+
+
+def loss_of(logits: list[list[float]], labels: torch.Tensor, **config: Any) -> torch.Tensor:
+    """The loss that a model of this configuration gives to logits."""
+    model = EncT5ForSequenceClassification(EncT5Config(**{**SMALL, "num_labels": 3, **config}))
+    return model.compute_loss(torch.tensor(logits, requires_grad=True), labels)
+
+
+LOGITS = [[1.5, -0.5, 3.0], [-2.0, 0.25, 0.5]]
+WEIGHTS = [0.5, 2.0, 3.5]
+
+
+def test_class_weights_weigh_each_text_by_its_class() -> None:
+    loss = loss_of(LOGITS, LABELS[SINGLE], class_weights=WEIGHTS)
+    total = torch.nn.functional.cross_entropy(
+        torch.tensor(LOGITS), LABELS[SINGLE], weight=torch.tensor(WEIGHTS), reduction="sum"
+    )
+    assert loss.item() == pytest.approx(total.item() / 2)  # by the number of texts, not by their weights
+
+
+def test_class_weights_of_labels_weigh_the_texts_that_have_them() -> None:
+    loss = loss_of(LOGITS, LABELS[MULTI], problem_type=MULTI, class_weights=WEIGHTS)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        torch.tensor(LOGITS), LABELS[MULTI], pos_weight=torch.tensor(WEIGHTS)
+    )
+    assert loss.item() == pytest.approx(expected.item())
+    assert loss.item() != pytest.approx(loss_of(LOGITS, LABELS[MULTI], problem_type=MULTI).item())
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("problem_type", [SINGLE, MULTI])
+def test_focal_loss_without_focus_is_cross_entropy(problem_type: str, weights: list[float] | None) -> None:
+    options = {"problem_type": problem_type, "class_weights": weights}
+    focal = loss_of(LOGITS, LABELS[problem_type], loss="focal", loss_gamma=0, **options)
+    assert focal.item() == pytest.approx(loss_of(LOGITS, LABELS[problem_type], **options).item(), rel=1e-6)
+    named = {**options, "loss": "bce"} if problem_type == MULTI else options
+    assert torch.equal(loss_of(LOGITS, LABELS[problem_type], **named), loss_of(LOGITS, LABELS[problem_type], **options))
+
+
+@pytest.mark.parametrize("gamma", [None, 0.5, 3.0])
+def test_focal_loss_of_classes_by_hand(gamma: float | None) -> None:
+    by_hand = 0.0
+    for row, label in zip(LOGITS, LABELS[SINGLE].tolist(), strict=True):
+        probability = math.exp(row[label]) / sum(math.exp(value) for value in row)
+        by_hand -= WEIGHTS[label] * (1 - probability) ** (2 if gamma is None else gamma) * math.log(probability)
+    loss = loss_of(LOGITS, LABELS[SINGLE], loss="focal", loss_gamma=gamma, class_weights=WEIGHTS)
+    assert loss.item() == pytest.approx(by_hand / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [None, 0.5, 3.0])
+@pytest.mark.parametrize("loss", ["focal", "asymmetric"])
+def test_losses_of_labels_by_hand(loss: str, gamma: float | None) -> None:
+    by_hand = 0.0
+    for row, wanted in zip(LOGITS, LABELS[MULTI].tolist(), strict=True):
+        for value, label, weight in zip(row, wanted, WEIGHTS, strict=True):
+            p = 1 / (1 + math.exp(-value))
+            if loss == "focal":
+                power = 2 if gamma is None else gamma
+                by_hand -= weight * (1 - p) ** power * math.log(p) if label else p**power * math.log(1 - p)
+            else:
+                shifted, power = max(p - 0.05, 0), 4 if gamma is None else gamma
+                by_hand -= weight * math.log(p) if label else shifted**power * math.log(1 - shifted)
+    found = loss_of(LOGITS, LABELS[MULTI], problem_type=MULTI, loss=loss, loss_gamma=gamma, class_weights=WEIGHTS)
+    assert found.item() == pytest.approx(by_hand / 6, rel=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0, 0.5, 2])
+@pytest.mark.parametrize(("problem_type", "loss"), [(SINGLE, "focal"), (MULTI, "focal"), (MULTI, "asymmetric")])
+def test_losses_and_gradients_stay_finite(problem_type: str, loss: str, gamma: float) -> None:
+    labels = torch.tensor([0, 1, 2]) if problem_type == SINGLE else torch.eye(3)
+    model = EncT5ForSequenceClassification(
+        EncT5Config(**SMALL, num_labels=3, problem_type=problem_type, loss=loss, loss_gamma=gamma)
+    )
+    for size in (0.0, 20.0, 200.0, 1e4):
+        logits = torch.tensor([[1.0, -1.0, 0.0], [-1.0, 1.0, 1.0], [1.0, 1.0, -1.0]]).mul(size).requires_grad_()
+        found = model.compute_loss(logits, labels)
+        found.backward()
+        assert found.isfinite(), size
+        assert logits.grad.isfinite().all(), size
+
+
+def test_labels_far_below_the_margin_leave_the_asymmetric_loss_alone() -> None:
+    logits = torch.tensor([[-4.0, -6.0, -9.0]], requires_grad=True)  # scores below 0.02
+    model = EncT5ForSequenceClassification(EncT5Config(**SMALL, num_labels=3, problem_type=MULTI, loss="asymmetric"))
+    model.compute_loss(logits, torch.zeros(1, 3)).backward()
+    assert not logits.grad.any()
+
+
+# Many labels
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("config", [config for config in VARIANTS if config.get("problem_type") == MULTI])
+def test_prompts_in_parts_compute_the_same(config: dict, attention: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, ids = random_model(**config, dropout_rate=0.0), random_ids(3, 6)
+    model.set_attn_implementation(attention)
+    ids[1, 3:] = 0
+    labels = torch.arange(3 * model.num_labels).view(3, -1) % 2
+    expected = model(ids, labels=labels)
+    expected.loss.backward()
+    gradient = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    attentions = model(ids, output_attentions=True).cross_attentions if attention == "eager" else None
+
+    monkeypatch.setattr(modeling_enct5, "PROMPTS_AT_A_TIME", 2)
+    widths, asking = [], []
+    for block in model.transformer.decoder.block:
+        block.layer[0].register_forward_pre_hook(lambda _, args: asking.append(args[0].shape[1]))
+        block.layer[2].register_forward_pre_hook(lambda _, args: widths.append(args[0].shape[1]))
+    model.zero_grad()
+    found = model(ids, labels=labels)
+    assert max(widths) == 2
+    assert max(asking) == (model.num_labels if model.config.prompt_position_bias else 2)
+    assert sum(widths) == model.num_labels * model.config.num_decoder_layers
+    torch.testing.assert_close(found.logits, expected.logits, atol=1e-6, rtol=1e-5)
+    found.loss.backward()
+    assert sum(widths) == 2 * model.num_labels * model.config.num_decoder_layers  # again for the gradients
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, gradient[name], atol=1e-6, rtol=1e-5, msg=name)
+    torch.testing.assert_close(logits_of(model, ids), expected.logits, atol=1e-6, rtol=1e-5)
+    if attentions is not None:
+        for part, whole in zip(model(ids, output_attentions=True).cross_attentions, attentions, strict=True):
+            torch.testing.assert_close(part, whole)
+
+
+def test_prompts_in_parts_drop_out_alike_when_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modeling_enct5, "PROMPTS_AT_A_TIME", 2)
+    model = random_model(num_labels=3, problem_type=MULTI, dropout_rate=0.5).train()
+    again = {name: gradient.clone() for name, gradient in gradients(model, LABELS[MULTI]).items()}
+    monkeypatch.setattr(
+        modeling_enct5, "checkpoint", lambda function, *args, use_reentrant, **kwargs: function(*args, **kwargs)
+    )
+    for name, gradient in gradients(model, LABELS[MULTI]).items():
+        torch.testing.assert_close(again[name], gradient, atol=1e-6, rtol=1e-5, msg=name)
 
 
 # Gradients

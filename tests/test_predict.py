@@ -1,6 +1,7 @@
 """Prediction: the model's own logits, in the order of the texts, whatever stands beside them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -107,6 +108,22 @@ def test_batches_keep_the_token_budget(predictor: Predictor, monkeypatch: pytest
     assert len(shapes) < 12
 
 
+def test_many_labels_make_small_batches(t5_folder: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, task="multi_label_classification"))
+    expected = predictor.logits(sentences(10))
+    rows = []
+    predictor.model.register_forward_pre_hook(
+        lambda _, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    monkeypatch.setattr(predict, "MAX_BATCH_PROMPTS", 7)
+    np.testing.assert_allclose(predictor.logits(sentences(10)), expected, atol=1e-5)
+    assert rows == [2] * 5  # of three labels each
+    rows.clear()
+    monkeypatch.setattr(predict, "MAX_BATCH_PROMPTS", 2)
+    predictor.logits(sentences(4))
+    assert rows == [1] * 4
+
+
 def test_pairs_are_joined_as_t5_joins_them(predictor: Predictor) -> None:
     pairs = list(zip(sentences(20), sentences(40)[20:], strict=True))
     wanted = np.stack([plain_logits(predictor, *pair) for pair in pairs])
@@ -202,6 +219,20 @@ def test_multi_label_results_list_labels_from_half_up_best_first(t5_folder: Base
         chosen = [index for index in np.argsort(-scores) if scores[index] >= 0.5]
         assert result["labels"] == [LABELS[index] for index in chosen]
         assert result["scores"] == pytest.approx([scores[index] for index in chosen], abs=1e-5)
+
+
+def test_multi_label_results_follow_the_thresholds(t5_folder: Base, tmp_path: Path) -> None:
+    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, task="multi_label_classification"))
+    predictor.model.config.thresholds = [0.0, 1.0, 0.3]
+    predictor.model.save_pretrained(tmp_path / "again")
+    shutil.copy(tmp_path / "tokenizer.json", tmp_path / "again")
+    shutil.copy(tmp_path / "tokenizer_config.json", tmp_path / "again")
+    texts = sentences(25)
+    results = Predictor.from_pretrained(tmp_path / "again").predict(texts)
+    third = [torch.tensor(plain_logits(predictor, text)).sigmoid()[2] >= 0.3 for text in texts]
+    assert 0 < sum(third) < 25
+    for result, given in zip(results, third, strict=True):
+        assert set(result["labels"]) == ({LABELS[0], LABELS[2]} if given else {LABELS[0]})
 
 
 @pytest.mark.parametrize("names", [("value",), ("value_1", "value_2")])

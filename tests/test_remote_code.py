@@ -68,7 +68,13 @@ def test_a_saved_folder_loads_and_saves_again_where_enct5_is_not_installed(
     kind: str, times: int, tmp_path: Path, t5_folder: Callable[..., Path]
 ) -> None:
     model = EncT5ForSequenceClassification.from_t5(
-        str(t5_folder(kind)), 4, problem_type="multi_label_classification", num_decoder_layers=2
+        str(t5_folder(kind)),
+        4,
+        problem_type="multi_label_classification",
+        num_decoder_layers=2,
+        loss="asymmetric",
+        class_weights=[1.0, 2.0, 3.0, 0.5],
+        thresholds=[0.1, 0.2, 0.3, 0.4],
     )
     torch.manual_seed(0)
     with torch.no_grad():

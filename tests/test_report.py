@@ -67,6 +67,7 @@ def make(
     labels: Array,
     names: list[str],
     folder: Path,
+    thresholds: list[float] | None = None,
     **changes: Any,
 ) -> Page:
     """The page of a run; each text is a string, or a dictionary of text columns."""
@@ -84,8 +85,8 @@ def make(
             "class_counts": {name: 10 * (place + 1) for place, name in enumerate(names)},
             "texts_cut": 7,
         },
-        "metrics": kind.metrics(logits, labels, names),
-        "per_label": kind.per_label(logits, labels, names),
+        "metrics": kind.metrics(logits, labels, names, thresholds),
+        "per_label": kind.per_label(logits, labels, names, thresholds),
         "base": "bundled",
         "parameters": 11_123_456,
         "seed": 42,
@@ -113,10 +114,12 @@ def single(folder: Path, **changes: Any) -> Page:
     return make("single", texts, logits, labels, ["a", "b", "<c>"], folder, **changes)
 
 
-def multi(folder: Path) -> Page:
+def multi(folder: Path, thresholds: list[float] | None = None) -> Page:
     logits = np.array([[5, -5], [-1, 3], [-4, -2], [1, -1]], dtype=np.float32)
     labels = np.array([[1, 0], [0, 0], [1, 0], [0, 0]], dtype=np.float32)
-    return make("multi", ["right", "given wrongly", "missed", "just given"], logits, labels, ["x", "y"], folder)
+    return make(
+        "multi", ["right", "given wrongly", "missed", "just given"], logits, labels, ["x", "y"], folder, thresholds
+    )
 
 
 def regression(folder: Path) -> Page:
@@ -183,6 +186,21 @@ def test_multi_label(tmp_path: Path) -> None:
     assert "<dt>Predicted</dt><dd>none</dd>" in page.html
     assert "<dt>Predicted</dt><dd>y (0.953)</dd>" in page.html
     assert [row[0] for row in page.tables[0][1:]] == ["x", "y"]
+
+
+def test_multi_label_with_thresholds(tmp_path: Path) -> None:
+    page = multi(tmp_path, [0.01, 0.97])
+    # scores of x: .993 .269 .018 .731, of y: .007 .953 .119 .269; only x is given, and to every text
+    assert page.quotes == ["just given", "given wrongly"]
+    assert "<dt>Worst</dt><dd>wrongly given: x (0.731)</dd>" in page.html
+    assert page.tables[0][0] == ["Label", "Precision", "Recall", "F1", "Texts", "Threshold"]
+    assert [(row[0], row[-1]) for row in page.tables[0][1:]] == [("x", "0.010"), ("y", "0.970")]
+    assert '<div class="best"><dt>macro f1 at 0.5</dt>' in page.html
+    assert "thresholds were tuned on them, too" in page.html
+    plain = multi(tmp_path)
+    assert '<div class="best"><dt>macro f1</dt>' in plain.html
+    assert "thresholds were tuned" not in plain.html
+    assert plain.tables[0][0] == ["Label", "Precision", "Recall", "F1", "Texts"]
 
 
 def test_regression(tmp_path: Path) -> None:

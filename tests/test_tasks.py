@@ -86,7 +86,7 @@ def test_scores_are_stable() -> None:
 
 def test_decode_single() -> None:
     """The most probable class and its probability."""
-    assert SINGLE.decode(np.array([[0.0, np.log(3)]]), {0: "a", 1: "b"}) == [
+    assert SINGLE.decode(np.array([[0.0, np.log(3)]]), {0: "a", 1: "b"}, None) == [
         {"label": "b", "score": pytest.approx(0.75)},
     ]
 
@@ -94,10 +94,25 @@ def test_decode_single() -> None:
 def test_decode_multi() -> None:
     """Labels with a score of at least 0.5, highest first; maybe none."""
     logits = np.array([[np.log(3), -1.0, 0.0, np.log(9)], [-1.0, -2.0, -3.0, -4.0]])
-    assert MULTI.decode(logits, dict(enumerate("abcd"))) == [
+    assert MULTI.decode(logits, dict(enumerate("abcd")), None) == [
         {"labels": ["d", "a", "c"], "scores": pytest.approx([0.9, 0.75, 0.5])},
         {"labels": [], "scores": []},
     ]
+
+
+def test_decode_multi_with_thresholds() -> None:
+    """Each label from its own score on."""
+    logits = np.array([[np.log(3), -1.0, 0.0, np.log(9)]])
+    assert MULTI.decode(logits, dict(enumerate("abcd")), [0.8, 0.2, 0.5, 0.9 - 1e-9]) == [
+        {"labels": ["d", "c", "b"], "scores": pytest.approx([0.9, 0.5, 1 / (1 + np.e)])},
+    ]
+
+
+def test_what_only_some_tasks_have() -> None:
+    """Thresholds and prompts per label are multi-label's; weights need classes."""
+    assert [task.alias for task in (SINGLE, MULTI, REGRESSION) if task.tune] == ["multi"]
+    assert [task.alias for task in (SINGLE, MULTI, REGRESSION) if task.prompt_per_label] == ["multi"]
+    assert [task.alias for task in (SINGLE, MULTI, REGRESSION) if task.balance] == ["single", "multi"]
 
 
 @pytest.mark.parametrize(
@@ -105,16 +120,16 @@ def test_decode_multi() -> None:
 )
 def test_decode_regression(logits: list[Any], expected: list[Any]) -> None:
     """One float, or a list where the model has several outputs."""
-    assert REGRESSION.decode(np.array(logits), {}) == [{"value": value} for value in expected]
+    assert REGRESSION.decode(np.array(logits), {}, None) == [{"value": value} for value in expected]
 
 
 @pytest.mark.parametrize("task", ["single", "multi", "regression"])
 def test_decode_gives_the_promised_columns_and_refuses_nan(task: str) -> None:
     """The prediction columns are known before any prediction is made."""
-    record = TASKS[task].decode(np.array([[0.5, 1.0]]), {0: "a", 1: "b"})[0]
+    record = TASKS[task].decode(np.array([[0.5, 1.0]]), {0: "a", 1: "b"}, None)[0]
     assert tuple(record) == TASKS[task].prediction_columns
     with pytest.raises(ValueError, match="NaN"):
-        TASKS[task].decode(np.array([[np.nan, 1.0]]), {0: "a", 1: "b"})
+        TASKS[task].decode(np.array([[np.nan, 1.0]]), {0: "a", 1: "b"}, None)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +138,10 @@ def test_decode_gives_the_promised_columns_and_refuses_nan(task: str) -> None:
 def test_best_model_metric_is_measured(task: str, labels: list[Any]) -> None:
     """The figure that picks the checkpoint exists and is best for perfect logits."""
     record = TASKS[task]
-    assert [row["label"] for row in record.per_label(np.eye(2), np.array(labels), ["a", "b"])] in (["a", "b"], [])
-    best = record.metrics(np.array([[1.0, 0.0], [0.0, 1.0]]) - (task == "multi") * 0.5, np.array(labels), ["a", "b"])
+    assert [row["label"] for row in record.per_label(np.eye(2), np.array(labels), ["a", "b"], None)] in (["a", "b"], [])
+    best = record.metrics(
+        np.array([[1.0, 0.0], [0.0, 1.0]]) - (task == "multi") * 0.5, np.array(labels), ["a", "b"], None
+    )
     assert best[record.metric_for_best_model] == (1.0 if record.greater_is_better else 0.0)
 
 

@@ -58,8 +58,13 @@ def pick(rows: Iterable[int]) -> list[dict[str, Any]]:
     return [table[row] for row in rows]
 
 
-def test_a_text_weighs_the_same_in_small_and_large_batches(trainer: EncT5Trainer) -> None:
+@pytest.mark.parametrize(
+    "loss", [{}, {"class_weights": [0.2, 1.0, 6.0]}, {"loss": "focal", "class_weights": [3, 1, 1]}]
+)
+def test_a_text_weighs_the_same_in_small_and_large_batches(trainer: EncT5Trainer, loss: dict[str, Any]) -> None:
     trainer.get_train_dataloader()
+    for key, value in loss.items():
+        setattr(trainer.model.config, key, value)
     alone = sum(gradient(trainer, [row]) for row in (2, 5, 11, 20))
     together = gradient(trainer, (2, 5, 11, 20))
     assert together.abs().max() > 1e-4

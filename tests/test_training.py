@@ -24,6 +24,7 @@ from enct5.calibration import fit_temperature
 from enct5.conversion import convert_folder
 from enct5.errors import EncT5Error
 from enct5.evaluation import evaluate
+from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
 from enct5.training_config import TrainConfig
@@ -264,19 +265,162 @@ def test_bfloat16_training_reports_what_the_saved_model_does(run: Run, tmp_path:
     assert evaluate(predictor, held)["metrics"] == pytest.approx(record["metrics"], rel=1e-12)
 
 
-def test_multi_label_runs_work(run: Run, tmp_path: Path) -> None:
-    rows = [
+def several_labels(count: int = 30) -> list[dict[str, Any]]:
+    """Messages of two kinds each, of which every fifth is not labelled."""
+    pairs = zip(messages(count), messages(count + 20)[20:], strict=True)
+    return [
         {"text": f"{a['text']} {b['text']}", "label": sorted({a["label"], b["label"]}) if number % 5 else []}
-        for number, (a, b) in enumerate(zip(messages(30), messages(60)[20:50], strict=True))
+        for number, (a, b) in enumerate(pairs)
     ]
-    source = write_rows(tmp_path / "multi.jsonl", rows)
-    record = start(run.base, tmp_path / "run", source, eval=source, epochs=2)
+
+
+def test_multi_label_runs_work(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "multi.jsonl", several_labels())
+    said: list[str] = []
+    record = start(run.base, tmp_path / "run", source, said, eval=source, epochs=2)
     assert record["task"] == "multi_label_classification"
-    assert set(record["metrics"]) == {"micro_f1", "macro_f1", "subset_accuracy"}
+    tuned = ("micro_f1", "macro_f1", "subset_accuracy")
+    assert list(record["metrics"]) == [*tuned, *(f"{name}_at_0.5" for name in tuned)]
+    assert record["metrics"]["macro_f1"] > record["metrics"]["macro_f1_at_0.5"]
+    assert "thresholds tuned on the evaluation rows; the figures there with them are optimistic" in said
     predictor = Predictor.from_pretrained(tmp_path / "run")
-    assert predictor.model.config.decoder_vocab_size == 3
-    assert evaluate(predictor, source)["metrics"] == record["metrics"]
-    assert list(predictor.predict(["parcel"])[0]) == ["labels", "scores"]
+    config = predictor.model.config
+    assert config.decoder_vocab_size == 3
+    assert config.thresholds == [row["threshold"] for row in record["per_label"]]
+    assert len(set(config.thresholds)) > 1
+    measured = evaluate(predictor, source)
+    assert (measured["metrics"], measured["per_label"]) == (record["metrics"], record["per_label"])
+    texts = [row["text"] for row in several_labels()]
+    given = predictor.predict(texts)
+    for result, scores in zip(given, 1 / (1 + np.exp(-predictor.logits(texts).astype(np.float64))), strict=True):
+        assert set(result["labels"]) == {
+            LABELS[label] for label, threshold in enumerate(config.thresholds) if scores[label] >= threshold
+        }
+    assert any(result["labels"] for result in given)
+
+
+def test_the_best_checkpoint_is_chosen_without_thresholds(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "multi.jsonl", several_labels())
+    record = start(run.base, tmp_path / "run", source, eval=source, epochs=3, learning_rate=1e-2)
+    best = max(entry["eval_macro_f1"] for entry in record["history"] if "eval_macro_f1" in entry)
+    assert best == pytest.approx(record["metrics"]["macro_f1_at_0.5"])
+    assert best > 0
+
+
+class PromptsSeenError(Exception):
+    """Ends a run before its first step."""
+
+
+def first_prompts(run: Run, source: str, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
+    """The model that a run starts with, and what it said until then."""
+    found = []
+
+    def build(model: EncT5ForSequenceClassification, *_: Any) -> None:
+        found.append(model)
+        raise PromptsSeenError
+
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "build_trainer", build)
+        with pytest.raises(PromptsSeenError):
+            start(run.base, out, source, said, **options)
+    return found[0], said
+
+
+def test_prompts_start_from_label_names_or_descriptions(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_rows(tmp_path / "multi.jsonl", several_labels())
+    tokenizer = load_tokenizer(str(run.base))
+    descriptions = {"refund": "money back", "Café Ärger": "trouble with coffee", "delivery": "parcels", "spare": "x"}
+    (tmp_path / "labels.json").write_text(json.dumps(descriptions), encoding="utf-8")
+    cases = {
+        "pad": ({}, ["<pad>"] * 3),
+        "names": ({"label_prompts": "names"}, list(LABELS)),
+        "described": ({"label_descriptions": str(tmp_path / "labels.json")}, [descriptions[name] for name in LABELS]),
+    }
+    for name, (options, texts) in cases.items():
+        model, said = first_prompts(run, source, tmp_path / name, monkeypatch, **options)
+        words = model.get_input_embeddings().weight
+        for prompt, text in zip(model.transformer.decoder.embed_tokens.weight, texts, strict=True):
+            ids = tokenizer(text, add_special_tokens=False).input_ids
+            torch.testing.assert_close(prompt, words[ids].mean(dim=0), atol=1e-6, rtol=1e-5)
+        assert (f"{tmp_path}/labels.json also describes `spare`, which the data does not have" in said) == (
+            name == "described"
+        )
+
+
+def test_prompts_of_a_trained_base_start_anew_where_asked_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_rows(tmp_path / "multi.jsonl", several_labels())
+    start(run.base, tmp_path / "base", source, epochs=1, loss="focal", class_weights="balanced")
+    trained = EncT5ForSequenceClassification.from_pretrained(tmp_path / "base")
+    assert trained.config.loss == "focal"
+    here = Run.__new__(Run)
+    here.base = tmp_path / "base"
+    kept, _ = first_prompts(here, source, tmp_path / "kept", monkeypatch)
+    assert torch.equal(kept.transformer.decoder.embed_tokens.weight, trained.transformer.decoder.embed_tokens.weight)
+    # how the base was trained, and where its scores were cut off, is not taken over
+    assert kept.config.loss is kept.config.class_weights is kept.config.thresholds is None
+    anew, _ = first_prompts(here, source, tmp_path / "anew", monkeypatch, label_prompts="names", loss="asymmetric")
+    ids = load_tokenizer(str(run.base))("refund", add_special_tokens=False).input_ids
+    expected = anew.get_input_embeddings().weight[ids].mean(dim=0)
+    torch.testing.assert_close(anew.transformer.decoder.embed_tokens.weight[2], expected, atol=1e-6, rtol=1e-5)
+    assert anew.config.loss == "asymmetric"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"label_prompts": "names"},
+            "--label-prompts names needs a prompt per label, as multi-label .* this is single",
+        ),
+        ({"label_descriptions": "x.json"}, "--label-descriptions needs a prompt per label"),
+        ({"loss": "asymmetric"}, "`loss` is 'asymmetric'; for single_label_classification it must be one of focal"),
+    ],
+)
+def test_options_of_other_tasks_are_refused(run: Run, tmp_path: Path, options: dict[str, str], message: str) -> None:
+    for base in (run.base, run.out):
+        with pytest.raises(EncT5Error, match=f"^{message}"):
+            start(base, tmp_path / "run", run.source, **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_class_weights_for_numbers_are_refused(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "a.jsonl", [{"text": "a", "label": row / 3} for row in range(30)])
+    with pytest.raises(EncT5Error, match="--class-weights is for classes, this is regression"):
+        start(run.base, tmp_path / "run", source, class_weights="balanced")
+
+
+def test_loss_and_balanced_weights_are_saved_with_the_model(run: Run, tmp_path: Path) -> None:
+    rows = [row for number, row in enumerate(messages(45)) if row["label"] != "delivery" or number % 2]
+    counts = [sum(row["label"] == label for row in rows) for label in LABELS]
+    assert len(set(counts)) > 1
+    source = write_rows(tmp_path / "a.jsonl", rows)
+    start(run.base, tmp_path / "run", source, eval=source, epochs=1, loss="focal", class_weights="balanced")
+    model = EncT5ForSequenceClassification.from_pretrained(tmp_path / "run")
+    assert model.config.loss == "focal"
+    assert model.config.class_weights == pytest.approx([len(rows) / (3 * count) for count in counts])
+    # a user's own loop gets the same loss from the checkpoint
+    inputs = load_tokenizer(str(tmp_path / "run"))(["parcel late", "money"], padding=True, return_tensors="pt")
+    outputs = model(**inputs, labels=torch.tensor([1, 2]))
+    losses = torch.nn.functional.cross_entropy(outputs.logits, torch.tensor([1, 2]), reduction="none")
+    focal = (1 - torch.exp(-losses)) ** 2 * losses * torch.tensor(model.config.class_weights)[[1, 2]]
+    assert outputs.loss.item() == pytest.approx(focal.mean().item(), rel=1e-5)
+
+
+def test_changed_descriptions_are_not_resumed_with(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "multi.jsonl", several_labels())
+    file = tmp_path / "labels.json"
+    file.write_text(json.dumps(dict.fromkeys(LABELS, "words")), encoding="utf-8")
+    here = Run.__new__(Run)
+    here.base, here.source = run.base, source
+    interrupt(here, tmp_path / "run", evaluation=2, label_descriptions=str(file))
+    file.write_text(json.dumps(dict.fromkeys(LABELS, "other words")), encoding="utf-8")
+    with pytest.raises(EncT5Error, match="the data has changed"):
+        start(run.base, tmp_path / "run", source, label_descriptions=str(file), resume=True)
 
 
 def test_labels_in_one_field_are_split_in_training_and_evaluation(run: Run, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 POOL_BATCHES = 50
 
 
-def length_ordered_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+def length_ordered_batches(lengths: Sequence[int], max_tokens: int, max_rows: int | None = None) -> list[list[int]]:
     """Group all rows, longest first, into batches of at most `max_tokens` tokens, padding included.
 
     Longest first, so that a batch that does not fit into memory fails at once. A single row may exceed the budget.
@@ -19,6 +19,7 @@ def length_ordered_batches(lengths: Sequence[int], max_tokens: int) -> list[list
     Args:
         lengths: Tokens of every row.
         max_tokens: Budget: rows of a batch times its longest row.
+        max_rows: Most rows of a batch; None for any number.
 
     Returns:
         Row numbers of every batch; each row is in exactly one.
@@ -26,7 +27,8 @@ def length_ordered_batches(lengths: Sequence[int], max_tokens: int) -> list[list
     batches: list[list[int]] = []
     longest = 0
     for row in np.argsort(-np.asarray(lengths), kind="stable").tolist():
-        if batches and (len(batches[-1]) + 1) * longest <= max_tokens:
+        rows = len(batches[-1]) + 1 if batches else 0
+        if rows and rows * longest <= max_tokens and (max_rows is None or rows <= max_rows):
             batches[-1].append(row)
         else:
             batches.append([row])

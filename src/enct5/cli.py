@@ -65,6 +65,14 @@ def train(
     label_separator: Annotated[
         str | None, typer.Option(help="What separates several labels in one field (multi-label).")
     ] = None,
+    label_prompts: Annotated[
+        str | None, typer.Option(help="pad (default), or names: prompts start from the labels' words (multi-label).")
+    ] = None,
+    label_descriptions: Annotated[
+        str | None, typer.Option(help="JSON, YAML or CSV file, from whose words the prompts start (multi-label).")
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="focal, or for multi-label also asymmetric or bce.")] = None,
+    class_weights: Annotated[str | None, typer.Option(help="balanced: rare classes weigh more in the loss.")] = None,
     base: Annotated[str, typer.Option(help="T5 or EncT5 checkpoint: folder, hub id, or `bundled`.")] = "bundled",
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: by its size, 3 to 30.")] = None,
@@ -85,6 +93,10 @@ def train(
     from enct5.training_config import TrainConfig
 
     options: dict[str, Any] = {
+        "label_prompts": label_prompts,
+        "label_descriptions": label_descriptions,
+        "loss": loss,
+        "class_weights": class_weights,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,

@@ -1,11 +1,19 @@
 """Configuration of EncT5 (arXiv 2110.08426 v2): a T5 encoder, a T5 decoder layer fed with constant prompts, a head."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import T5Config
 
-PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+# Every problem type with the values that `loss` may have there.
+LOSSES: dict[str, tuple[str, ...]] = {
+    "single_label_classification": ("focal",),
+    "multi_label_classification": ("bce", "focal", "asymmetric"),
+    "regression": (),
+}
+PROBLEM_TYPES = tuple(LOSSES)
 
 
 @strict
@@ -31,10 +39,23 @@ class EncT5Config(T5Config):
             permutes the logits. It has no effect with a single prompt.
         per_layer_position_bias (`bool`, defaults to `False`):
             Whether every layer has its own relative position bias (umT5) instead of sharing the first layer's.
+        loss (`str`, *optional*):
+            What training minimises, instead of cross-entropy (binary cross-entropy for multi-label classification,
+            squared error for regression): `"focal"` (arXiv 1708.02002; single- and multi-label), `"asymmetric"` (arXiv
+            2009.14119; multi-label), or `"bce"`, multi-label's own by name.
+        loss_gamma (`float`, *optional*):
+            How strongly these losses pass over what the model gets right already; for the asymmetric loss that of the
+            labels a text does not have. By default what their papers recommend: 2 for `"focal"`, 4 for `"asymmetric"`.
+        class_weights (`list[float]`, *optional*):
+            One factor per label on the loss: of the texts of that class (single-label), or of the texts that have that
+            label (multi-label; PyTorch's `pos_weight`).
+        thresholds (`list[float]`, *optional*):
+            The score from which on each label is given (multi-label); 0.5 for all without it. The model's logits do
+            not depend on them: they are for whoever turns scores into labels.
 
     Raises:
-        ValueError: for an unknown `problem_type`, no labels, labels not numbered from 0, no decoder layer, or a number
-            of prompts that the head cannot read.
+        ValueError: for an unknown `problem_type`, no labels, labels not numbered from 0, no decoder layer, a number of
+            prompts that the head cannot read, or a loss, weights or thresholds that do not fit the labels.
     """
 
     model_type = "enct5"
@@ -53,6 +74,10 @@ class EncT5Config(T5Config):
     decoder_start_token_id: int | None = 0
     prompt_position_bias: bool = True
     per_layer_position_bias: bool = False
+    loss: str | None = None
+    loss_gamma: float | int | None = None
+    class_weights: list[float | int] | None = None
+    thresholds: list[float | int] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -90,6 +115,31 @@ class EncT5Config(T5Config):
                 f"`decoder_vocab_size` is {self.decoder_vocab_size}; it must be 1 (one prompt for all labels) or "
                 f"`num_labels` = {self.num_labels} (one prompt a label)"
             )
+        self._validate_loss()
+        self._validate_per_label("class_weights", "a positive number", lambda value: 0 < value < math.inf)
+        self._validate_per_label("thresholds", "within 0 and 1", lambda value: 0 <= value <= 1)
+        if self.class_weights is not None and self.problem_type == "regression":
+            raise ValueError("`class_weights` are for classes; leave them out for regression")
+        if self.thresholds is not None and self.problem_type != "multi_label_classification":
+            raise ValueError(f"`thresholds` are for multi-label classification; leave them out for {self.problem_type}")
+
+    def _validate_loss(self) -> None:
+        allowed = LOSSES.get(self.problem_type, ())
+        if self.loss is not None and self.loss not in allowed:
+            choice = f"it must be one of {', '.join(allowed)}, or left out" if allowed else "leave it out"
+            raise ValueError(f"`loss` is {self.loss!r}; for {self.problem_type} {choice}")
+        if self.loss_gamma is not None and not 0 <= self.loss_gamma < math.inf:
+            raise ValueError(f"`loss_gamma` is {self.loss_gamma}; it must be at least 0")
+
+    def _validate_per_label(self, key: str, wanted: str, fits: Callable[[float], bool]) -> None:
+        values = getattr(self, key)
+        if values is None:
+            return
+        if len(values) != self.num_labels:
+            raise ValueError(f"`{key}` has {len(values)} values for {self.num_labels} labels; give one per label")
+        wrong = [value for value in values if not fits(value)]
+        if wrong:
+            raise ValueError(f"`{key}` holds {wrong[0]}; each must be {wanted}")
 
 
 EncT5Config.register_for_auto_class()

@@ -246,6 +246,7 @@ def tokenize(
     column = pa.chunked_array(chunks, type=pa.list_(pa.int32()))
     columns = {"input_ids": column, "length": pa.compute.list_value_length(column)}
     if labels is not None:
-        number = pa.from_numpy_dtype(labels.dtype)
-        columns["labels"] = pa.array(labels.tolist(), type=pa.list_(number) if labels.ndim > 1 else number)
+        # not through Python lists: thousands of labels a row would take ten times the memory
+        values = pa.array(labels.ravel())
+        columns["labels"] = values if labels.ndim == 1 else pa.FixedSizeListArray.from_arrays(values, labels.shape[1])
     return Dataset(pa.table(columns)), cut

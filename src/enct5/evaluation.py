@@ -64,7 +64,7 @@ def evaluate(
     labels = task.encode(values, config.label2id)
     logits = predictor.logits(read_texts(table, columns))
     names = [config.id2label[index] for index in range(config.num_labels)]
-    figures = task.metrics(logits, labels, names)
+    figures = task.metrics(logits, labels, names, config.thresholds)
     if abstain_below is not None:
         figures |= metrics.abstention_metrics(task.scores(logits), labels, abstain_below)
     return {
@@ -72,7 +72,7 @@ def evaluate(
         "rows": len(table),
         "task": task.name,
         "metrics": figures,
-        "per_label": task.per_label(logits, labels, names),
+        "per_label": task.per_label(logits, labels, names, config.thresholds),
     }
 
 

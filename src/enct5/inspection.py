@@ -43,6 +43,8 @@ def inspect(source: str) -> dict[str, Any]:
         "vocabulary": f"{config.vocab_size} ({type(tokenizer).__name__}, {cut})",
         "fine-tuned": "yes" if model.is_fine_tuned() else "no: train it before use",
     }
+    if config.thresholds is not None:
+        facts["thresholds"] = f"tuned for each label, {min(config.thresholds):.3f} to {max(config.thresholds):.3f}"
     if (trained := predictor.config) is not None:
         facts["trained on"] = f"{trained.data}, {' + '.join(trained.text)} -> {trained.label}"
     return facts

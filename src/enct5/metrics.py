@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from enct5.calibration import expected_calibration_error
+from enct5.thresholds import DEFAULT, Thresholds, decide
 
 Array = npt.NDArray[Any]
+
+AT_DEFAULT = f"_at_{DEFAULT}"  # behind the name of a multi-label figure that the tuned thresholds have no part in
 
 
 def check_logits(logits: Array) -> None:
@@ -84,21 +87,31 @@ def abstention_metrics(scores: Array, labels: Array, below: float) -> dict[str, 
     }
 
 
-def multi_label_metrics(logits: Array, labels: Array) -> dict[str, float]:
-    """Measure multi-label classification; a label is predicted when its score is at least 0.5.
+def multi_label_metrics(logits: Array, labels: Array, thresholds: Thresholds = None) -> dict[str, float]:
+    """Measure multi-label classification.
 
     Args:
         logits: Floats of shape (n, labels).
         labels: Zeros and ones of shape (n, labels).
+        thresholds: The score from which on each label is predicted; None for 0.5.
 
     Returns:
         `micro_f1`; `macro_f1`, averaged over the labels that occur in the truth or the predictions;
-        `subset_accuracy`, the share of rows with every label right. An F1 with nothing to average is 0.
+        `subset_accuracy`, the share of rows with every label right. An F1 with nothing to average is 0. With
+        thresholds these figures are theirs, and those at 0.5 follow under the same names with `_at_0.5` behind.
     """
+    check_logits(logits)
+    figures = _multi_label_figures(logits, labels, thresholds)
+    if thresholds is not None:
+        plain = _multi_label_figures(logits, labels, None)
+        figures |= {f"{name}{AT_DEFAULT}": value for name, value in plain.items()}
+    return figures
+
+
+def _multi_label_figures(logits: Array, labels: Array, thresholds: Thresholds) -> dict[str, float]:
     from sklearn.metrics import f1_score
 
-    check_logits(logits)
-    truth, predicted = _label_columns(logits, labels)
+    truth, predicted = _label_columns(logits, labels, thresholds)
     occurs = np.flatnonzero((truth | predicted).any(axis=0))
     macro = f1_score(truth, predicted, labels=occurs, average="macro", zero_division=0) if len(occurs) else 0.0
     return {
@@ -161,25 +174,32 @@ def per_label(logits: Array, labels: Array, label_names: Sequence[str]) -> list[
     return _table(labels, logits.argmax(axis=-1), label_names)
 
 
-def per_label_multi(logits: Array, labels: Array, label_names: Sequence[str]) -> list[dict[str, Any]]:
-    """Tabulate multi-label classification by label; a label is predicted when its score is at least 0.5.
+def per_label_multi(
+    logits: Array, labels: Array, label_names: Sequence[str], thresholds: Thresholds = None
+) -> list[dict[str, Any]]:
+    """Tabulate multi-label classification by label.
 
     Args:
         logits: Floats of shape (n, labels).
         labels: Zeros and ones of shape (n, labels).
         label_names: Label names in id order.
+        thresholds: The score from which on each label is predicted; None for 0.5.
 
     Returns:
-        Records as of `per_label`.
+        Records as of `per_label`, each with the label's `threshold`.
     """
     check_logits(logits)
-    return _table(*_label_columns(logits, labels), label_names)
+    table = _table(*_label_columns(logits, labels, thresholds), label_names)
+    return [
+        {**row, "threshold": DEFAULT if thresholds is None else float(thresholds[index])}
+        for index, row in enumerate(table)
+    ]
 
 
-def _label_columns(logits: Array, labels: Array) -> tuple[Array, Array]:
+def _label_columns(logits: Array, labels: Array, thresholds: Thresholds) -> tuple[Array, Array]:
     # scikit-learn takes a single column for classes 0 and 1; an empty one behind it keeps it a column per label
     one_more = ((0, 0), (0, 1))
-    return np.pad(labels >= 0.5, one_more), np.pad(logits >= 0, one_more)
+    return np.pad(labels >= 0.5, one_more), np.pad(decide(logits, thresholds), one_more)
 
 
 def _table(truth: Array, predicted: Array, names: Sequence[str]) -> list[dict[str, Any]]:

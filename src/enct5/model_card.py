@@ -22,11 +22,15 @@ class _Usage:
         predicts: What the model gives for a text, in words.
         decoding: Python lines from `logits` to printed results.
         pipeline_options: Arguments of a `pipeline` call that make it show the whole result.
+        pipeline_note: What is left to do with the pipeline's result.
+        limitation: What else the figures do not tell.
     """
 
     predicts: str
     decoding: str
     pipeline_options: str = ""
+    pipeline_note: str = ""
+    limitation: str = ""
 
 
 _USAGES = {
@@ -37,11 +41,18 @@ for scores in logits.softmax(dim=-1):
     print(model.config.id2label[int(scores.argmax())], float(scores.max()))""",
     ),
     "multi_label_classification": _Usage(
-        predicts="any number of labels (those with a score of at least 0.5)",
+        predicts="any number of labels (those whose score reaches the label's threshold)",
         decoding="""\
+thresholds = model.config.thresholds or [0.5] * model.config.num_labels
 for scores in logits.sigmoid():
-    print({model.config.id2label[i]: float(score) for i, score in enumerate(scores) if score >= 0.5})""",
+    print({model.config.id2label[i]: float(score) for i, score in enumerate(scores) if score >= thresholds[i]})""",
         pipeline_options=", top_k=None",
+        pipeline_note="The pipeline knows no thresholds: it gives every label's score. A label is meant from its own "
+        "threshold on, which is in `thresholds` of `config.json` (`classify.model.config.thresholds`), in the order "
+        "of `id2label`.",
+        limitation="The labels' thresholds were tuned on that split, too, so its figures with them are optimistic. "
+        "Those that end in `_at_0.5` use none. A label with fewer than 10 positives there has the threshold that is "
+        "best for all labels together.",
     ),
     "regression": _Usage(
         predicts="a number",

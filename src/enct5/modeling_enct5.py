@@ -15,11 +15,13 @@ torch, transformers and each other only.
 
 import copy
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from transformers import initialization as init
 from transformers.conversion_mapping import register_checkpoint_conversion_mapping
 from transformers.core_model_loading import WeightRenaming
@@ -52,12 +54,67 @@ register_checkpoint_conversion_mapping(
 )
 
 
+# More prompts than this attend in parts.
+PROMPTS_AT_A_TIME = 1024
+# The asymmetric loss passes over labels with a score below it that a text does not have (its paper's margin).
+ASYMMETRIC_MARGIN = 0.05
+TINY = 1e-8  # instead of 0, where a power's gradient would be infinite
+
+
 def clamp_half_precision(hidden_states: torch.Tensor) -> torch.Tensor:
     """Keep float16 states finite, as T5's blocks do after each of their sub-layers; other dtypes pass unchanged."""
     if hidden_states.dtype != torch.float16:
         return hidden_states
     largest = torch.finfo(torch.float16).max
     return hidden_states.clamp(min=1000 - largest, max=largest - 1000)
+
+
+def single_label_loss(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None, loss: str | None, gamma: float | None
+) -> torch.Tensor:
+    """Cross-entropy, or focal loss (arXiv 1708.02002, equation 4, of the softmax): a mean over the texts.
+
+    Args:
+        logits: float `(batch, labels)`.
+        labels: int64 `(batch,)`.
+        weights: factor of each class's texts `(labels,)`. The sum is divided by the number of texts, not, as PyTorch
+            does, by their weights: a text's part then does not depend on its batch.
+        loss: `None` or `"focal"`.
+        gamma: focusing of the focal loss; 2 by default.
+    """
+    if weights is None and loss is None:
+        return functional.cross_entropy(logits, labels)
+    losses = functional.cross_entropy(logits, labels, reduction="none")
+    if loss == "focal":
+        losses = losses * (-torch.expm1(-losses)).clamp(min=TINY) ** (2 if gamma is None else gamma)
+    return (losses if weights is None else losses * weights[labels]).mean()
+
+
+def multi_label_loss(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None, loss: str | None, gamma: float | None
+) -> torch.Tensor:
+    """Binary cross-entropy, focal (arXiv 1708.02002) or asymmetric loss (arXiv 2009.14119): a mean over all labels.
+
+    Args:
+        logits: float `(batch, labels)`.
+        labels: float `(batch, labels)`, 1 where a text has the label.
+        weights: factor of the texts that have the label, for each label, `(labels,)`.
+        loss: `None` or `"bce"`, `"focal"`, or `"asymmetric"`.
+        gamma: focusing; 2 by default for the focal, 4 for the asymmetric loss, whose positives are not focused.
+    """
+    if loss in (None, "bce"):
+        return functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights)
+    scores, log_scores, log_rest = logits.sigmoid(), functional.logsigmoid(logits), functional.logsigmoid(-logits)
+    if loss == "focal":
+        gamma = 2 if gamma is None else gamma
+        # powers of the scores through their logarithms: the gradient of 0 ** gamma is infinite for gamma below 1
+        positive, negative = -(gamma * log_rest).exp() * log_scores, -(gamma * log_scores).exp() * log_rest
+    else:
+        shifted = (scores - ASYMMETRIC_MARGIN).clamp(min=TINY)
+        positive, negative = -log_scores, -(shifted ** (4 if gamma is None else gamma)) * torch.log1p(-shifted)
+    if weights is not None:
+        positive = positive * weights
+    return (labels * positive + (1 - labels) * negative).mean()
 
 
 class EncT5ClassificationHead(nn.Module):
@@ -77,6 +134,21 @@ class EncT5ClassificationHead(nn.Module):
         if hidden_states.shape[1] == 1:
             return functional.linear(hidden_states[:, 0], self.weight, self.bias)
         return (hidden_states * self.weight).sum(-1) + self.bias
+
+
+def in_parts(function: Callable[[torch.Tensor], torch.Tensor], prompts: torch.Tensor) -> torch.Tensor:
+    """Apply a function that treats each prompt for itself, so that thousands of them need not be in memory at once.
+
+    What the backward pass needs is computed again there.
+
+    Args:
+        function: `(batch, some prompts, d_model)` to the same.
+        prompts: `(batch, prompts, d_model)`.
+    """
+    parts = prompts.split(PROMPTS_AT_A_TIME, dim=1)
+    if torch.is_grad_enabled():
+        return torch.cat([checkpoint(function, part, use_reentrant=False) for part in parts], dim=1)
+    return torch.cat([function(part) for part in parts], dim=1)
 
 
 class EncT5Block(T5Block):
@@ -102,16 +174,46 @@ class EncT5Block(T5Block):
         Returns:
             The states `(batch, prompts, d_model)` and the position bias used.
         """
-        hidden_states, position_bias, _ = self.layer[0](
-            hidden_states, attention_mask=None, position_bias=position_bias, is_causal=False, **kwargs
-        )
+        many = hidden_states.shape[1] > PROMPTS_AT_A_TIME and not kwargs.get("output_attentions")
+        if many and position_bias is not None and position_bias.shape[2] == 1:
+            # The layer normalises the prompts that ask; those that are asked are then given as they are to be.
+            asked = self.layer[0].layer_norm(hidden_states)
+            hidden_states = in_parts(
+                lambda part: self.layer[0](
+                    part, key_value_states=asked, position_bias=position_bias, is_causal=False, **kwargs
+                )[0],
+                hidden_states,
+            )
+        else:
+            hidden_states, position_bias, _ = self.layer[0](
+                hidden_states, attention_mask=None, position_bias=position_bias, is_causal=False, **kwargs
+            )
         hidden_states = clamp_half_precision(hidden_states)
         hidden_states = hidden_states.expand(encoder_hidden_states.shape[0], -1, -1)
+        texts = (encoder_hidden_states, encoder_attention_mask)
+        if many:
+            return in_parts(lambda part: self.read_texts(part, *texts, **kwargs), hidden_states), position_bias
+        return self.read_texts(hidden_states, *texts, **kwargs), position_bias
+
+    def read_texts(
+        self,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        encoder_attention_mask: torch.Tensor | None,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Cross-attention and feed-forward, `(batch, prompts, d_model)` to the same; each prompt for itself."""
+        # T5's cross-attention has no position bias; left to itself it would add zeros for every head, prompt and token.
+        no_bias = hidden_states.new_zeros(1, 1, 1, 1)
         hidden_states, _, _ = self.layer[1](
-            hidden_states, key_value_states=encoder_hidden_states, attention_mask=encoder_attention_mask, **kwargs
+            hidden_states,
+            key_value_states=encoder_hidden_states,
+            attention_mask=encoder_attention_mask,
+            position_bias=no_bias,
+            **kwargs,
         )
         hidden_states = self.layer[2](clamp_half_precision(hidden_states))
-        return clamp_half_precision(hidden_states), position_bias
+        return clamp_half_precision(hidden_states)
 
 
 class EncT5PreTrainedModel(T5PreTrainedModel):
@@ -178,7 +280,7 @@ class EncT5Decoder(EncT5PreTrainedModel):
         prompts = self.embed_tokens.weight.unsqueeze(0)  # (1, prompts, d_model): the same for every text
         cross_attention_mask = create_bidirectional_mask(
             config=self.config,
-            inputs_embeds=prompts.expand(encoder_hidden_states.shape[0], -1, -1),
+            inputs_embeds=prompts[:, :1].expand(encoder_hidden_states.shape[0], -1, -1),  # alike for all prompts
             attention_mask=attention_mask,
             encoder_hidden_states=encoder_hidden_states,
         )
@@ -360,9 +462,10 @@ class EncT5ForSequenceClassification(EncT5PreTrainedModel):
         return result if return_dict else result.to_tuple()
 
     def compute_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy, binary cross-entropy or squared error, as `config.problem_type` says; a scalar in float32."""
-        problem_type, logits = self.config.problem_type, logits.float()
-        if problem_type == "single_label_classification":
+        """The loss that `config.problem_type`, `loss` and `class_weights` name: a mean over the batch, in float32."""
+        config, logits = self.config, logits.float()
+        weights = None if config.class_weights is None else logits.new_tensor(config.class_weights)
+        if config.problem_type == "single_label_classification":
             is_integer = not labels.is_floating_point() and labels.dtype != torch.bool
             if not is_integer or labels.shape not in (logits.shape[:1], (logits.shape[0], 1)):
                 raise ValueError(
@@ -370,14 +473,16 @@ class EncT5ForSequenceClassification(EncT5PreTrainedModel):
                     f"{tuple(labels.shape)}; for several labels a text, set "
                     "`problem_type='multi_label_classification'`"
                 )
-            return functional.cross_entropy(logits, labels.flatten().long())
+            return single_label_loss(logits, labels.flatten().long(), weights, config.loss, config.loss_gamma)
         if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
             raise ValueError(
-                f"{problem_type} needs labels of shape {tuple(logits.shape)}, not {tuple(labels.shape)}; "
+                f"{config.problem_type} needs labels of shape {tuple(logits.shape)}, not {tuple(labels.shape)}; "
                 f"`num_labels` is {self.num_labels}"
             )
-        loss = functional.mse_loss if problem_type == "regression" else functional.binary_cross_entropy_with_logits
-        return loss(logits, labels.view_as(logits).float())
+        labels = labels.view_as(logits).float()
+        if config.problem_type == "regression":
+            return functional.mse_loss(logits, labels)
+        return multi_label_loss(logits, labels, weights, config.loss, config.loss_gamma)
 
 
 EncT5ForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")

@@ -19,6 +19,7 @@ from enct5.tasks import Task, check_abstention, find_task, withhold
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
 MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
+MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
 
 Text = str | tuple[str, str]
@@ -89,9 +90,9 @@ class Predictor:
         """Like `predict`, for texts that need not fit into memory together."""
         if abstain_below is not None:
             check_abstention(self.task, abstain_below)
-        remaining = _checked(texts)
+        remaining, config = _checked(texts), self.model.config
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
-            records = self.task.decode(self._logits(chunk), self.model.config.id2label)
+            records = self.task.decode(self._logits(chunk), config.id2label, config.thresholds)
             yield from records if abstain_below is None else (withhold(record, abstain_below) for record in records)
 
     def rank(
@@ -140,7 +141,8 @@ class Predictor:
     def _logits(self, texts: list[Text]) -> npt.NDArray[np.float32]:
         rows = self._tokenize(texts)
         result = np.empty((len(rows), self.model.config.num_labels), dtype=np.float32)
-        for batch in length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS):
+        most_rows = max(1, MAX_BATCH_PROMPTS // self.model.config.decoder_vocab_size)
+        for batch in length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS, most_rows):
             inputs = pad([rows[index] for index in batch], self.tokenizer.pad_token_id)
             inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
             result[batch] = self.model(**inputs).logits.float().cpu().numpy()

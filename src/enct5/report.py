@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from enct5.calibration import BINS, reliability
+from enct5.metrics import AT_DEFAULT
 from enct5.tasks import Task
+from enct5.thresholds import decide
 from enct5.training_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -53,12 +55,17 @@ _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """The evaluation split with what the model said: `scores` and `labels` have a row for each of `rows`."""
+    """The evaluation split with what the model said: `logits`, `scores` and `labels` have a row for each of `rows`."""
 
     rows: list[dict[str, Any]]
+    logits: Array
     scores: Array
     labels: Array
-    names: list[str]
+    per_label: list[dict[str, Any]]
+
+    @property
+    def names(self) -> list[str]:
+        return [entry["label"] for entry in self.per_label]
 
 
 @dataclass(frozen=True)
@@ -102,8 +109,10 @@ def write(
     """
     import jinja2
 
-    names = [entry["label"] for entry in record["per_label"]]
-    evaluation = _Evaluation(rows, task.scores(logits), labels, names)
+    evaluation = _Evaluation(rows, logits, task.scores(logits), labels, record["per_label"])
+    # the checkpoint was chosen before the thresholds were tuned
+    at_default = task.metric_for_best_model + AT_DEFAULT
+    tuned = at_default in record["metrics"]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("enct5"),
         autoescape=True,
@@ -114,6 +123,8 @@ def write(
     page = environment.get_template("report.html.jinja").render(
         record=record,
         task=task,
+        chosen_by=at_default if tuned else task.metric_for_best_model,
+        tuned=tuned,
         curves=_curves(record, task),
         details=_DETAILS[task.name](evaluation),
         # the weakest labels first, because they are what a reader can act on; those never seen say nothing
@@ -166,10 +177,13 @@ def _confused_pairs(confusion: Array, names: Sequence[str]) -> list[dict[str, An
 
 def _multi(evaluation: _Evaluation) -> _Details:
     scores, names = evaluation.scores, evaluation.names
-    truth, predicted = evaluation.labels >= 0.5, scores >= 0.5
-    # how sure the model was of each of its wrong decisions, whether it gave the label or left it out
-    sureness = np.where(truth != predicted, np.where(predicted, scores, 1 - scores), 0)
-    wrong = np.flatnonzero(sureness.any(axis=1))
+    thresholds = np.array([entry["threshold"] for entry in evaluation.per_label])
+    truth, predicted = evaluation.labels >= 0.5, decide(evaluation.logits, thresholds.tolist())
+    # how far on the wrong side of its threshold a score is, as a share of what is possible there
+    room = np.where(predicted, 1 - thresholds, thresholds)
+    distance = np.divide(np.abs(scores - thresholds), room, out=np.zeros_like(scores), where=room > 0)
+    sureness = np.where(truth != predicted, distance, -1)
+    wrong = np.flatnonzero((truth != predicted).any(axis=1))
     surest = wrong[np.argsort(-sureness[wrong].max(axis=1), kind="stable")][:_MOST_MISTAKES]
     mistakes = []
     for row in surest:

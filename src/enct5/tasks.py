@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from enct5 import calibration, labels, metrics
+from enct5.class_weights import balanced_classes, balanced_labels
 from enct5.errors import EncT5Error, nearest, show, unknown
+from enct5.thresholds import Thresholds, decide, tune
 
 if TYPE_CHECKING:
     from sklearn.preprocessing import StandardScaler
@@ -41,9 +43,13 @@ class Task:
         encode: From label values and `label2id` to the array a model is trained on: int64 (n,), float32 (n, labels),
             or float32 (n,) or (n, targets).
         scores: From logits to probabilities (or values) of the same shape.
-        decode: From logits and `id2label` to one record of prediction columns per row.
-        metrics: From logits, encoded labels and label names to figures.
+        decode: From logits, `id2label` and thresholds to one record of prediction columns per row.
+        metrics: From logits, encoded labels, label names and thresholds to figures.
         per_label: From the same to one record of figures per label, in id order; none for regression.
+        tune: From logits and encoded labels to the thresholds for `decode`; None where scores are not cut off.
+        balance: From encoded labels and their number to `class_weights` that make up for rare ones; None where there
+            are no classes.
+        prompt_per_label: Whether each label has a prompt of its own, which may start from the label's words.
         relevance: From logits of pairs, `id2label` and the label that means relevant (or None) to one number per pair,
             higher for a better match; None where pairs cannot be ranked.
         fit_scaler: From encoded labels to what standardises them, target by target; None where labels have no unit.
@@ -64,13 +70,16 @@ class Task:
     strata: Callable[[Sequence[Any]], list[str]]
     encode: Callable[[Sequence[Any], Mapping[str, int]], Array]
     scores: Callable[[Array], Array]
-    decode: Callable[[Array, Mapping[int, str]], list[dict[str, Any]]]
-    metrics: Callable[[Array, Array, Sequence[str]], dict[str, float]]
-    per_label: Callable[[Array, Array, Sequence[str]], list[dict[str, Any]]]
+    decode: Callable[[Array, Mapping[int, str], Thresholds], list[dict[str, Any]]]
+    metrics: Callable[[Array, Array, Sequence[str], Thresholds], dict[str, float]]
+    per_label: Callable[[Array, Array, Sequence[str], Thresholds], list[dict[str, Any]]]
     relevance: Callable[[Array, Mapping[int, str], str | None], Array] | None = None
     fit_scaler: Callable[[Array], "StandardScaler"] | None = None
     fit_temperature: Callable[[Array, Array], float] | None = None
     can_abstain: bool = False
+    tune: Callable[[Array, Array], list[float]] | None = None
+    balance: Callable[[Array, int], list[float]] | None = None
+    prompt_per_label: bool = False
 
 
 def find_task(name: str) -> Task:
@@ -158,7 +167,7 @@ def _sigmoid(logits: Array) -> Array:
     return np.asarray(np.exp(-np.logaddexp(0, -logits)))
 
 
-def _decode_single(logits: Array, id2label: Mapping[int, str]) -> list[dict[str, Any]]:
+def _decode_single(logits: Array, id2label: Mapping[int, str], thresholds: Thresholds) -> list[dict[str, Any]]:
     metrics.check_logits(logits)
     scores, best = _softmax(logits), logits.argmax(axis=-1)
     return [
@@ -166,16 +175,17 @@ def _decode_single(logits: Array, id2label: Mapping[int, str]) -> list[dict[str,
     ]
 
 
-def _decode_multi(logits: Array, id2label: Mapping[int, str]) -> list[dict[str, Any]]:
+def _decode_multi(logits: Array, id2label: Mapping[int, str], thresholds: Thresholds) -> list[dict[str, Any]]:
     metrics.check_logits(logits)
     records = []
-    for row in _sigmoid(logits):
-        chosen = [label for label in np.argsort(-row, kind="stable") if row[label] >= 0.5]
+    for row, given in zip(_sigmoid(logits), decide(logits, thresholds), strict=True):
+        chosen = np.flatnonzero(given)
+        chosen = chosen[np.argsort(-row[chosen], kind="stable")]
         records.append({"labels": [id2label[int(i)] for i in chosen], "scores": [float(row[i]) for i in chosen]})
     return records
 
 
-def _decode_regression(logits: Array, id2label: Mapping[int, str]) -> list[dict[str, Any]]:
+def _decode_regression(logits: Array, id2label: Mapping[int, str], thresholds: Thresholds) -> list[dict[str, Any]]:
     metrics.check_logits(logits)
     rows = logits.reshape(len(logits), -1).tolist()
     return [{"value": row[0] if len(row) == 1 else row} for row in rows]
@@ -277,8 +287,9 @@ _RECORDS = (
         encode=_encode_single,
         scores=_softmax,
         decode=_decode_single,
-        metrics=lambda logits, wanted, names: metrics.single_label_metrics(logits, wanted),
-        per_label=metrics.per_label,
+        metrics=lambda logits, wanted, names, thresholds: metrics.single_label_metrics(logits, wanted),
+        per_label=lambda logits, wanted, names, thresholds: metrics.per_label(logits, wanted, names),
+        balance=balanced_classes,
         relevance=_relevance_single,
         fit_temperature=calibration.fit_temperature,
         can_abstain=True,
@@ -297,8 +308,11 @@ _RECORDS = (
         encode=_encode_multi,
         scores=_sigmoid,
         decode=_decode_multi,
-        metrics=lambda logits, wanted, names: metrics.multi_label_metrics(logits, wanted),
+        metrics=lambda logits, wanted, names, thresholds: metrics.multi_label_metrics(logits, wanted, thresholds),
         per_label=metrics.per_label_multi,
+        tune=tune,
+        balance=balanced_labels,
+        prompt_per_label=True,
         relevance=_relevance_multi,
     ),
     Task(
@@ -316,8 +330,8 @@ _RECORDS = (
         encode=_encode_regression,
         scores=np.asarray,
         decode=_decode_regression,
-        metrics=lambda logits, wanted, names: metrics.regression_metrics(logits, wanted),
-        per_label=lambda logits, wanted, names: [],
+        metrics=lambda logits, wanted, names, thresholds: metrics.regression_metrics(logits, wanted),
+        per_label=lambda logits, wanted, names, thresholds: [],
         relevance=_relevance_regression,
         fit_scaler=_scaler,
     ),

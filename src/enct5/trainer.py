@@ -41,9 +41,8 @@ class EncT5Trainer(Trainer):
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW with steps relative to each tensor's size; `learning_rate` is that relation."""
         if self.optimizer is None:
-            self.optimizer = relative_adamw(
-                self.model if model is None else model, self.args.learning_rate, self.args.weight_decay
-            )
+            trained = cast("torch.nn.Module", self.model if model is None else model)
+            self.optimizer = relative_adamw(trained, self.args.learning_rate, self.args.weight_decay)
         return self.optimizer
 
     def compute_loss(

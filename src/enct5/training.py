@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     DataCollatorWithPadding,
     EarlyStoppingCallback,
@@ -30,7 +31,8 @@ from enct5.assets import bundled_t5
 from enct5.calibration import expected_calibration_error
 from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import PROMPTS, convert, start_prompts
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, show
+from enct5.label_prompts import label_words, read_descriptions, start_from_words
 from enct5.loading import first_line, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
@@ -47,6 +49,9 @@ EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
 EVAL_BATCH_SIZE = 64
 # Tensors whose shape follows from the labels; they may start anew where the base has others.
 _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
+# What a base may have been trained with; the new run's settings decide.
+_OF_A_RUN = ("loss", "loss_gamma", "class_weights", "thresholds")
+_MOST_LISTED, _MOST_COUNTS = 5, 200
 # Up to 500 texts take 30 epochs; eight times the data takes a quarter of the epochs, so twice the steps.
 _FEW_TEXTS, _FEWEST_EPOCHS, _MOST_EPOCHS = 500, 3, 30
 # The peak rate up to this width; the wider, the smaller (T5-base: 0.0019; T5's authors fine-tuned at 0.001).
@@ -70,6 +75,8 @@ class _Prepared:
     evaluation_labels: npt.NDArray[Any]  # likewise, in the user's unit
     split: str
     texts_cut: int
+    prompt_texts: list[str] | None  # what each label's prompt starts from, instead of `<pad>`
+    class_weights: list[float] | None
 
 
 def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
@@ -92,7 +99,16 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, say)
     set_seed(config.seed)
-    model = build_model(base, prepared.task, prepared.label_names, prepared.scaler)
+    model = build_model(
+        base,
+        prepared.task,
+        prepared.label_names,
+        prepared.scaler,
+        loss=config.loss,
+        class_weights=prepared.class_weights,
+    )
+    if prepared.prompt_texts is not None:
+        start_from_words(model, tokenizer, prepared.prompt_texts)
     settings = _resolve(config, model.config.d_model, len(prepared.train))
     checkpoint = run_folder.claim(out, resume)
     _remember(settings, out, resume)
@@ -116,6 +132,10 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     calibration: dict[str, Any] = {}
     if prepared.task.fit_temperature is not None:
         logits, calibration = _calibrate(model, prepared.task.fit_temperature, logits, labels, say)
+    if prepared.task.tune is not None:
+        model.config.thresholds = prepared.task.tune(logits, labels)
+        say("thresholds tuned on the evaluation rows; the figures there with them are optimistic")
+    thresholds = model.config.thresholds
 
     record = {
         "task": prepared.task.name,
@@ -130,8 +150,8 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
         },
-        "metrics": prepared.task.metrics(logits, labels, prepared.label_names),
-        "per_label": prepared.task.per_label(logits, labels, prepared.label_names),
+        "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),
+        "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
         **calibration,
         "base": Path(config.base).name if Path(config.base).exists() else config.base,
         "parameters": model.num_parameters(),
@@ -165,10 +185,12 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     task = data.infer_task(table, config.label, config.task, config.label_separator)
     values = data.label_values(table, config.label, task, config.label_separator)
     names = data.label_names(values, task)
+    prompt_texts = _prompt_texts(config, task, names, say)
     counts = data.class_counts(values, task)
     say(f"task: {task.description}, {len(names)} {'label' if len(names) == 1 else 'labels'}, {len(table)} texts")
     if counts:
-        say("texts a label: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+        more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
+        say("texts a label: " + ", ".join(f"{name} {counts[name]}" for name in list(counts)[:_MOST_COUNTS]) + more)
     if config.eval is None:
         table, held_out = data.split_held_out(table, task.strata(values), config.eval_fraction, config.seed)
         split = f"{len(held_out)} rows held out of {Path(config.data).name} (stratified, seed {config.seed})"
@@ -183,6 +205,11 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         for part in (table, held_out)
     ]
     scaler = None if task.fit_scaler is None else task.fit_scaler(labels[0])
+    class_weights = None
+    if config.class_weights is not None:
+        if task.balance is None:
+            raise EncT5Error(f"--class-weights is for classes, this is {task.description}; leave it out")
+        class_weights = task.balance(labels[0], len(names))
     datasets, cut = [], 0
     for part, part_labels in zip((table, held_out), labels, strict=True):
         targets = part_labels if scaler is None else scaler.transform(_columns(part_labels)).astype(np.float32)
@@ -204,7 +231,29 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         labels[1][order],
         split,
         cut,
+        prompt_texts,
+        class_weights,
     )
+
+
+def _prompt_texts(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
+    """What each label's prompt starts from; `None` for `<pad>`."""
+    if config.label_prompts == "pad" and config.label_descriptions is None:
+        return None
+    if not task.prompt_per_label:
+        option = "--label-descriptions" if config.label_descriptions else "--label-prompts names"
+        raise EncT5Error(
+            f"{option} needs a prompt per label, as multi-label classification has; this is {task.description}, with "
+            "one prompt for all: leave the option out"
+        )
+    if config.label_descriptions is not None:
+        texts, unused = read_descriptions(config.label_descriptions, names)
+        if unused:
+            listed = ", ".join(show(name) for name in unused[:_MOST_LISTED])
+            more = f" and {len(unused) - _MOST_LISTED} more" if len(unused) > _MOST_LISTED else ""
+            say(f"{config.label_descriptions} also describes {listed}{more}, which the data does not have")
+        return texts
+    return [label_words(name) or name for name in names]
 
 
 def _columns(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -213,7 +262,11 @@ def _columns(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def build_model(
-    base: str, task: Task, label_names: list[str], scaler: "StandardScaler | None" = None
+    base: str,
+    task: Task,
+    label_names: list[str],
+    scaler: "StandardScaler | None" = None,
+    **overrides: Any,
 ) -> EncT5ForSequenceClassification:
     """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits.
 
@@ -222,6 +275,10 @@ def build_model(
         task: what is to be learned.
         label_names: names of the outputs, in id order.
         scaler: what standardises the targets the model is to be trained on, where they have a unit.
+        overrides: further keys of `EncT5Config`.
+
+    Raises:
+        EncT5Error: for a base that cannot be loaded or converted, or keys that do not fit the task.
     """
     id2label = dict(enumerate(label_names))
     try:
@@ -229,20 +286,27 @@ def build_model(
     except OSError:
         stored = {}  # `convert` says what is wrong with the folder
     if stored.get("model_type") != EncT5Config.model_type:
-        return convert(base, problem_type=task.name, id2label=id2label).model
+        return convert(base, problem_type=task.name, id2label=id2label, **overrides).model
     same_task = stored.get("problem_type") == task.name
-    values = {key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size")}
+    values = {
+        key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)
+    }
     values |= {
         "problem_type": task.name,
         "id2label": id2label,
         "label2id": {name: index for index, name in id2label.items()},
         # New prompts come in no order that a position bias could stand for.
         "prompt_position_bias": same_task and stored.get("prompt_position_bias", True),
+        **overrides,
     }
+    try:
+        config = EncT5Config.from_dict(values)
+    except (StrictDataclassError, ValueError, TypeError) as error:
+        raise EncT5Error(f"{first_line(error)} (base: {base})") from error
     try:
         model, info = EncT5ForSequenceClassification.from_pretrained(
             base,
-            config=EncT5Config.from_dict(values),
+            config=config,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
@@ -296,7 +360,8 @@ def _resolve(config: TrainConfig, d_model: int, rows: int) -> TrainConfig:
 def _remember(settings: TrainConfig, out: Path, resume: bool) -> None:
     """Keep the settings beside the checkpoints; a resumed run must have the same."""
     path, digests = out / run_folder.CHECKPOINTS / TRAIN_CONFIG, out / run_folder.CHECKPOINTS / "data.sha256"
-    read = " ".join(str(_digest(source)) for source in (settings.data, settings.eval) if source is not None)
+    sources = (settings.data, settings.eval, settings.label_descriptions)
+    read = " ".join(str(_digest(source)) for source in sources if source is not None)
     if resume and path.is_file() and digests.is_file():
         former = TrainConfig.read(path)
         # A run folder may be moved, or named in another way, before it is resumed.
@@ -328,7 +393,8 @@ def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
         )
     if prepared.scaler is not None:
         logits, labels = (prepared.scaler.inverse_transform(_columns(values)) for values in (logits, labels))
-    return prepared.task.metrics(logits, labels, prepared.label_names)
+    # Without thresholds: tuned anew for every checkpoint they would favour the one they happen to suit.
+    return prepared.task.metrics(logits, labels, prepared.label_names, None)
 
 
 def build_trainer(

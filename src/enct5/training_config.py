@@ -23,6 +23,18 @@ class TrainConfig(BaseModel):
     eval: str | None = Field(None, description="Evaluation data; without it a part of the training data is held out.")
     task: str = Field("auto", description="auto, single, multi or regression; auto reads the label column.")
     label_separator: str | None = Field(None, description="What separates several labels in one field (multi-label).")
+    label_prompts: Literal["pad", "names"] = Field(
+        "pad", description="What the prompts of a multi-label model start from: `<pad>`, or the labels' own words."
+    )
+    label_descriptions: str | None = Field(
+        None, description="File of label descriptions, from whose words the prompts start instead (multi-label)."
+    )
+    loss: Literal["bce", "focal", "asymmetric"] | None = Field(
+        None, description="Loss instead of cross-entropy: focal, or for multi-label also asymmetric or bce."
+    )
+    class_weights: Literal["balanced"] | None = Field(
+        None, description="balanced gives rare classes or labels a larger weight in the loss."
+    )
     base: str = Field(BUNDLED, description="T5 or EncT5 checkpoint: folder, hub id, or the bundled tiny T5.")
     out: str = Field(description="Run folder to create.")
     epochs: float | None = Field(None, gt=0, description="Passes over the data; by default from its size, 3 to 30.")
