@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.modeling_enct5 import EncT5ForClassification, EncT5ForSequenceClassification, EncT5ForTokenClassification
 
 
 def first_line(error: Exception) -> str:
@@ -56,7 +56,13 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(source: str) -> EncT5ForSequenceClassification:
+def model_class_of(config: EncT5Config) -> type[EncT5ForClassification]:
+    """The class of the models that have a configuration."""
+    tags_tokens = config.problem_type == "token_classification"
+    return EncT5ForTokenClassification if tags_tokens else EncT5ForSequenceClassification
+
+
+def load_model(source: str) -> EncT5ForClassification:
     """Load an EncT5 checkpoint.
 
     Raises:
@@ -73,7 +79,7 @@ def load_model(source: str) -> EncT5ForSequenceClassification:
             "`enct5 convert`, and train it with `enct5 train`"
         )
     try:
-        model, info = EncT5ForSequenceClassification.from_pretrained(
+        model, info = model_class_of(config).from_pretrained(
             source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except Exception as error:
