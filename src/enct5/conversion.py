@@ -162,9 +162,7 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
     if model_type is None:
         raise EncT5Error(f"cannot read a checkpoint at {base}: it has no config.json that names a model type")
     if model_type == EncT5Config.model_type:
-        raise EncT5Error(
-            f"{base} is an EncT5 model already; load it with from_pretrained"
-        )
+        raise EncT5Error(f"{base} is an EncT5 model already; load it with from_pretrained")
     if model_type not in T5_MODEL_TYPES:
         raise EncT5Error(
             f"{base} is a checkpoint of type {model_type!r}; EncT5 is built from T5's encoder and decoder "

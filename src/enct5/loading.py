@@ -7,9 +7,11 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
+from enct5 import modeling_enct5
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
-from enct5.modeling_enct5 import EncT5ForClassification, EncT5ForSequenceClassification, EncT5ForTokenClassification
+from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.tasks import find_task
 
 
 def first_line(error: Exception) -> str:
@@ -58,8 +60,7 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
 
 def model_class_of(config: EncT5Config) -> type[EncT5ForClassification]:
     """The class of the models that have a configuration."""
-    tags_tokens = config.problem_type == "token_classification"
-    return EncT5ForTokenClassification if tags_tokens else EncT5ForSequenceClassification
+    return getattr(modeling_enct5, find_task(str(config.problem_type)).model_class)
 
 
 def load_model(source: str) -> EncT5ForClassification:

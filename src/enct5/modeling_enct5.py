@@ -170,10 +170,10 @@ class EncT5PreTrainedModel(T5PreTrainedModel):
 class EncT5Decoder(EncT5PreTrainedModel):
     """The decoder whose input ids are the constants 0..prompts-1 with their own embedding (section 3).
 
-    For tagging tokens its input is the text itself, as T5's own embedding of it, and there are no prompts. Self-attention
-    sees the whole text. Its position bias is the decoder's own: distances to the left keep the meaning that they were
-    pretrained with, and all tokens to the right share the bias of the token itself, which is what T5's decoder gives to
-    positions it has no distance for.
+    For tagging tokens its input is the text itself, in the encoder's embedding, and there are no prompts.
+    Self-attention sees the whole text. Its position bias is the decoder's own: distances to the left keep the meaning
+    that they were pretrained with, and all tokens to the right share the bias of the token itself, which is what T5's
+    decoder gives to positions that it has no distance for.
     """
 
     def __init__(self, config: EncT5Config):
@@ -240,8 +240,8 @@ class EncT5Decoder(EncT5PreTrainedModel):
 class EncT5Model(EncT5PreTrainedModel):
     """T5's encoder and the prompted decoder, without a head. Returns the prompts' states.
 
-    For tagging tokens it returns the tokens' states: the encoder's, or with `token_decoder` those of a decoder that is fed
-    with the text's own tokens. Without `token_decoder` there is no decoder.
+    For tagging tokens it returns the tokens' states: the encoder's, or with `token_decoder` those of a decoder that is
+    fed with the text's own tokens. Without `token_decoder` there is no decoder.
     """
 
     def __init__(self, config: EncT5Config):

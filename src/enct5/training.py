@@ -15,7 +15,6 @@ import numpy as np
 import torch
 import transformers
 from transformers import (
-    DataCollatorWithPadding,
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedTokenizerBase,
@@ -29,10 +28,11 @@ from enct5.assets import bundled_t5
 from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import PROMPTS, convert, start_prompts
 from enct5.errors import EncT5Error
-from enct5.loading import first_line, load_tokenizer
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.inputs import WholeTexts, Windows
+from enct5.loading import first_line, load_tokenizer, model_class_of
+from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.predict import Predictor
-from enct5.tasks import Task
+from enct5.tasks import TASKS, Task
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_on_gpu
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 
@@ -55,8 +55,12 @@ class _Prepared:
     label_names: list[str]
     counts: dict[str, int]
     train: "Dataset"
+    train_texts: int
     evaluation: "Dataset"  # longest first
-    evaluation_texts: list[dict[str, Any]]  # the raw rows, in the order of `evaluation`
+    evaluation_order: list[int]  # number of every row of `evaluation` in `evaluation_inputs`
+    evaluation_inputs: WholeTexts | Windows
+    evaluation_texts: list[dict[str, Any]]  # the raw rows
+    evaluation_labels: Any  # of the raw rows, as the task encodes them
     split: str
     texts_cut: int
 
@@ -81,12 +85,12 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, say)
     set_seed(config.seed)
-    model = build_model(base, prepared.task, prepared.label_names)
+    model = build_model(base, prepared.task, prepared.label_names, config.token_decoder)
     settings = _resolve(config, model.config.d_model, len(prepared.train))
     checkpoint = run_folder.claim(out, resume)
     _remember(settings, out, resume)
     say(
-        f"{settings.epochs:g} epochs of {len(prepared.train)} texts, learning rate {settings.learning_rate:.2g}, "
+        f"{settings.epochs:g} epochs of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
         f"{model.num_parameters() / 1e6:.1f}M parameters"
     )
 
@@ -99,7 +103,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     tokenizer.model_max_length = config.max_length  # what a pipeline with truncation=True cuts to
     texts = [tuple(row.values()) for row in prepared.evaluation_texts]
     logits = Predictor(model, tokenizer).logits([parts[0] if len(parts) == 1 else parts for parts in texts])
-    labels = np.array(prepared.evaluation["labels"][:])
+    labels = prepared.evaluation_labels
 
     record = {
         "task": prepared.task.name,
@@ -108,8 +112,8 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
             "sha256": _digest(config.data),
             "text": list(config.text),
             "label": config.label,
-            "train_rows": len(prepared.train),
-            "eval_rows": len(prepared.evaluation),
+            "train_rows": prepared.train_texts,
+            "eval_rows": len(prepared.evaluation_texts),
             "eval_split": prepared.split,
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
@@ -144,37 +148,67 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
 def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], None]) -> _Prepared:
     """Read, check, split and tokenise the data of a run."""
     table = data.read_table(config.data)
-    data.check_columns(table, config.data, config.text, config.label, config.label_separator)
+    data.check_columns(table, config.data, config.text, config.label, config.label_separator, takes_words=True)
     task = data.infer_task(table, config.label, config.task, config.label_separator)
-    values = data.label_values(table, config.label, task, config.label_separator)
+    _check_options(config, task)
+    values = data.label_values(table, config.label, task, config.label_separator, config.text)
     names = data.label_names(values, task)
     counts = data.class_counts(values, task)
-    say(f"task: {task.description}, {len(names)} {'label' if len(names) == 1 else 'labels'}, {len(table)} texts")
+    known = len(counts) or len(names)
+    say(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
     if counts:
-        say("texts a label: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+        say(f"{task.counted} a label: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     if config.eval is None:
         table, held_out = data.split_held_out(table, task.strata(values), config.eval_fraction, config.seed)
         split = f"{len(held_out)} rows held out of {Path(config.data).name} (stratified, seed {config.seed})"
         say(f"evaluation: {split}")
     else:
         held_out = data.read_table(config.eval)
-        data.check_columns(held_out, config.eval, config.text, config.label, config.label_separator)
+        data.check_columns(
+            held_out, config.eval, config.text, config.label, config.label_separator, task.inputs.takes_words
+        )
         split = Path(config.eval).name
     label2id = {name: index for index, name in enumerate(names)}
-    datasets, cut = [], 0
-    for part in (table, held_out):
-        labels = task.encode(data.label_values(part, config.label, task, config.label_separator), label2id)
-        dataset, part_cut = data.tokenize(part, tokenizer, config.text, config.max_length, labels)
-        datasets.append(dataset)
-        cut += part_cut
-    if cut:
-        say(f"{cut} texts are longer than {config.max_length} tokens and were cut (--max-length)")
-    order = sorted(range(len(held_out)), key=lambda row: -datasets[1]["length"][row])
-    rows = held_out.select(order).select_columns(list(config.text)).to_list()
-    return _Prepared(task, names, counts, datasets[0], datasets[1].select(order), rows, split, cut)
+    train_labels, labels = (
+        task.encode(data.label_values(part, config.label, task, config.label_separator, config.text), label2id)
+        for part in (table, held_out)
+    )
+    train, long = data.tokenize(table, tokenizer, config.text, config.max_length, train_labels, task.inputs)
+    inputs = task.inputs(data.read_texts(held_out, config.text), tokenizer, config.max_length)
+    evaluation = data.as_dataset(inputs, labels)
+    long += inputs.long
+    if long:
+        done = "are read in overlapping windows" if inputs.windowed else "were cut"
+        say(f"{long} texts are longer than {config.max_length} tokens and {done} (--max-length)")
+    lengths = evaluation["length"][:]
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    return _Prepared(
+        task=task,
+        label_names=names,
+        counts=counts,
+        train=train,
+        train_texts=len(table),
+        evaluation=evaluation.select(order),
+        evaluation_order=order,
+        evaluation_inputs=inputs,
+        evaluation_texts=held_out.select_columns(list(config.text)).to_list(),
+        evaluation_labels=labels,
+        split=split,
+        texts_cut=0 if inputs.windowed else long,
+    )
 
 
-def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequenceClassification:
+def _check_options(config: TrainConfig, task: Task) -> None:
+    """Refuse settings that belong to another kind of task."""
+    for other in TASKS.values():
+        for name in set(other.options) - set(task.options):
+            if getattr(config, name) != TrainConfig.model_fields[name].default:
+                raise EncT5Error(
+                    f"--{name.replace('_', '-')} goes with --task {other.alias}, not {task.alias}; leave it out"
+                )
+
+
+def build_model(base: str, task: Task, label_names: list[str], token_decoder: bool = False) -> EncT5ForClassification:
     """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits."""
     id2label = dict(enumerate(label_names))
     try:
@@ -182,20 +216,22 @@ def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequen
     except OSError:
         stored = {}  # `convert` says what is wrong with the folder
     if stored.get("model_type") != EncT5Config.model_type:
-        return convert(base, problem_type=task.name, id2label=id2label).model
+        return convert(base, problem_type=task.name, id2label=id2label, token_decoder=token_decoder).model
     same_task = stored.get("problem_type") == task.name
     values = {key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size")}
     values |= {
         "problem_type": task.name,
+        "token_decoder": token_decoder,
         "id2label": id2label,
         "label2id": {name: index for index, name in id2label.items()},
         # New prompts come in no order that a position bias could stand for.
         "prompt_position_bias": same_task and stored.get("prompt_position_bias", True),
     }
     try:
-        model, info = EncT5ForSequenceClassification.from_pretrained(
+        config = EncT5Config.from_dict(values)
+        model, info = model_class_of(config).from_pretrained(
             base,
-            config=EncT5Config.from_dict(values),
+            config=config,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
@@ -204,6 +240,8 @@ def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequen
         raise EncT5Error(f"cannot load {base}: {first_line(error)}") from error
     drawn = [key if isinstance(key, str) else key[0] for key in (*info["missing_keys"], *info["mismatched_keys"])]
     damaged = sorted(name for name in drawn if not name.startswith(_MADE_FOR_LABELS))
+    if damaged and not EncT5Config.from_dict(stored).has_decoder:
+        raise EncT5Error(f"{base} tags tokens without a decoder, which this task needs; start from its T5 instead")
     if damaged:
         raise EncT5Error(f"the weights of {base} lack {damaged[0]} or hold it in another shape; get the model again")
     if any(name == PROMPTS for name in drawn):
@@ -252,17 +290,19 @@ def _remember(settings: TrainConfig, out: Path, resume: bool) -> None:
 
 def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
     """The task's figures; a model that diverged has none."""
-    logits, labels = np.asarray(result.predictions), np.asarray(result.label_ids)
-    if not np.isfinite(logits).all():
+    rows = np.asarray(result.predictions)
+    if not np.isfinite(rows).all():
         raise EncT5Error(
             "training diverged: the model's outputs are no numbers any more; lower --learning-rate, or use "
             "--precision float32"
         )
-    return prepared.task.metrics(logits, labels, prepared.label_names)
+    in_order = [rows[place] for place in np.argsort(prepared.evaluation_order)]
+    logits = prepared.evaluation_inputs.outputs(in_order, len(prepared.label_names))
+    return prepared.task.metrics(logits, prepared.evaluation_labels, prepared.label_names)
 
 
 def build_trainer(
-    model: EncT5ForSequenceClassification,
+    model: EncT5ForClassification,
     tokenizer: PreTrainedTokenizerBase,
     prepared: _Prepared,
     settings: TrainConfig,
@@ -304,7 +344,7 @@ def build_trainer(
         ),
         train_dataset=prepared.train,
         eval_dataset=prepared.evaluation,
-        data_collator=DataCollatorWithPadding(tokenizer),
+        data_collator=prepared.evaluation_inputs.collator(tokenizer),
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Narrator(say, task.metric_for_best_model),

@@ -21,8 +21,11 @@ class TrainConfig(BaseModel):
     text: tuple[str, ...] = Field(description="Text column, or two for pairs, which are joined as `A </s> B </s>`.")
     label: str = Field(description="Label column.")
     eval: str | None = Field(None, description="Evaluation data; without it a part of the training data is held out.")
-    task: str = Field("auto", description="auto, single, multi or regression; auto reads the label column.")
+    task: str = Field("auto", description="auto, single, multi, regression or tokens; auto reads the label column.")
     label_separator: str | None = Field(None, description="What separates several labels in one field (multi-label).")
+    token_decoder: bool = Field(
+        False, description="Tokens: the head reads a decoder layer fed with the text's own tokens, not the encoder."
+    )
     base: str = Field(BUNDLED, description="T5 or EncT5 checkpoint: folder, hub id, or the bundled tiny T5.")
     out: str = Field(description="Run folder to create.")
     epochs: float | None = Field(None, gt=0, description="Passes over the data; by default from its size, 3 to 30.")
