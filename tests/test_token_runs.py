@@ -1,4 +1,4 @@
-"""Tagging tokens from file to file: training, evaluation, prediction, report and card, on words that tell their entity."""
+"""Tagging tokens from file to file: training, evaluation, prediction, report and card."""
 
 import json
 from collections.abc import Callable
@@ -177,9 +177,9 @@ def test_options_and_columns_that_do_not_fit_are_refused(t5_folder: Base, tmp_pa
 
     with pytest.raises(EncT5Error, match="--token-decoder goes with --task tokens, not single"):
         start(text=("text",), label="label", token_decoder=True)
-    with pytest.raises(EncT5Error, match="row 1: .* is a list, not a text; lists of words are for tagging tokens"):
+    with pytest.raises(EncT5Error, match=r"row 1: .* is a list, not a text; lists of words are for tagging tokens"):
         start(text=("tokens",), label="label")
-    with pytest.raises(EncT5Error, match="column `tags`, row 1: .* tags for a text in one piece"):
+    with pytest.raises(EncT5Error, match=r"column `tags`, row 1: .* tags for a text in one piece"):
         start(text=("text",), label="tags")
     with pytest.raises(EncT5Error, match="tagging tokens reads one text column, not two"):
         start(text=("text", "label"), label="entities")
