@@ -35,6 +35,7 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/multi_label.py
 	$(BIN)/python benchmarks/many_labels.py
 	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/tokens.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

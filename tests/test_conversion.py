@@ -356,7 +356,7 @@ def test_other_models_are_refused_by_name(config: Any, name: str, tmp_path: Path
 
 def test_an_enct5_model_is_no_base(tmp_path: Path) -> None:
     EncT5Config().save_pretrained(tmp_path)
-    with pytest.raises(EncT5Error, match="is an EncT5 model already; load it with EncT5ForSequenceClassification"):
+    with pytest.raises(EncT5Error, match="is an EncT5 model already; load it with from_pretrained"):
         convert(str(tmp_path), 3)
 
 

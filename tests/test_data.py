@@ -280,7 +280,7 @@ def test_good_columns_pass() -> None:
         (["text"], "text", "column `text` of a.csv is named twice"),
         (["none"], None, r"column `none` of a.csv lacks the text in 2 of 3 rows \(first: row 2\)"),
         (["number"], None, "column `number` of a.csv, row 1: `7` is not a text but of type int"),
-        (["tokens"], None, r"row 1: `\['a'\]` is a list, not a text; tagging tokens is not available in this version"),
+        (["tokens"], None, r"row 1: `\['a'\]` is a list, not a text; lists of words are for tagging tokens"),
         (["text"], "none", r"column `none` of a.csv lacks the label in 2 of 3 rows \(first: row 2\)"),
         (["text"], "empty", r"column `empty` of a.csv lacks the label in 2 of 3 rows \(first: row 1\)"),
     ],
@@ -341,6 +341,36 @@ def test_task_and_values(values: list[Any], separator: str | None, task: str, ex
     assert label_values(table, "label", found, separator) == expected
 
 
+def test_tags_and_entities_are_told_from_other_lists() -> None:
+    """Lists of BIO tags and lists of spans mean tagging; their texts are checked with them."""
+    spans = [[{"start": 0, "end": 1, "label": "x"}], []]
+    for values in ([["B-loc", "O"], ["O"]], spans, [json.dumps(value) for value in spans]):
+        assert infer_task(column(values), "label") is TASKS["tokens"]
+    table = Table.from_dict({"words": [["a", "b"], ["c"]], "tags": [["B-x", "O"], ["O"]], "text": ["a b", "c"]})
+    check_columns(table, "a.jsonl", ["words"], "tags", takes_words=True)
+    (first, second) = label_values(table, "tags", TASKS["tokens"], text=["words"])
+    assert ([(s.start, s.end, s.label) for s in first.spans], second.spans) == ([(0, 1, "x")], [])
+    with pytest.raises(EncT5Error, match="row 1: 2 tags for a text in one piece"):
+        label_values(table, "tags", TASKS["tokens"], text=["text"])
+    with pytest.raises(EncT5Error, match=r"column `words`, row 1: .* is a list, not a text"):
+        label_values(table, "tags", TASKS["multi"], text=["words"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([["a"], ["b", None]], "row 2: `None` is not a word but of type NoneType"),
+        ([["a"], "b"], "row 2: texts and lists of words are mixed"),
+    ],
+)
+def test_bad_words_name_the_row(tmp_path: Path, words: list[Any], message: str) -> None:
+    """A list of words holds words only."""
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"words": value}) + "\n" for value in words))
+    with pytest.raises(EncT5Error, match=message):
+        check_columns(read_table(str(path)), "a.jsonl", ["words"], None, takes_words=True)
+
+
 def test_forced_tasks() -> None:
     """Numbers may be classes and classes that are numbers may be targets."""
     assert infer_task(column([0.5, 1.5]), "label", "single_label_classification").alias == "single"
@@ -351,18 +381,7 @@ def test_forced_tasks() -> None:
 @pytest.mark.parametrize(
     ("values", "task", "separator", "message"),
     [
-        (
-            [["B-loc", "O"], ["O"]],
-            "auto",
-            None,
-            "column `label` holds token tags, as `B-loc`; tagging tokens is not available",
-        ),
-        (
-            [[{"start": 0, "end": 1, "label": "x"}], []],
-            "auto",
-            None,
-            "holds entity spans, .* not available in this version",
-        ),
+        ([[{"start": 0, "end": 1, "label": "x"}], [{"start": 1, "end": 1, "label": "x"}]], "auto", None, "row 2: "),
         (["a", "b"], "poetry", None, r"no task `poetry` \(tasks: "),
         (["1", "good"], "regression", None, "column `label`, row 2: `good` is not a number; .*--task single"),
         (["1", "inf"], "regression", None, "row 2: `inf` is not a number"),

@@ -390,7 +390,7 @@ def test_options_of_other_tasks_are_refused(run: Run, tmp_path: Path, options: d
 
 def test_class_weights_for_numbers_are_refused(run: Run, tmp_path: Path) -> None:
     source = write_rows(tmp_path / "a.jsonl", [{"text": "a", "label": row / 3} for row in range(30)])
-    with pytest.raises(EncT5Error, match="--class-weights is for classes, this is regression"):
+    with pytest.raises(EncT5Error, match="--class-weights is for classes of texts, this is regression"):
         start(run.base, tmp_path / "run", source, class_weights="balanced")
 
 

@@ -9,17 +9,18 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from enct5.configuration_enct5 import EncT5Config
-    from enct5.modeling_enct5 import EncT5ForSequenceClassification
+    from enct5.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
     from enct5.predict import Predictor
 
 # torch and transformers take seconds to import, so every name waits for its first use.
 _MODULES = {
     "EncT5Config": "enct5.configuration_enct5",
     "EncT5ForSequenceClassification": "enct5.modeling_enct5",
+    "EncT5ForTokenClassification": "enct5.modeling_enct5",
     "Predictor": "enct5.predict",
 }
 
-__all__ = ["EncT5Config", "EncT5ForSequenceClassification", "Predictor"]
+__all__ = ["EncT5Config", "EncT5ForSequenceClassification", "EncT5ForTokenClassification", "Predictor"]
 
 register_when_needed()
 

@@ -61,7 +61,7 @@ def train(
     evaluation: Annotated[
         str | None, typer.Option("--eval", help="Evaluation data; default: a part of DATA is held out.")
     ] = None,
-    task: Annotated[str, typer.Option(help="auto (by the label column), single, multi or regression.")] = "auto",
+    task: Annotated[str, typer.Option(help="auto (by the label column), single, multi, regression, tokens.")] = "auto",
     label_separator: Annotated[
         str | None, typer.Option(help="What separates several labels in one field (multi-label).")
     ] = None,
@@ -73,6 +73,9 @@ def train(
     ] = None,
     loss: Annotated[str | None, typer.Option(help="focal, or for multi-label also asymmetric or bce.")] = None,
     class_weights: Annotated[str | None, typer.Option(help="balanced: rare classes weigh more in the loss.")] = None,
+    token_decoder: Annotated[
+        bool, typer.Option("--token-decoder", help="Tokens: tag by a decoder layer that reads the text's own tokens.")
+    ] = False,
     base: Annotated[str, typer.Option(help="T5 or EncT5 checkpoint: folder, hub id, or `bundled`.")] = "bundled",
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: by its size, 3 to 30.")] = None,
@@ -113,6 +116,7 @@ def train(
         eval=evaluation,
         task=task,
         label_separator=label_separator,
+        token_decoder=token_decoder,
         base=base,
         out=out or str(Path("runs") / Path(data.partition(":")[0]).stem),
         **{name: value for name, value in options.items() if value is not None},
@@ -175,9 +179,14 @@ def convert(
     num_labels: Annotated[int, typer.Option(help="Number of labels, or of regression targets.")],
     problem_type: Annotated[
         str | None,
-        typer.Option(help="single_label_classification, multi_label_classification or regression."),
+        typer.Option(
+            help="single_label_classification, multi_label_classification, regression or token_classification."
+        ),
     ] = None,
     num_decoder_layers: Annotated[int, typer.Option(help="Decoder layers kept.")] = 1,
+    token_decoder: Annotated[
+        bool, typer.Option("--token-decoder", help="Tokens: keep the decoder, and feed it with the text's own tokens.")
+    ] = False,
     allow_untrained_decoder: Annotated[
         bool, typer.Option("--allow-untrained-decoder", help="Accept an encoder-only BASE.")
     ] = False,
@@ -192,6 +201,7 @@ def convert(
         num_labels=num_labels,
         problem_type=problem_type,
         num_decoder_layers=num_decoder_layers,
+        token_decoder=token_decoder,
         allow_untrained_decoder=allow_untrained_decoder,
     )
     _say(f"{base} -> {out}: {result.model.num_parameters() / 1e6:.1f}M parameters")

@@ -12,6 +12,7 @@ LOSSES: dict[str, tuple[str, ...]] = {
     "single_label_classification": ("focal",),
     "multi_label_classification": ("bce", "focal", "asymmetric"),
     "regression": (),
+    "token_classification": (),
 }
 PROBLEM_TYPES = tuple(LOSSES)
 
@@ -27,16 +28,21 @@ class EncT5Config(T5Config):
             Decoder layers kept from T5, at least one (the paper's default; section 3).
         decoder_vocab_size (`int`, *optional*):
             Number of prompts, the constant ids fed to the decoder. One for single-label classification and
-            regression, `num_labels` for multi-label classification; that is also the default.
+            regression, `num_labels` for multi-label classification; that is also the default. Models that tag
+            tokens have no prompts: `None`.
         problem_type (`str`, *optional*):
-            `"single_label_classification"`, `"multi_label_classification"` or `"regression"`. Without it, one label
-            means regression, as many prompts as labels mean multi-label, anything else single-label.
+            `"single_label_classification"`, `"multi_label_classification"`, `"regression"` or
+            `"token_classification"`. Without it, one label means regression, as many prompts as labels mean
+            multi-label, anything else single-label.
         classifier_dropout (`float`, defaults to 0.0):
             Dropout in front of the head.
         prompt_position_bias (`bool`, defaults to `True`):
             Whether the decoder's self-attention adds T5's relative position bias between prompts. With it a label's
             logit depends on the order of the labels (the published behaviour); without it, permuting the labels
             permutes the logits. It has no effect with a single prompt.
+        token_decoder (`bool`, defaults to `False`):
+            For tagging tokens only: whether the head reads the states of the decoder, which is then fed with the
+            text's own tokens (the paper's structured prediction), instead of the encoder's.
         per_layer_position_bias (`bool`, defaults to `False`):
             Whether every layer has its own relative position bias (umT5) instead of sharing the first layer's.
         loss (`str`, *optional*):
@@ -61,6 +67,8 @@ class EncT5Config(T5Config):
     model_type = "enct5"
     keys_to_ignore_at_inference = [
         "past_key_values",
+        "hidden_states",
+        "attentions",
         "encoder_last_hidden_state",
         "encoder_hidden_states",
         "encoder_attentions",
@@ -69,10 +77,12 @@ class EncT5Config(T5Config):
         "cross_attentions",
     ]
 
+    problem_type: str | None = None  # transformers' own type has no word for tokens
     num_decoder_layers: int | None = 1
     decoder_vocab_size: int | None = None
     decoder_start_token_id: int | None = 0
     prompt_position_bias: bool = True
+    token_decoder: bool = False
     per_layer_position_bias: bool = False
     loss: str | None = None
     loss_gamma: float | int | None = None
@@ -90,8 +100,15 @@ class EncT5Config(T5Config):
                 self.problem_type = "multi_label_classification"
             else:
                 self.problem_type = "single_label_classification"
-        if self.decoder_vocab_size is None:
+        if self.problem_type == "token_classification":
+            self.decoder_vocab_size = None
+        elif self.decoder_vocab_size is None:
             self.decoder_vocab_size = self.num_labels if self.problem_type == "multi_label_classification" else 1
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether the model has a decoder: all but the models that tag tokens by the encoder's states alone."""
+        return self.problem_type != "token_classification" or self.token_decoder
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> "EncT5Config":
         """This configuration: text enters the encoder only, so token ids are never ids of `decoder_vocab_size`."""
@@ -118,8 +135,8 @@ class EncT5Config(T5Config):
         self._validate_loss()
         self._validate_per_label("class_weights", "a positive number", lambda value: 0 < value < math.inf)
         self._validate_per_label("thresholds", "within 0 and 1", lambda value: 0 <= value <= 1)
-        if self.class_weights is not None and self.problem_type == "regression":
-            raise ValueError("`class_weights` are for classes; leave them out for regression")
+        if self.class_weights is not None and self.problem_type in ("regression", "token_classification"):
+            raise ValueError(f"`class_weights` are for classes of texts; leave them out for {self.problem_type}")
         if self.thresholds is not None and self.problem_type != "multi_label_classification":
             raise ValueError(f"`thresholds` are for multi-label classification; leave them out for {self.problem_type}")
 

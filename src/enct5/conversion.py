@@ -20,8 +20,8 @@ from transformers.utils import cached_file
 
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
-from enct5.loading import check_source, first_line, load_tokenizer
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.loading import check_source, first_line, load_tokenizer, model_class_of
+from enct5.modeling_enct5 import EncT5ForClassification, EncT5ForTokenClassification
 from enct5.run_folder import WEIGHTS, written_aside
 
 logger = logging.getLogger(__name__)
@@ -62,11 +62,11 @@ class Conversion:
     Attributes:
         model: the model, to be fine-tuned before use.
         copied: EncT5's name of every tensor copied from T5 -> its name in T5's file.
-        new: tensors that T5 does not have (prompts and head), or whose weights the file lacks.
+        new: tensors that T5 does not have (head, and prompts if any), or whose weights the file lacks.
         unused: T5's tensors that EncT5 does not keep; they were never loaded.
     """
 
-    model: EncT5ForSequenceClassification
+    model: EncT5ForClassification
     copied: dict[str, str]
     new: list[str]
     unused: list[str]
@@ -162,9 +162,7 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
     if model_type is None:
         raise EncT5Error(f"cannot read a checkpoint at {base}: it has no config.json that names a model type")
     if model_type == EncT5Config.model_type:
-        raise EncT5Error(
-            f"{base} is an EncT5 model already; load it with EncT5ForSequenceClassification.from_pretrained"
-        )
+        raise EncT5Error(f"{base} is an EncT5 model already; load it with from_pretrained")
     if model_type not in T5_MODEL_TYPES:
         raise EncT5Error(
             f"{base} is a checkpoint of type {model_type!r}; EncT5 is built from T5's encoder and decoder "
@@ -235,13 +233,14 @@ def convert(
     allow_untrained_decoder: bool = False,
     revision: str | None = None,
     token: str | bool | None = None,
-    model_class: type[EncT5ForSequenceClassification] = EncT5ForSequenceClassification,
+    model_class: type[EncT5ForClassification] | None = None,
     **config_overrides: Any,
 ) -> Conversion:
     """Build an EncT5 model from a T5-family checkpoint (arXiv 2110.08426 v2, section 3).
 
     The encoder, the first decoder layer(s) and the decoder's final norm are copied. The prompts start as the embedding
-    of `<pad>`, with which T5's decoder has always started; the head is drawn at random.
+    of `<pad>`, with which T5's decoder has always started; the head is drawn at random. A model that tags tokens has no
+    prompts, and a decoder only with `token_decoder=True`.
 
     Args:
         base: folder or hub id of a safetensors checkpoint.
@@ -254,20 +253,22 @@ def convert(
         allow_untrained_decoder: accept a file without a decoder, whose layer is then drawn at random.
         revision: branch, tag or commit on the hub.
         token: access token for the hub.
-        model_class: class of the result.
+        model_class: class of the result; by default the one that `problem_type` asks for.
         config_overrides: further keys of `EncT5Config`, such as `num_decoder_layers` or `dropout_rate`.
 
     Raises:
         EncT5Error: for anything else than a complete, undamaged T5-family checkpoint.
     """
     hub = {"revision": revision, "token": token}
+    if model_class is not None and issubclass(model_class, EncT5ForTokenClassification):
+        problem_type = problem_type or "token_classification"
     t5 = read_t5_config(base, **hub)
     config = enct5_config(t5, num_labels, problem_type, id2label, **config_overrides)
     if isinstance(dtype, str) and dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
         raise EncT5Error(f"`dtype` is {dtype!r}; it must be a floating point type such as 'bfloat16', or 'auto'")
     checkpoint = _Checkpoint(base, hub)
     with torch.device("meta"):
-        model = model_class(config)
+        model = (model_class or model_class_of(config))(config)
     sources = {name: _source_of(name, checkpoint) for name, _ in model.named_parameters()}
     _check_complete(base, sources, checkpoint, allow_untrained_decoder)
 
@@ -352,7 +353,7 @@ def _check_complete(
         )
 
 
-def _materialise(model: EncT5ForSequenceClassification, dtype: torch.dtype, device: torch.device) -> None:
+def _materialise(model: EncT5ForClassification, dtype: torch.dtype, device: torch.device) -> None:
     """Give every parameter of a model on the meta device memory of its final dtype and place."""
     keep_float32 = set(model._keep_in_fp32_modules or ()) if dtype == torch.float16 else set()
     for name, parameter in list(model.named_parameters()):
@@ -363,23 +364,24 @@ def _materialise(model: EncT5ForSequenceClassification, dtype: torch.dtype, devi
 
 
 @torch.no_grad()
-def _initialise(model: EncT5ForSequenceClassification, new: list[str]) -> None:
+def _initialise(model: EncT5ForClassification, new: list[str]) -> None:
     """Draw the tensors that no file provides, then start the prompts as T5's decoder starts."""
     model._init_weights(model.classifier)
     if any(name.startswith("transformer.decoder.block.") for name in new):
         model.transformer.decoder.apply(model._init_weights)
-    start_prompts(model)
+    if PROMPTS in new:
+        start_prompts(model)
 
 
 @torch.no_grad()
-def start_prompts(model: EncT5ForSequenceClassification) -> None:
+def start_prompts(model: EncT5ForClassification) -> None:
     """Start every prompt as `<pad>`'s embedding, with which T5's decoder has always started."""
     embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
     prompts = model.get_parameter(PROMPTS)
     prompts.copy_(embedding[model.config.decoder_start_token_id].expand_as(prompts))
 
 
-def _verify(model: EncT5ForSequenceClassification, copied: dict[str, str], checkpoint: _Checkpoint) -> None:
+def _verify(model: EncT5ForClassification, copied: dict[str, str], checkpoint: _Checkpoint) -> None:
     """Compare every copied tensor with the file, bit for bit after the change of dtype."""
     for name, source in copied.items():
         parameter = model.get_parameter(name)

@@ -4,24 +4,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from enct5.errors import EncT5Error, show, unknown
+from enct5.inputs import WholeTexts, Windows
 from enct5.labels import guess_problem_type
 from enct5.reading import read_table
 from enct5.tasks import Task, find_task
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
+    "as_dataset",
     "check_columns",
     "class_counts",
     "infer_task",
     "label_names",
     "label_values",
     "read_table",
+    "read_texts",
     "split_held_out",
     "tokenize",
 ]
@@ -31,7 +34,12 @@ _TOKENIZE_ROWS = 1000
 
 
 def check_columns(
-    table: "Dataset", source: str, text: Sequence[str], label: str | None, separator: str | None = None
+    table: "Dataset",
+    source: str,
+    text: Sequence[str],
+    label: str | None,
+    separator: str | None = None,
+    takes_words: bool = False,
 ) -> None:
     """Refuse wrong column names, texts that are no texts, and missing values.
 
@@ -41,6 +49,7 @@ def check_columns(
         text: One text column, or two for pairs.
         label: The label column, or None when there is none to check.
         separator: What separates labels in one text; when given, an empty label means a text without labels.
+        takes_words: Whether a text may be a list of words.
 
     Raises:
         EncT5Error: If anything is wrong with the columns.
@@ -55,7 +64,7 @@ def check_columns(
     if twice is not None:
         raise EncT5Error(f"column {show(twice)} of {source} is named twice; each text and the label needs its own")
     for name in text:
-        _check_texts(table[name][:], name, source)
+        _check_texts(table[name][:], name, source, takes_words)
     if label is not None:
         empty = (None,) if separator is not None else (None, "")
         values = table[label][:]
@@ -63,19 +72,33 @@ def check_columns(
         _refuse_missing(missing, "label", label, source)
 
 
-def _check_texts(values: list[Any], column: str, source: str) -> None:
+def _check_texts(values: list[Any], column: str, source: str, takes_words: bool) -> None:
     _refuse_missing([value is None for value in values], "text", column, source)
     for row, value in enumerate(values, 1):
         if isinstance(value, list):
-            raise EncT5Error(
-                f"column {show(column)} of {source}, row {row}: {show(value)} is a list, not a text; "
-                "tagging tokens is not available in this version: name a column of texts"
-            )
-        if not isinstance(value, str):
+            if not takes_words:
+                raise _a_list(value, f"column {show(column)} of {source}, row {row}")
+            if wrong := [word for word in value if not isinstance(word, str)]:
+                raise EncT5Error(
+                    f"column {show(column)} of {source}, row {row}: {show(wrong[0])} is not a word but of type "
+                    f"{type(wrong[0]).__name__}; name a column of lists of words"
+                )
+        elif not isinstance(value, str):
             raise EncT5Error(
                 f"column {show(column)} of {source}, row {row}: {show(value)} is not a text but of type "
                 f"{type(value).__name__}; name a column of texts, or quote the values"
             )
+        if type(value) is not type(values[0]):
+            raise EncT5Error(
+                f"column {show(column)} of {source}, row {row}: texts and lists of words are mixed; give one kind"
+            )
+
+
+def _a_list(value: list[Any], where: str) -> EncT5Error:
+    return EncT5Error(
+        f"{where}: {show(value)} is a list, not a text; lists of words are for tagging tokens (--task tokens), with "
+        "tags or entities as labels: name a column of texts"
+    )
 
 
 def _refuse_missing(missing: list[bool], kind: str, column: str, source: str) -> None:
@@ -106,7 +129,7 @@ def infer_task(table: "Dataset", label: str, task: str = "auto", separator: str 
         forced = find_task(task)
         forced.parse(values, label, separator)
         return forced
-    found = find_task(guess_problem_type(values, label, separator))
+    found = find_task(guess_problem_type(values, separator))
     classes = len(set(found.strata(found.parse(values, label, separator))))
     if classes > _MOST_CLASSES and classes > len(values) / 2:
         raise EncT5Error(
@@ -116,7 +139,14 @@ def infer_task(table: "Dataset", label: str, task: str = "auto", separator: str 
     return found
 
 
-def label_values(table: "Dataset", label: str, task: Task, separator: str | None = None) -> list[Any]:
+def read_texts(table: "Dataset", columns: Sequence[str]) -> list[Any]:
+    """Texts, or pairs of texts, of a table's columns."""
+    return table[columns[0]][:] if len(columns) == 1 else list(zip(*(table[name][:] for name in columns), strict=True))
+
+
+def label_values(
+    table: "Dataset", label: str, task: Task, separator: str | None = None, text: Sequence[str] = ()
+) -> list[Any]:
     """Read the label column as the task's label values.
 
     Args:
@@ -124,14 +154,22 @@ def label_values(table: "Dataset", label: str, task: Task, separator: str | None
         label: The label column.
         task: The task.
         separator: What separates the labels in one text.
+        text: The text columns, where labels are to be held against the texts.
 
     Returns:
-        One name, list of names, number or list of numbers per row, which `Task.encode` takes.
+        One name, list of names, number, list of numbers or `Entities` per row, which `Task.encode` takes.
 
     Raises:
-        EncT5Error: If a value does not fit the task; the message names its row.
+        EncT5Error: If a value does not fit the task or its text; the message names its row.
     """
-    return task.parse(table[label][:], label, separator)
+    values = task.parse(table[label][:], label, separator)
+    if not text:
+        return values
+    texts = read_texts(table, text)
+    words = next((row for row, value in enumerate(texts) if isinstance(value, list)), None)
+    if words is not None and not task.inputs.takes_words:
+        raise _a_list(texts[words], f"column {show(text[0])}, row {words + 1}")
+    return task.align(values, texts, label)
 
 
 def label_names(values: Sequence[Any], task: Task) -> list[str]:
@@ -158,7 +196,7 @@ def class_counts(values: Sequence[Any], task: Task) -> dict[str, int]:
         task: The task.
 
     Returns:
-        The number of rows of each name, in id order; empty for regression.
+        The number of rows of each name, in id order; empty for regression; entities of each label for tokens.
     """
     return task.class_counts(values)
 
@@ -207,46 +245,58 @@ def tokenize(
     tokenizer: "PreTrainedTokenizerBase",
     text_columns: Sequence[str],
     max_length: int | None,
-    labels: npt.NDArray[Any] | None = None,
+    labels: Any = None,
+    inputs: type[WholeTexts] | type[Windows] = WholeTexts,
 ) -> tuple["Dataset", int]:
     """Turn texts into token ids, unpadded.
 
-    A pair is joined the way T5 does (`A </s> B </s>`); an empty text is the end token alone. Padding is left to
-    whoever makes batches.
+    Padding is left to whoever makes batches.
 
     Args:
         table: The table, its columns checked.
         tokenizer: The model's tokenizer.
         text_columns: One text column, or two for pairs.
-        max_length: Most tokens of one text or pair, the end token included; None for no limit.
-        labels: Encoded labels, one row per text, or None.
+        max_length: Most tokens of a row, the end token included; None for no limit.
+        labels: Labels as from `Task.encode`, one row per text, or None.
+        inputs: What rows the texts become, as `Task.inputs`.
 
     Returns:
-        The columns `input_ids`, `length` and, when given, `labels`; and the number of texts cut to `max_length`.
+        The columns `input_ids`, `length` and, when given, `labels`; and the number of texts longer than `max_length`.
     """
     import pyarrow as pa
-    import pyarrow.compute
     from datasets import Dataset
 
-    chunks, cut = [], 0
+    chunks, long = [], 0
     for start in range(0, len(table), _TOKENIZE_ROWS):
-        rows = table[start : start + _TOKENIZE_ROWS]
-        texts = [rows[column] for column in text_columns]
-        ids = tokenizer(*texts, add_special_tokens=True, verbose=False)["input_ids"]
-        # cut the long ones in a second call: a tokenizer does not tell which texts it cut
-        long = [row for row, tokens in enumerate(ids) if max_length is not None and len(tokens) > max_length]
-        if long:
-            parts = [[column[row] for row in long] for column in texts]
-            shorter = tokenizer(*parts, truncation=True, max_length=max_length)["input_ids"]
-            for row, tokens in zip(long, shorter, strict=True):
-                ids[row] = tokens
-        cut += len(long)
-        # 32-bit arrow values take a tenth of the memory of lists of Python numbers
-        chunks.append(pa.array(ids, type=pa.list_(pa.int32())))
-    column = pa.chunked_array(chunks, type=pa.list_(pa.int32()))
-    columns = {"input_ids": column, "length": pa.compute.list_value_length(column)}
+        chunk = slice(start, start + _TOKENIZE_ROWS)
+        part = inputs(read_texts(table.select(range(len(table))[chunk]), text_columns), tokenizer, max_length)
+        chunks.append(_arrow(part, None if labels is None else labels[chunk]))
+        long += part.long
+    return Dataset(pa.concat_tables(chunks)), long
+
+
+def as_dataset(inputs: WholeTexts | Windows, labels: Any = None) -> "Dataset":
+    """The rows of texts as `tokenize` gives them."""
+    from datasets import Dataset
+
+    return Dataset(_arrow(inputs, labels))
+
+
+def _arrow(inputs: WholeTexts | Windows, labels: Any) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.compute
+
+    # 32-bit arrow values take a tenth of the memory of lists of Python numbers
+    ids = pa.array(inputs.rows, type=pa.list_(pa.int32()))
+    columns = {"input_ids": ids, "length": pa.compute.list_value_length(ids)}
     if labels is not None:
-        # not through Python lists: thousands of labels a row would take ten times the memory
-        values = pa.array(labels.ravel())
-        columns["labels"] = values if labels.ndim == 1 else pa.FixedSizeListArray.from_arrays(values, labels.shape[1])
-    return Dataset(pa.table(columns)), cut
+        targets = inputs.targets(labels)
+        if isinstance(targets, list):
+            columns["labels"] = pa.array(targets, type=pa.list_(pa.int64()))
+        else:
+            # not through Python lists: thousands of labels a row would take ten times the memory
+            values = pa.array(targets.ravel())
+            columns["labels"] = (
+                values if targets.ndim == 1 else pa.FixedSizeListArray.from_arrays(values, targets.shape[1])
+            )
+    return pa.table(columns)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from enct5 import console, data, training
 from enct5.assets import demo_data
-from enct5.evaluation import evaluate, read_texts
+from enct5.evaluation import evaluate
 from enct5.predict import Predictor
 from enct5.training_config import TrainConfig
 
@@ -32,7 +32,7 @@ def run(out: str | None, say: Callable[[str], None]) -> None:
         measured = evaluate(predictor, test)
         console.show_metrics(measured["metrics"], measured["per_label"], f"{measured['rows']} test messages")
         table = data.read_table(test)
-        texts = read_texts(table, ["text"])[:SHOWN]
+        texts = data.read_texts(table, ["text"])[:SHOWN]
         rows = [
             {"text": text, "intent": intent, "predicted": result["label"], "score": result["score"]}
             for text, intent, result in zip(texts, table["intent"][:SHOWN], predictor.predict(texts), strict=True)

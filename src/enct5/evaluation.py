@@ -22,11 +22,6 @@ def text_columns(predictor: Predictor, text: Sequence[str] | None) -> tuple[str,
     return predictor.config.text
 
 
-def read_texts(table: Any, columns: Sequence[str]) -> list[Any]:
-    """Texts, or pairs of texts, of a table's columns."""
-    return table[columns[0]][:] if len(columns) == 1 else list(zip(*(table[name][:] for name in columns), strict=True))
-
-
 def evaluate(
     predictor: Predictor,
     source: str,
@@ -58,11 +53,11 @@ def evaluate(
         raise EncT5Error("the model does not say which label column it was trained with; name it with --label")
     separator = trained.label_separator if trained else None
     table = data.read_table(source)
-    data.check_columns(table, source, columns, label, separator)
     task, config = predictor.task, predictor.model.config
-    values = data.label_values(table, label, task, separator)
+    data.check_columns(table, source, columns, label, separator, task.inputs.takes_words)
+    values = data.label_values(table, label, task, separator, columns)
     labels = task.encode(values, config.label2id)
-    logits = predictor.logits(read_texts(table, columns))
+    logits = predictor.logits(data.read_texts(table, columns))
     names = [config.id2label[index] for index in range(config.num_labels)]
     figures = task.metrics(logits, labels, names, config.thresholds)
     if abstain_below is not None:

@@ -4,8 +4,16 @@ from typing import Any
 
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
+from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
 from enct5.predict import Predictor
+
+
+def _decoder(config: EncT5Config) -> str:
+    if not config.has_decoder:
+        return "none: the head reads the encoder's token states"
+    fed = "the text's own tokens" if config.decoder_vocab_size is None else f"{config.decoder_vocab_size} prompt(s)"
+    return f"{config.num_decoder_layers} layer(s), {fed}"
 
 
 def inspect(source: str) -> dict[str, Any]:
@@ -34,12 +42,14 @@ def inspect(source: str) -> dict[str, Any]:
     shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
     longest = tokenizer.model_max_length  # transformers' word for "no limit" is a huge number
     cut = f"texts cut to {longest} tokens" if longest < VERY_LARGE_INTEGER else "texts are not cut"
+    if predictor.task.inputs.windowed and longest < VERY_LARGE_INTEGER:
+        cut = f"texts read in windows of {longest} tokens"
     facts = {
         "model": f"EncT5, {model.num_parameters() / 1e6:.1f}M parameters, {model.dtype}".replace("torch.", ""),
         "task": predictor.task.description,
         "labels": f"{len(labels)}: {shown}",
         "encoder": f"{config.num_layers} layers of width {config.d_model}, {config.feed_forward_proj}",
-        "decoder": f"{config.num_decoder_layers} layer(s), {config.decoder_vocab_size} prompt(s)",
+        "decoder": _decoder(config),
         "vocabulary": f"{config.vocab_size} ({type(tokenizer).__name__}, {cut})",
         "fine-tuned": "yes" if model.is_fine_tuned() else "no: train it before use",
     }

@@ -19,7 +19,7 @@ from enct5.reading import read_table
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from enct5.modeling_enct5 import EncT5ForSequenceClassification
+    from enct5.modeling_enct5 import EncT5ForClassification
 
 _COLUMNS = ("label", "description")
 _MOST_LISTED = 5
@@ -101,7 +101,7 @@ def _read_table(source: str) -> dict[str, str]:
 
 @torch.no_grad()
 def start_from_words(
-    model: "EncT5ForSequenceClassification", tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]
+    model: "EncT5ForClassification", tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]
 ) -> None:
     """Start each label's prompt as the mean of the encoder's embeddings of a text's tokens.
 

@@ -10,10 +10,10 @@ from enct5.errors import EncT5Error, show
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_TAG = re.compile(r"O|[BIESLU]-.+")
+TAG = re.compile(r"O|[BIESLU]-.+")
 
 
-def guess_problem_type(values: Sequence[Any], column: str, separator: str | None) -> str:
+def guess_problem_type(values: Sequence[Any], separator: str | None) -> str:
     """Tell the task from the values of a label column.
 
     Numbers are regression when at least one is a float that JSON or Parquet typed as such, or, where a file holds
@@ -21,20 +21,16 @@ def guess_problem_type(values: Sequence[Any], column: str, separator: str | None
 
     Args:
         values: The column, without missing values.
-        column: Its name, for messages.
         separator: What separates the labels in one text; giving it means multi-label.
 
     Returns:
-        The `problem_type` of transformers.
-
-    Raises:
-        EncT5Error: If the column holds entity spans or token tags.
+        The `problem_type` of transformers, or "token_classification" for lists of tags or of entities.
     """
     if separator is not None:
         return "multi_label_classification"
-    values = _read_lists(values)
+    values = read_lists(values)
     if any(isinstance(value, list | dict) for value in values):
-        return _guess_from_lists(values, column)
+        return _guess_from_lists(values)
     if all(isinstance(value, str) for value in values):
         numeric = all(_NUMBER.fullmatch(value.strip()) for value in values)
         return "regression" if numeric and any(float(v) % 1 for v in values) else "single_label_classification"
@@ -42,18 +38,15 @@ def guess_problem_type(values: Sequence[Any], column: str, separator: str | None
     return "regression" if numeric and any(isinstance(v, float) for v in values) else "single_label_classification"
 
 
-def _guess_from_lists(values: Sequence[Any], column: str) -> str:
+def _guess_from_lists(values: Sequence[Any]) -> str:
     items = [item for value in values for item in (value if isinstance(value, list) else [value])]
-    tags = bool(items) and all(isinstance(item, str) and _TAG.fullmatch(item) for item in items)
+    tags = bool(items) and all(isinstance(item, str) and TAG.fullmatch(item) for item in items)
     if tags or any(isinstance(item, dict) for item in items):
-        raise EncT5Error(
-            f"column {show(column)} holds {'token tags' if tags else 'entity spans'}, as {show(items[0])}; "
-            "tagging tokens is not available in this version: name a column with a label, a list of labels or a number"
-        )
+        return "token_classification"
     return "regression" if items and all(isinstance(i, float) for i in items) else "multi_label_classification"
 
 
-def _read_lists(values: Sequence[Any]) -> Sequence[Any]:
+def read_lists(values: Sequence[Any]) -> Sequence[Any]:
     """Read lists that a CSV file holds as JSON text; any other column comes back as it is."""
     if not all(isinstance(value, str) and value.lstrip().startswith("[") for value in values):
         return values
@@ -78,12 +71,12 @@ def parse_names(values: Sequence[Any], column: str, separator: str | None) -> li
     Raises:
         EncT5Error: If a row holds no label or several.
     """
-    _refuse_separator(separator, "single")
-    for row, value in enumerate(_read_lists(values), 1):
+    refuse_separator(separator, "single")
+    for row, value in enumerate(read_lists(values), 1):
         if isinstance(value, list | dict):
-            raise _not_a("one label", column, row, value, "use --task multi for several labels per text")
+            raise not_a("one label", column, row, value, "use --task multi for several labels per text")
         if value is None or not str(value).strip():
-            raise _not_a("a label", column, row, value, "fill it in or remove the row")
+            raise not_a("a label", column, row, value, "fill it in or remove the row")
     return [str(value) for value in values]
 
 
@@ -103,7 +96,7 @@ def parse_name_lists(values: Sequence[Any], column: str, separator: str | None) 
     """
     if separator == "":
         raise EncT5Error("the label separator is empty; give the text between two labels, as in --label-separator ';'")
-    lists = values if separator is not None else _read_lists(values)
+    lists = values if separator is not None else read_lists(values)
     result = []
     for row, value in enumerate(lists, 1):
         if isinstance(value, str) and separator is not None:
@@ -111,11 +104,11 @@ def parse_name_lists(values: Sequence[Any], column: str, separator: str | None) 
         elif isinstance(value, list) and separator is None:
             names = [str(item) for item in value]
         elif isinstance(value, list):
-            raise _not_a("a text to split", column, row, value, "leave out --label-separator, the labels are lists")
+            raise not_a("a text to split", column, row, value, "leave out --label-separator, the labels are lists")
         else:
-            raise _not_a("a list of labels", column, row, value, "give the text between labels with --label-separator")
+            raise not_a("a list of labels", column, row, value, "give the text between labels with --label-separator")
         if isinstance(value, list) and any(item is None or isinstance(item, list | dict) for item in value):
-            raise _not_a("a list of label names", column, row, value, "give names or numbers")
+            raise not_a("a list of label names", column, row, value, "give names or numbers")
         result.append(list(dict.fromkeys(names)))
     return result
 
@@ -134,15 +127,15 @@ def parse_numbers(values: Sequence[Any], column: str, separator: str | None) -> 
     Raises:
         EncT5Error: If a value is no finite number, or the rows have different numbers of targets.
     """
-    _refuse_separator(separator, "regression")
-    lists = _read_lists(values)
+    refuse_separator(separator, "regression")
+    lists = read_lists(values)
     rows = [
         [_number(item, column, row) for item in (value if isinstance(value, list) else [value])]
         for row, value in enumerate(lists, 1)
     ]
     for row, numbers in enumerate(rows, 1):
         if len(numbers) != len(rows[0]) or not numbers:
-            raise _not_a(
+            raise not_a(
                 f"{len(rows[0]) or 'a list of'} numbers", column, row, lists[row - 1], "give as many in each row"
             )
     return [numbers[0] for numbers in rows] if rows and len(rows[0]) == 1 else rows
@@ -153,14 +146,16 @@ def _number(value: object, column: str, row: int) -> float:
         number = float(value)
         if math.isfinite(number):
             return number
-    raise _not_a("a number", column, row, value, "correct it, or use --task single for classes")
+    raise not_a("a number", column, row, value, "correct it, or use --task single for classes")
 
 
-def _not_a(wanted: str, column: str, row: int, value: object, advice: str) -> EncT5Error:
+def not_a(wanted: str, column: str, row: int, value: object, advice: str) -> EncT5Error:
+    """Build the error for a label that is not what a task wants, for the caller to raise."""
     return EncT5Error(f"column {show(column)}, row {row}: {show(value)} is not {wanted}; {advice}")
 
 
-def _refuse_separator(separator: str | None, task: str) -> None:
+def refuse_separator(separator: str | None, task: str) -> None:
+    """Refuse a label separator where labels are not split."""
     if separator is not None:
         raise EncT5Error(
             f"--label-separator {show(separator)} goes with --task multi, not {task}; leave one of them out"

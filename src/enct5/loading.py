@@ -7,9 +7,11 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
+from enct5 import modeling_enct5
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.tasks import find_task
 
 
 def first_line(error: Exception) -> str:
@@ -56,7 +58,12 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(source: str) -> EncT5ForSequenceClassification:
+def model_class_of(config: EncT5Config) -> type[EncT5ForClassification]:
+    """The class of the models that have a configuration."""
+    return getattr(modeling_enct5, find_task(str(config.problem_type)).model_class)
+
+
+def load_model(source: str) -> EncT5ForClassification:
     """Load an EncT5 checkpoint.
 
     Raises:
@@ -73,7 +80,7 @@ def load_model(source: str) -> EncT5ForSequenceClassification:
             "`enct5 convert`, and train it with `enct5 train`"
         )
     try:
-        model, info = EncT5ForSequenceClassification.from_pretrained(
+        model, info = model_class_of(config).from_pretrained(
             source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except Exception as error:

@@ -196,6 +196,66 @@ def per_label_multi(
     ]
 
 
+Spans = Sequence[Sequence[tuple[int, int, str]]]
+
+
+def entity_metrics(predicted: Spans, wanted: Spans) -> dict[str, float]:
+    """Measure entities; one is right when its start, end and label are.
+
+    Args:
+        predicted: `(start, end, label)` of every text's predicted entities, which do not overlap.
+        wanted: The right ones.
+
+    Returns:
+        `entity_f1`, `entity_precision` and `entity_recall` over all entities (micro average); 0 with none to count.
+    """
+    from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
+
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        *_as_tags(wanted, predicted), average="micro", zero_division=0
+    )
+    return {"entity_f1": float(f1), "entity_precision": float(precision), "entity_recall": float(recall)}
+
+
+def per_label_entities(predicted: Spans, wanted: Spans, label_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Tabulate entities by label.
+
+    Args:
+        predicted: As for `entity_metrics`.
+        wanted: As for `entity_metrics`.
+        label_names: The labels.
+
+    Returns:
+        Records as of `per_label`, in the order of `label_names`; `support` is a label's number of right entities.
+    """
+    from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
+
+    occurring = sorted({label for spans in (*predicted, *wanted) for _, _, label in spans})
+    columns = precision_recall_fscore_support(*_as_tags(wanted, predicted), average=None, zero_division=0)
+    found = {label: figures for label, *figures in zip(occurring, *columns, strict=True)} if occurring else {}
+    return [
+        {"label": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for name in label_names
+        for p, r, f, s in [found.get(name, (0.0, 0.0, 0.0, 0))]
+    ]
+
+
+def _as_tags(wanted: Spans, predicted: Spans) -> tuple[list[list[str]], list[list[str]]]:
+    """Tags for seqeval, one for every stretch of a text between two neighbouring ends of spans."""
+    both: tuple[list[list[str]], list[list[str]]] = ([], [])
+    for sides in zip(wanted, predicted, strict=True):
+        place = {
+            at: number
+            for number, at in enumerate(sorted({at for spans in sides for a, b, _ in spans for at in (a, b)}))
+        }
+        for tags, spans in zip(both, sides, strict=True):
+            row = ["O"] * len(place)
+            for start, end, label in spans:
+                row[place[start] : place[end]] = [f"B-{label}"] + [f"I-{label}"] * (place[end] - place[start] - 1)
+            tags.append(row)
+    return both
+
+
 def _label_columns(logits: Array, labels: Array, thresholds: Thresholds) -> tuple[Array, Array]:
     # scikit-learn takes a single column for classes 0 and 1; an empty one behind it keeps it a column per label
     one_more = ((0, 0), (0, 1))

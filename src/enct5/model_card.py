@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from enct5.tasks import find_task
 from enct5.training_config import BUNDLED
 
 CARD = "README.md"
@@ -24,13 +25,23 @@ class _Usage:
         pipeline_options: Arguments of a `pipeline` call that make it show the whole result.
         pipeline_note: What is left to do with the pipeline's result.
         limitation: What else the figures do not tell.
+        auto_class: The Auto class that loads the model.
+        pipeline_tag: The task of the pipeline, as the hub names it.
+        pipeline_arguments: Arguments of the pipeline itself.
+        decoder: What stands between encoder and head.
+        windows: Whether enct5 reads long texts in windows instead of cutting them.
     """
 
     predicts: str
     decoding: str
-    pipeline_options: str = ""
+    pipeline_options: str = ", truncation=True"
     pipeline_note: str = ""
     limitation: str = ""
+    auto_class: str = "AutoModelForSequenceClassification"
+    pipeline_tag: str = "text-classification"
+    pipeline_arguments: str = ""
+    decoder: str = "one T5 decoder layer that reads the encoder's states from constant prompts"
+    windows: bool = False
 
 
 _USAGES = {
@@ -46,7 +57,7 @@ for scores in logits.softmax(dim=-1):
 thresholds = model.config.thresholds or [0.5] * model.config.num_labels
 for scores in logits.sigmoid():
     print({model.config.id2label[i]: float(score) for i, score in enumerate(scores) if score >= thresholds[i]})""",
-        pipeline_options=", top_k=None",
+        pipeline_options=", truncation=True, top_k=None",
         pipeline_note="The pipeline knows no thresholds: it gives every label's score. A label is meant from its own "
         "threshold on, which is in `thresholds` of `config.json` (`classify.model.config.thresholds`), in the order "
         "of `id2label`.",
@@ -59,7 +70,20 @@ for scores in logits.sigmoid():
         decoding="""\
 for values in logits:
     print({model.config.id2label[i]: float(value) for i, value in enumerate(values)})""",
-        pipeline_options=", top_k=None",
+        pipeline_options=", truncation=True, top_k=None",
+    ),
+    "token_classification": _Usage(
+        predicts="the entities",
+        decoding="""\
+for ids, scores in zip(inputs["input_ids"], logits.softmax(dim=-1)):
+    for token, best in zip(tokenizer.convert_ids_to_tokens(ids), scores.argmax(dim=-1)):
+        print(token, model.config.id2label[int(best)])""",
+        pipeline_options="",
+        auto_class="AutoModelForTokenClassification",
+        pipeline_tag="token-classification",
+        pipeline_arguments=', aggregation_strategy="simple"',
+        decoder="one T5 decoder layer over the text's own tokens (if config.json sets `token_decoder`)",
+        windows=True,
     ),
 }
 
@@ -88,6 +112,7 @@ def write(record: dict[str, Any], folder: Path) -> None:
         front_matter=_front_matter(record),
         name=_name(record),
         usage=_USAGES[record["task"]],
+        counted=find_task(record["task"]).counted,
         pair=len(record["data"]["text"]) == 2,
         bundled=record["base"] == BUNDLED,
         epochs=max((entry["epoch"] for entry in record["history"] if "epoch" in entry), default=None),
@@ -100,10 +125,10 @@ def _front_matter(record: dict[str, Any]) -> str:
     """The card's YAML, made by the hub's own library."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    source = record["data"]
+    source, pipeline_tag = record["data"], _USAGES[record["task"]].pipeline_tag
     results = [
         EvalResult(
-            task_type="text-classification",
+            task_type=pipeline_tag,
             task_name=record["task"].replace("_", " "),
             dataset_type=_slug(source["file"]),
             dataset_name=source["file"],
@@ -115,8 +140,8 @@ def _front_matter(record: dict[str, Any]) -> str:
     ]
     return ModelCardData(
         library_name="transformers",
-        pipeline_tag="text-classification",
-        tags=["enct5", "text-classification"],
+        pipeline_tag=pipeline_tag,
+        tags=["enct5", pipeline_tag],
         # the hub links the base model, so a folder's name has no place here
         base_model=record["base"] if _HUB_ID.fullmatch(record["base"]) else None,
         metrics=list(record["metrics"]),

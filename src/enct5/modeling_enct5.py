@@ -4,9 +4,15 @@
     constant prompts -> own embedding -> T5 decoder layer(s)        (batch, prompts, d_model)
     prompts' states -> head -> logits                               (batch, num_labels)
 
+For tagging tokens there are no prompts. The head reads the encoder's token states or, as in the paper's structured
+prediction, the states of a decoder that is fed with the text's own tokens:
+
+    token states -> [text's own tokens -> T5 decoder layer(s)] -> head -> logits    (batch, sequence, num_labels)
+
 - `EncT5Decoder` is section 3's decoder: constant ids instead of text, full instead of causal self-attention. What no
   text influences, up to the first cross-attention, is computed once per batch.
-- `EncT5ClassificationHead` reads one prompt for all labels, or one prompt per label (section 3, multi-label).
+- `EncT5ClassificationHead` reads one prompt for all labels, or one prompt per label (section 3, multi-label);
+  `EncT5TokenHead` reads every token.
 - Encoder and decoder layers are transformers' own T5 blocks; umT5's encoder is transformers' own, too.
 
 This file and configuration_enct5.py travel with every saved checkpoint (`trust_remote_code=True`), so they import
@@ -31,6 +37,7 @@ from transformers.modeling_outputs import (
     BaseModelOutputWithPastAndCrossAttentions,
     Seq2SeqModelOutput,
     Seq2SeqSequenceClassifierOutput,
+    TokenClassifierOutput,
 )
 from transformers.models.t5.modeling_t5 import T5Block, T5LayerNorm, T5PreTrainedModel, T5Stack
 from transformers.models.umt5.modeling_umt5 import UMT5Stack
@@ -136,6 +143,16 @@ class EncT5ClassificationHead(nn.Module):
         return (hidden_states * self.weight).sum(-1) + self.bias
 
 
+class EncT5TokenHead(EncT5ClassificationHead):
+    """One weight vector and bias per label, applied to every token.
+
+    Shapes: `(batch, sequence, d_model)` -> `(batch, sequence, num_labels)`.
+    """
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return functional.linear(self.dropout(hidden_states).to(self.weight.dtype), self.weight, self.bias)
+
+
 def in_parts(function: Callable[[torch.Tensor], torch.Tensor], prompts: torch.Tensor) -> torch.Tensor:
     """Apply a function that treats each prompt for itself, so that thousands of them need not be in memory at once.
 
@@ -152,7 +169,7 @@ def in_parts(function: Callable[[torch.Tensor], torch.Tensor], prompts: torch.Te
 
 
 class EncT5Block(T5Block):
-    """A T5 decoder block for constant prompts: no causal mask, and one copy of the prompts until texts come in."""
+    """A T5 decoder block without causal mask; constant prompts stay one copy until texts come in."""
 
     def forward(
         self,
@@ -160,22 +177,25 @@ class EncT5Block(T5Block):
         position_bias: torch.Tensor | None,
         encoder_hidden_states: torch.Tensor,
         encoder_attention_mask: torch.Tensor | None,
+        attention_mask: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Run self-attention, cross-attention and feed-forward.
 
         Args:
-            hidden_states: `(1, prompts, d_model)` while no text has come in, else `(batch, prompts, d_model)`.
+            hidden_states: `(1, prompts, d_model)` while no text has come in, else `(batch, prompts, d_model)`; or
+                `(batch, sequence, d_model)`, the text's own tokens in the place of prompts.
             position_bias: bias between prompts, `(1, heads or 1, prompts, prompts)` or broadcastable; `None` asks the
                 layer for its own.
             encoder_hidden_states: `(batch, sequence, d_model)`.
             encoder_attention_mask: mask of the cross-attention in the attention implementation's own form.
+            attention_mask: mask of the self-attention in that form; prompts need none.
 
         Returns:
             The states `(batch, prompts, d_model)` and the position bias used.
         """
         many = hidden_states.shape[1] > PROMPTS_AT_A_TIME and not kwargs.get("output_attentions")
-        if many and position_bias is not None and position_bias.shape[2] == 1:
+        if many and attention_mask is None and position_bias is not None and position_bias.shape[2] == 1:
             # The layer normalises the prompts that ask; those that are asked are then given as they are to be.
             asked = self.layer[0].layer_norm(hidden_states)
             hidden_states = in_parts(
@@ -186,7 +206,7 @@ class EncT5Block(T5Block):
             )
         else:
             hidden_states, position_bias, _ = self.layer[0](
-                hidden_states, attention_mask=None, position_bias=position_bias, is_causal=False, **kwargs
+                hidden_states, attention_mask=attention_mask, position_bias=position_bias, is_causal=False, **kwargs
             )
         hidden_states = clamp_half_precision(hidden_states)
         hidden_states = hidden_states.expand(encoder_hidden_states.shape[0], -1, -1)
@@ -239,7 +259,7 @@ class EncT5PreTrainedModel(T5PreTrainedModel):
         if isinstance(module, EncT5ClassificationHead):
             init.normal_(module.weight, mean=0.0, std=factor * self.config.d_model**-0.5)
             init.zeros_(module.bias)
-        elif isinstance(module, (EncT5Decoder, T5Stack, UMT5Stack)):
+        elif isinstance(module, (EncT5Decoder, T5Stack, UMT5Stack)) and module.embed_tokens is not None:
             init.normal_(module.embed_tokens.weight, mean=0.0, std=factor * 1.0)
 
     @property
@@ -250,11 +270,18 @@ class EncT5PreTrainedModel(T5PreTrainedModel):
 
 
 class EncT5Decoder(EncT5PreTrainedModel):
-    """The decoder whose input ids are the constants 0..prompts-1 with their own embedding (section 3)."""
+    """The decoder whose input ids are the constants 0..prompts-1 with their own embedding (section 3).
+
+    For tagging tokens its input is the text itself, in the encoder's embedding, and there are no prompts.
+    Self-attention sees the whole text. Its position bias is the decoder's own: distances to the left keep the meaning
+    that they were pretrained with, and all tokens to the right share the bias of the token itself, which is what T5's
+    decoder gives to positions that it has no distance for.
+    """
 
     def __init__(self, config: EncT5Config):
         super().__init__(config)
-        self.embed_tokens = nn.Embedding(config.decoder_vocab_size, config.d_model)
+        prompts = config.decoder_vocab_size
+        self.embed_tokens = None if prompts is None else nn.Embedding(prompts, config.d_model)
         self.block = nn.ModuleList(
             EncT5Block(config, config.prompt_position_bias and (i == 0 or config.per_layer_position_bias), layer_idx=i)
             for i in range(config.num_layers)
@@ -266,30 +293,46 @@ class EncT5Decoder(EncT5PreTrainedModel):
 
     @capture_outputs
     def forward(
-        self, encoder_hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self,
+        encoder_hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        **kwargs: Any,
     ) -> BaseModelOutputWithPastAndCrossAttentions:
-        """Let the prompts read the encoded texts.
+        """Let the prompts, or the text's own tokens, read the encoded texts.
 
         Args:
             encoder_hidden_states: `(batch, sequence, d_model)`.
             attention_mask: `(batch, sequence)`, 1 for text and 0 for padding.
+            inputs_embeds: `(batch, sequence, d_model)`, the text's own tokens where there are no prompts.
 
         Returns:
-            `last_hidden_state` `(batch, prompts, d_model)`.
+            `last_hidden_state` `(batch, prompts or sequence, d_model)`.
         """
-        prompts = self.embed_tokens.weight.unsqueeze(0)  # (1, prompts, d_model): the same for every text
+        self_attention_mask = None
+        if self.embed_tokens is not None:
+            inputs_embeds = self.embed_tokens.weight.unsqueeze(0)  # (1, prompts, d_model): the same for every text
+        else:
+            self_attention_mask = create_bidirectional_mask(
+                config=self.config, inputs_embeds=inputs_embeds, attention_mask=attention_mask
+            )
         cross_attention_mask = create_bidirectional_mask(
             config=self.config,
-            inputs_embeds=prompts[:, :1].expand(encoder_hidden_states.shape[0], -1, -1),  # alike for all prompts
+            inputs_embeds=inputs_embeds[:, :1].expand(encoder_hidden_states.shape[0], -1, -1),  # alike for all
             attention_mask=attention_mask,
             encoder_hidden_states=encoder_hidden_states,
         )
-        no_bias = None if self.config.prompt_position_bias else prompts.new_zeros(1, 1, 1, 1)
+        no_bias = None if self.config.prompt_position_bias else inputs_embeds.new_zeros(1, 1, 1, 1)
         position_bias = no_bias
-        hidden_states = self.dropout(prompts)
+        hidden_states = self.dropout(inputs_embeds)
         for block in self.block:
             hidden_states, block_bias = block(
-                hidden_states, position_bias, encoder_hidden_states, cross_attention_mask, **kwargs
+                hidden_states,
+                position_bias,
+                encoder_hidden_states,
+                cross_attention_mask,
+                self_attention_mask,
+                **kwargs,
             )
             position_bias = no_bias if self.config.per_layer_position_bias else block_bias
         hidden_states = self.dropout(self.final_layer_norm(hidden_states))
@@ -297,7 +340,11 @@ class EncT5Decoder(EncT5PreTrainedModel):
 
 
 class EncT5Model(EncT5PreTrainedModel):
-    """T5's encoder and the prompted decoder, without a head. Returns the prompts' states."""
+    """T5's encoder and the prompted decoder, without a head. Returns the prompts' states.
+
+    For tagging tokens it returns the tokens' states: the encoder's, or with `token_decoder` those of a decoder that is
+    fed with the text's own tokens. Without `token_decoder` there is no decoder.
+    """
 
     def __init__(self, config: EncT5Config):
         super().__init__(config)
@@ -310,7 +357,7 @@ class EncT5Model(EncT5PreTrainedModel):
         decoder_config.is_decoder = True
         decoder_config.use_cache = False
         decoder_config.num_layers = config.num_decoder_layers
-        self.decoder = EncT5Decoder(decoder_config)
+        self.decoder = EncT5Decoder(decoder_config) if config.has_decoder else None
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -339,7 +386,11 @@ class EncT5Model(EncT5PreTrainedModel):
 
         Returns:
             `last_hidden_state` `(batch, prompts, d_model)`, and what `output_hidden_states` and `output_attentions`
-            ask for (`cross_attentions`: what each prompt reads, `(batch, heads, prompts, sequence)` per layer).
+            ask for (`cross_attentions`: what each prompt reads, `(batch, heads, prompts, sequence)` per layer). For
+            tagging tokens, tokens stand in the place of prompts.
+
+        Raises:
+            ValueError: for `encoder_outputs` alone where the decoder is fed with the text.
         """
         if attention_mask is None and input_ids is not None and self.config.pad_token_id is not None:
             attention_mask = (input_ids != self.config.pad_token_id).long()
@@ -353,7 +404,18 @@ class EncT5Model(EncT5PreTrainedModel):
             )
         elif isinstance(encoder_outputs, (tuple, list)):
             encoder_outputs = BaseModelOutput(*encoder_outputs)
-        decoder_outputs = self.decoder(encoder_outputs.last_hidden_state, attention_mask, **kwargs)
+        if self.decoder is None:
+            return Seq2SeqModelOutput(
+                last_hidden_state=encoder_outputs.last_hidden_state,
+                encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+                encoder_hidden_states=encoder_outputs.hidden_states,
+                encoder_attentions=encoder_outputs.attentions,
+            )
+        if self.decoder.embed_tokens is None and inputs_embeds is None:
+            if input_ids is None:
+                raise ValueError("with `token_decoder` the decoder reads the text: give `input_ids` or `inputs_embeds`")
+            inputs_embeds = self.encoder.embed_tokens(input_ids)
+        decoder_outputs = self.decoder(encoder_outputs.last_hidden_state, attention_mask, inputs_embeds, **kwargs)
         return Seq2SeqModelOutput(
             last_hidden_state=decoder_outputs.last_hidden_state,
             decoder_hidden_states=decoder_outputs.hidden_states,
@@ -365,24 +427,21 @@ class EncT5Model(EncT5PreTrainedModel):
         )
 
 
-class EncT5ForSequenceClassification(EncT5PreTrainedModel):
-    """EncT5 for single-label classification, multi-label classification and regression.
-
-    `config.problem_type` decides the loss and the number of prompts. A model made by `from_t5` must be fine-tuned
-    before use: its prompts and head are new.
-    """
+class EncT5ForClassification(EncT5PreTrainedModel):
+    """What the classes with a head share: making one of a T5, saving, and the warning when the head is untrained."""
 
     accepts_loss_kwargs = False  # the loss is a mean over the batch, so Trainer has to average over accumulated steps
+    head_class: type[EncT5ClassificationHead] = EncT5ClassificationHead
 
     def __init__(self, config: EncT5Config):
         super().__init__(config)
         self.num_labels = config.num_labels
         self.transformer = EncT5Model(config)
-        self.classifier = EncT5ClassificationHead(config)
+        self.classifier = self.head_class(config)
         self.post_init()
 
     @classmethod
-    def from_t5(cls, base: str, num_labels: int | None = None, **kwargs: Any) -> "EncT5ForSequenceClassification":
+    def from_t5(cls, base: str, num_labels: int | None = None, **kwargs: Any) -> Any:
         """Build an EncT5 model from a T5-family checkpoint; see `enct5.conversion.convert` for the arguments.
 
         Needs the enct5 package (a checkpoint's own copy of this file can load and train models, not convert them).
@@ -396,8 +455,10 @@ class EncT5ForSequenceClassification(EncT5PreTrainedModel):
         loaded = super().from_pretrained(*args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         if not model.is_fine_tuned():
+            has_prompts = model.config.decoder_vocab_size is not None
             logger.warning_once(
-                "This EncT5 model has never been fine-tuned: transformer.decoder.embed_tokens.weight (the prompts), "
+                "This EncT5 model has never been fine-tuned: "
+                f"{'transformer.decoder.embed_tokens.weight (the prompts), ' if has_prompts else ''}"
                 "classifier.weight and classifier.bias (the head) are as initialised, so its predictions are random. "
                 "Train it on labelled data before use."
             )
@@ -412,6 +473,25 @@ class EncT5ForSequenceClassification(EncT5PreTrainedModel):
         # A reference checkpoint is saved under the names used here, not written back under its old ones.
         kwargs.setdefault("save_original_format", False)
         super().save_pretrained(*args, **kwargs)
+
+
+class EncT5ForSequenceClassification(EncT5ForClassification):
+    """EncT5 for single-label classification, multi-label classification and regression.
+
+    `config.problem_type` decides the loss and the number of prompts. A model made by `from_t5` must be fine-tuned
+    before use: its prompts and head are new.
+
+    Raises:
+        ValueError: for the configuration of a model that tags tokens.
+    """
+
+    def __init__(self, config: EncT5Config):
+        if config.problem_type == "token_classification":
+            raise ValueError(
+                "`problem_type` is 'token_classification': load this model with EncT5ForTokenClassification "
+                "(AutoModelForTokenClassification), or name the `problem_type` of the texts' labels"
+            )
+        super().__init__(config)
 
     def forward(
         self,
@@ -485,6 +565,79 @@ class EncT5ForSequenceClassification(EncT5PreTrainedModel):
         return multi_label_loss(logits, labels, weights, config.loss, config.loss_gamma)
 
 
-EncT5ForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")
+class EncT5ForTokenClassification(EncT5ForClassification):
+    """EncT5 that gives every token of a text a label, such as the tags of a BIO scheme.
 
-__all__ = ["EncT5ForSequenceClassification", "EncT5Model", "EncT5PreTrainedModel"]
+    The head reads the encoder's token states or, with `config.token_decoder`, those of a T5 decoder layer that is fed
+    with the text's own tokens (the paper's structured prediction). A model made by `from_t5` must be fine-tuned before
+    use: its head is new.
+    """
+
+    head_class = EncT5TokenHead
+
+    def __init__(self, config: EncT5Config):
+        # A checkpoint of another kind may be the start of a tagger; it has no prompts then, nor what is about labels.
+        config.problem_type, config.decoder_vocab_size = "token_classification", None
+        config.loss = config.loss_gamma = config.class_weights = config.thresholds = None
+        super().__init__(config)
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        encoder_outputs: BaseModelOutput | tuple[torch.Tensor, ...] | None = None,
+        labels: torch.Tensor | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> TokenClassifierOutput | tuple[torch.Tensor, ...]:
+        """Label every token of a batch of texts.
+
+        Args:
+            input_ids: `(batch, sequence)`.
+            attention_mask: `(batch, sequence)`; built from `pad_token_id` when absent.
+            inputs_embeds: `(batch, sequence, d_model)`, instead of `input_ids`.
+            encoder_outputs: a former call's encoder output, to skip the encoder.
+            labels: int64 `(batch, sequence)`, -100 where a token has none.
+
+        Returns:
+            `logits` `(batch, sequence, num_labels)`, `loss` (a mean over the labelled tokens of the batch, 0 where
+            there is none) with `labels`, and the `hidden_states` and `attentions` of the stack that the head reads.
+
+        Raises:
+            ValueError: for labels whose dtype or shape does not fit.
+        """
+        outputs = self.transformer(
+            input_ids,
+            attention_mask=attention_mask,
+            inputs_embeds=inputs_embeds,
+            encoder_outputs=encoder_outputs,
+            **kwargs,
+        )
+        logits = self.classifier(outputs.last_hidden_state)
+        decodes = self.config.token_decoder
+        result = TokenClassifierOutput(
+            loss=None if labels is None else self.compute_loss(logits, labels.to(logits.device)),
+            logits=logits,
+            hidden_states=outputs.decoder_hidden_states if decodes else outputs.encoder_hidden_states,
+            attentions=outputs.decoder_attentions if decodes else outputs.encoder_attentions,
+        )
+        return_dict = self.config.return_dict if return_dict is None else return_dict
+        return result if return_dict else result.to_tuple()
+
+    def compute_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy, the mean over the labelled tokens; a scalar in float32."""
+        if labels.is_floating_point() or labels.dtype == torch.bool or labels.shape != logits.shape[:2]:
+            raise ValueError(
+                f"tagging tokens needs int64 labels of shape {tuple(logits.shape[:2])}, one a token and -100 for none, "
+                f"not {labels.dtype} {tuple(labels.shape)}"
+            )
+        labels = labels.long()
+        total = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="sum")
+        return total / (labels != -100).sum().clamp(min=1)
+
+
+EncT5ForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")
+EncT5ForTokenClassification.register_for_auto_class("AutoModelForTokenClassification")
+
+__all__ = ["EncT5ForSequenceClassification", "EncT5ForTokenClassification", "EncT5Model", "EncT5PreTrainedModel"]

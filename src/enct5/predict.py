@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import cached_file
@@ -14,7 +13,7 @@ from transformers.utils import cached_file
 from enct5.batching import length_ordered_batches, pad
 from enct5.errors import EncT5Error, show
 from enct5.loading import load_model, load_tokenizer
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.tasks import Task, check_abstention, find_task, withhold
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
@@ -22,7 +21,7 @@ MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
 MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
 
-Text = str | tuple[str, str]
+Text = str | tuple[str, str] | list[str]
 
 
 class Predictor:
@@ -30,14 +29,15 @@ class Predictor:
 
     Attributes:
         model: the model, in evaluation mode.
-        tokenizer: its tokenizer; texts are cut to `tokenizer.model_max_length`.
+        tokenizer: its tokenizer; texts longer than `tokenizer.model_max_length` tokens are cut, or read in overlapping
+            windows by models that tag tokens.
         task: what the model predicts.
         config: how the model was trained, if its folder says so.
     """
 
     def __init__(
         self,
-        model: EncT5ForSequenceClassification,
+        model: EncT5ForClassification,
         tokenizer: PreTrainedTokenizerBase,
         config: TrainConfig | None = None,
     ) -> None:
@@ -74,12 +74,13 @@ class Predictor:
         """Classify (or score) texts.
 
         Args:
-            texts: texts, or pairs `(A, B)`.
+            texts: texts, or pairs `(A, B)`; for a model that tags tokens texts, or lists of words.
             abstain_below: give no label (`None`) where the score is lower (single-label only).
 
         Returns:
-            One result a text, in their order: `label` and `score`; `labels` and `scores` (multi-label); or `value`
-            (regression).
+            One result a text, in their order: `label` and `score`; `labels` and `scores` (multi-label); `value`
+            (regression); or `entities` (tokens), each with `start`, `end`, `label`, `text` and `score`, where start and
+            end count characters of a string or words of a list.
 
         Raises:
             EncT5Error: for what are no texts, or a model that cannot abstain.
@@ -90,7 +91,7 @@ class Predictor:
         """Like `predict`, for texts that need not fit into memory together."""
         if abstain_below is not None:
             check_abstention(self.task, abstain_below)
-        remaining, config = _checked(texts), self.model.config
+        remaining, config = _checked(texts, self.task), self.model.config
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
             records = self.task.decode(self._logits(chunk), config.id2label, config.thresholds)
             yield from records if abstain_below is None else (withhold(record, abstain_below) for record in records)
@@ -133,41 +134,39 @@ class Predictor:
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [{"index": int(i), "document": documents[i], "score": float(scores[i])} for i in order]
 
-    def logits(self, texts: Sequence[Text]) -> npt.NDArray[np.float32]:
-        """The model's raw outputs, `(texts, num_labels)`, in the order of the texts."""
-        return self._logits(list(_checked(texts)))
+    def logits(self, texts: Sequence[Text]) -> Any:
+        """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
+        return self._logits(list(_checked(texts, self.task)))
 
     @torch.inference_mode()
-    def _logits(self, texts: list[Text]) -> npt.NDArray[np.float32]:
-        rows = self._tokenize(texts)
-        result = np.empty((len(rows), self.model.config.num_labels), dtype=np.float32)
-        most_rows = max(1, MAX_BATCH_PROMPTS // self.model.config.decoder_vocab_size)
-        for batch in length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS, most_rows):
-            inputs = pad([rows[index] for index in batch], self.tokenizer.pad_token_id)
-            inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
-            result[batch] = self.model(**inputs).logits.float().cpu().numpy()
-        if not np.isfinite(result).all():
-            raise EncT5Error("the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged")
-        return result
+    def _logits(self, texts: list[Text]) -> Any:
+        config = self.model.config
+        inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
+        result = inputs.room(config.num_labels)
+        most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
+        for batch in length_ordered_batches([len(row) for row in inputs.rows], MAX_BATCH_TOKENS, most_rows):
+            tensors = pad([inputs.rows[index] for index in batch], self.tokenizer.pad_token_id)
+            tensors = {name: tensor.to(self.model.device) for name, tensor in tensors.items()}
+            logits = self.model(**tensors).logits.float().cpu().numpy()
+            if not np.isfinite(logits).all():
+                raise EncT5Error(
+                    "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"
+                )
+            for index, row in zip(batch, logits, strict=True):
+                result[index] = row
+        return inputs.outputs(result, config.num_labels)
 
-    def _tokenize(self, texts: list[Text]) -> list[list[int]]:
-        if not texts:
-            return []
-        columns = [texts] if isinstance(texts[0], str) else [list(column) for column in zip(*texts, strict=True)]
-        return self.tokenizer(*columns, truncation=True, return_attention_mask=False)["input_ids"]
 
-
-def _checked(texts: Iterable[Text]) -> Iterator[Text]:
-    """The texts, one by one, as long as they are all strings or all pairs of strings."""
+def _checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
+    """The texts, one by one, as long as the task takes them and they are all of one kind."""
     if isinstance(texts, str):
         raise EncT5Error(f"{show(texts)} is one text; give a list of texts")
-    first_is_string: bool | None = None
+    first_is_plain: bool | None = None
     for number, text in enumerate(texts, start=1):
-        string = isinstance(text, str)
-        pair = isinstance(text, (tuple, list)) and len(text) == 2 and all(isinstance(part, str) for part in text)
-        if not string and not pair:
-            raise EncT5Error(f"text {number} is {show(repr(text))}; give a string, or a pair of strings")
-        if first_is_string not in (None, string):
-            raise EncT5Error(f"text {number}: texts and pairs of texts are mixed; give one kind at a time")
-        first_is_string = string
+        plain = task.inputs.is_plain(text)
+        if plain is None:
+            raise EncT5Error(f"text {number} is {show(repr(text))}; give {task.inputs.accepts}")
+        if first_is_plain not in (None, plain):
+            raise EncT5Error(f"text {number}: texts and {task.inputs.other_kind} are mixed; give one kind at a time")
+        first_is_plain = plain
         yield text

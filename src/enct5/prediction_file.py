@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from enct5 import data
 from enct5.errors import EncT5Error, show
-from enct5.evaluation import read_texts, text_columns
+from enct5.evaluation import text_columns
 from enct5.predict import Predictor
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def predict_table(
     else:
         columns = text_columns(predictor, text)
         table = data.read_table(source)
-        data.check_columns(table, source, columns, None)
-        texts = read_texts(table, columns)
+        data.check_columns(table, source, columns, None, takes_words=predictor.task.inputs.takes_words)
+        texts = data.read_texts(table, columns)
         frame = pd.DataFrame({name: pd.Series(table[name][:], dtype=object) for name in table.column_names})
     stream = predictor.stream(texts, abstain_below)
     results = list(tqdm(stream, total=len(texts), unit="text", disable=not sys.stderr.isatty()))

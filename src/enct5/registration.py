@@ -19,10 +19,12 @@ _MODULES = {
     _CONFIG: "enct5.configuration_enct5",
     "EncT5Model": "enct5.modeling_enct5",
     "EncT5ForSequenceClassification": "enct5.modeling_enct5",
+    "EncT5ForTokenClassification": "enct5.modeling_enct5",
 }
 _AUTO_CLASSES = {
     "AutoModel": "EncT5Model",
     "AutoModelForSequenceClassification": "EncT5ForSequenceClassification",
+    "AutoModelForTokenClassification": "EncT5ForTokenClassification",
 }
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from enct5 import entities
 from enct5.calibration import BINS, reliability
 from enct5.metrics import AT_DEFAULT
-from enct5.tasks import Task
+from enct5.tasks import Task, find_task
 from enct5.thresholds import decide
 from enct5.training_config import TrainConfig
 
@@ -227,6 +228,32 @@ def _regression(evaluation: _Evaluation) -> _Details:
     )
 
 
+def _tokens(evaluation: _Evaluation) -> _Details:
+    tags = dict(enumerate(entities.tag_names(evaluation.names)))
+    results = find_task("token_classification").decode(evaluation.scores, tags, None)
+    mistakes = []
+    for row, (texts, result, right) in enumerate(zip(evaluation.rows, results, evaluation.labels, strict=True)):
+        (column, text), *_ = texts.items()
+        wanted = {entities.Span(start, end, evaluation.names[label]) for start, end, label in right}
+        found = {entities.Span(one["start"], one["end"], one["label"]): one["score"] for one in result["entities"]}
+        missed, wrong = sorted(wanted - found.keys(), key=_place), sorted(found.keys() - wanted, key=_place)
+        facts = {
+            "Missed": _listed(f"{span.label}: {entities.content(text, span)}" for span in missed),
+            "Wrongly found": _listed(
+                _scored(f"{span.label}: {entities.content(text, span)}", found[span]) for span in wrong
+            ),
+        }
+        if missed or wrong:
+            shown = text if isinstance(text, str) else " ".join(text)
+            mistakes.append((-len(missed) - len(wrong), row, _Mistake({column: shown}, facts)))
+    note = f"{len(mistakes)} of {len(results)} texts have an entity too many or too few; those with the most."
+    return _Details([mistake for _, _, mistake in sorted(mistakes)[:_MOST_MISTAKES]], note)
+
+
+def _place(span: entities.Span) -> int:
+    return span.start
+
+
 def _scored(name: str, score: float) -> str:
     return f"{name} ({score:.3f})"
 
@@ -239,6 +266,7 @@ _DETAILS: dict[str, Callable[[_Evaluation], _Details]] = {
     "single_label_classification": _single,
     "multi_label_classification": _multi,
     "regression": _regression,
+    "token_classification": _tokens,
 }
 
 

@@ -3,13 +3,11 @@
 import numpy.typing as npt
 import torch
 
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.modeling_enct5 import EncT5ForClassification
 
 
 @torch.no_grad()
-def rescale_outputs(
-    model: EncT5ForSequenceClassification, factor: npt.ArrayLike, shift: npt.ArrayLike | None = None
-) -> None:
+def rescale_outputs(model: EncT5ForClassification, factor: npt.ArrayLike, shift: npt.ArrayLike | None = None) -> None:
     """Change the head such that every output becomes `factor * output + shift`.
 
     Args:

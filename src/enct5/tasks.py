@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from enct5 import calibration, labels, metrics
+from enct5 import calibration, entities, labels, metrics
 from enct5.class_weights import balanced_classes, balanced_labels
+from enct5.entities import Entities
 from enct5.errors import EncT5Error, nearest, show, unknown
+from enct5.inputs import TaggedText, WholeTexts, Windows
 from enct5.thresholds import Thresholds, decide, tune
 
 if TYPE_CHECKING:
@@ -27,10 +29,11 @@ _MOST_LISTED = 5
 class Task:
     """What one kind of task does with label values and logits.
 
-    A label value is a name (single-label), a list of names (multi-label), or a number or list of numbers (regression).
+    A label value is a name (single-label), a list of names (multi-label), a number or list of numbers (regression), or
+    `Entities` (tokens). Logits are an array (n, labels), but a list of `TaggedText` for tokens.
 
     Attributes:
-        name: The `problem_type` of transformers.
+        name: The `problem_type` of the model's configuration.
         alias: The name on the command line.
         description: What is learned, for a message to the user.
         prediction_columns: Keys of the records that `decode` makes.
@@ -38,17 +41,18 @@ class Task:
         greater_is_better: Whether a higher figure is the better one.
         parse: From a raw label column, its name and the label separator to label values.
         label_names: From label values to output names, in id order.
-        class_counts: From label values to the number of rows of each class, in id order; empty for regression.
+        class_counts: From label values to the number of rows of each class, in id order; empty for regression. For
+            tokens, the number of entities of each label.
         strata: From label values to one group name per row, for a split that keeps the groups' shares.
         encode: From label values and `label2id` to the array a model is trained on: int64 (n,), float32 (n, labels),
-            or float32 (n,) or (n, targets).
-        scores: From logits to probabilities (or values) of the same shape.
+            or float32 (n,) or (n, targets). For tokens, spans from which `inputs` makes the tokens' tags.
+        scores: From logits to probabilities (or values) of the same shape; for tokens the logits themselves.
         decode: From logits, `id2label` and thresholds to one record of prediction columns per row.
         metrics: From logits, encoded labels, label names and thresholds to figures.
         per_label: From the same to one record of figures per label, in id order; none for regression.
         tune: From logits and encoded labels to the thresholds for `decode`; None where scores are not cut off.
-        balance: From encoded labels and their number to `class_weights` that make up for rare ones; None where there
-            are no classes.
+        balance: From encoded labels and their number to `class_weights` that make up for rare ones; None where texts
+            have no classes.
         prompt_per_label: Whether each label has a prompt of its own, which may start from the label's words.
         relevance: From logits of pairs, `id2label` and the label that means relevant (or None) to one number per pair,
             higher for a better match; None where pairs cannot be ranked.
@@ -56,6 +60,11 @@ class Task:
         fit_temperature: From logits and encoded labels to the number that calibrates the scores when it divides the
             logits; None where scores are not probabilities of classes that exclude each other.
         can_abstain: Whether predictions are a label and its score, so that those of low score can be withheld.
+        model_class: The name of the model's class.
+        inputs: How texts become what the model reads, and its logits those of the texts.
+        align: From label values, their texts and the label column's name to label values that fit their texts.
+        counted: What `class_counts` and the support of `per_label` count.
+        options: Settings of a training run that only this kind has.
     """
 
     name: str
@@ -80,6 +89,11 @@ class Task:
     tune: Callable[[Array, Array], list[float]] | None = None
     balance: Callable[[Array, int], list[float]] | None = None
     prompt_per_label: bool = False
+    model_class: str = "EncT5ForSequenceClassification"
+    inputs: type[WholeTexts] | type[Windows] = WholeTexts
+    align: Callable[[Sequence[Any], Sequence[Any], str], list[Any]] = lambda values, texts, column: list(values)
+    counted: str = "texts"
+    options: tuple[str, ...] = ()
 
 
 def find_task(name: str) -> Task:
@@ -155,6 +169,12 @@ def _encode_regression(values: Sequence[Any], label2id: Mapping[str, int]) -> Ar
             f"rows have {targets} number(s) to predict, the model gives {len(label2id)}; use matching data"
         )
     return numbers
+
+
+def _encode_entities(values: Sequence[Entities], label2id: Mapping[str, int]) -> Any:
+    index = {label: number for number, label in enumerate(entities.entity_labels(sorted(label2id, key=label2id.get)))}
+    _ids([label for row in values for label in row.labels], index)  # refuses labels that the model does not know
+    return entities.encode(values, index)
 
 
 def _softmax(logits: Array) -> Array:
@@ -235,6 +255,39 @@ def _relevance_regression(logits: Array, id2label: Mapping[int, str], label: str
     return np.asarray(logits[:, 0 if label is None else _column_of(label, id2label)])
 
 
+def _decode_entities(
+    tagged: Sequence[TaggedText], id2label: Mapping[int, str], thresholds: Thresholds
+) -> list[dict[str, Any]]:
+    return [{"entities": _entities_of(one, id2label)} for one in tagged]
+
+
+def _entities_of(tagged: TaggedText, id2label: Mapping[int, str]) -> list[dict[str, Any]]:
+    """The entities of a text; a score is the mean probability of the tags of an entity's tokens."""
+    if not len(tagged.offsets):
+        return []
+    best, probabilities = tagged.logits.argmax(axis=-1), _softmax(tagged.logits).max(axis=-1)
+    spans, scores, reached = [], [], 0
+    for found in entities.spans_of_tags([id2label[int(tag)] for tag in best]):
+        start, end = int(tagged.offsets[found.start, 0]), int(tagged.offsets[found.end - 1, 1])
+        # tokens of one character (its bytes, say) may have different tags
+        start, end = entities.without_blanks(tagged.text, max(start, reached), end)
+        if start < end:
+            spans.append(entities.Span(start, end, found.label))
+            scores.append(float(probabilities[found.start : found.end].mean()))
+            reached = end
+    return entities.as_records(tagged.text, spans, scores)
+
+
+def _entity_pairs(tagged: Any, wanted: Any, names: Sequence[str]) -> tuple[metrics.Spans, metrics.Spans]:
+    """Predicted and right entities as `(start, end, label)`."""
+    known = entities.entity_labels(names)
+    predicted = _decode_entities(tagged, dict(enumerate(names)), None)
+    return (
+        [[(one["start"], one["end"], one["label"]) for one in row["entities"]] for row in predicted],
+        [[(start, end, known[label]) for start, end, label in row] for row in wanted],
+    )
+
+
 def _names_of_single(values: Sequence[str]) -> list[str]:
     names = labels.sort_names(set(values))
     if len(names) < 2:
@@ -270,6 +323,10 @@ def _rarest_labels(values: Sequence[list[str]]) -> list[str]:
     # of a row's labels the rarest one is the hardest to find in both parts of a split
     counts = _count_multi(values)
     return [min(row, key=lambda name: (counts[name], name), default="") for row in values]
+
+
+def _count_entities(values: Sequence[Entities]) -> dict[str, int]:
+    return _count_single([label for row in values for label in row.labels])
 
 
 _RECORDS = (
@@ -334,6 +391,30 @@ _RECORDS = (
         per_label=lambda logits, wanted, names, thresholds: [],
         relevance=_relevance_regression,
         fit_scaler=_scaler,
+    ),
+    Task(
+        name="token_classification",
+        alias="tokens",
+        description="token tagging: entities within a text",
+        prediction_columns=("entities",),
+        metric_for_best_model="entity_f1",
+        greater_is_better=True,
+        parse=entities.parse_entities,
+        label_names=entities.tags_of_values,
+        class_counts=_count_entities,
+        strata=lambda values: _rarest_labels([row.labels for row in values]),
+        encode=_encode_entities,
+        scores=lambda logits: logits,
+        decode=_decode_entities,
+        metrics=lambda logits, wanted, names, thresholds: metrics.entity_metrics(*_entity_pairs(logits, wanted, names)),
+        per_label=lambda logits, wanted, names, thresholds: metrics.per_label_entities(
+            *_entity_pairs(logits, wanted, names), entities.entity_labels(names)
+        ),
+        model_class="EncT5ForTokenClassification",
+        inputs=Windows,
+        align=entities.align_entities,
+        counted="entities",
+        options=("token_decoder",),
     ),
 )
 

@@ -48,9 +48,13 @@ class EncT5Trainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The model's loss; in training, scaled so that a text weighs the same in a batch of few and of many."""
+        """The model's loss; in training, scaled so that a text weighs the same in a batch of few and of many.
+
+        The loss of token labels is a mean over tokens, of which batches hold about equally many: it stays as it is.
+        """
+        of_tokens = inputs["labels"].shape == inputs["input_ids"].shape and not inputs["labels"].is_floating_point()
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        if model.training:
+        if model.training and not of_tokens:
             loss = loss * (len(inputs["input_ids"]) / self.batch_sampler.mean_rows)
         return (loss, outputs) if return_outputs else loss
 

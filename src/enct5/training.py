@@ -17,7 +17,6 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from transformers import (
-    DataCollatorWithPadding,
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedTokenizerBase,
@@ -32,12 +31,13 @@ from enct5.calibration import expected_calibration_error
 from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import PROMPTS, convert, start_prompts
 from enct5.errors import EncT5Error, show
+from enct5.inputs import WholeTexts, Windows
 from enct5.label_prompts import label_words, read_descriptions, start_from_words
-from enct5.loading import first_line, load_tokenizer
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.loading import first_line, load_tokenizer, model_class_of
+from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.predict import Predictor
 from enct5.rescaling import rescale_outputs
-from enct5.tasks import Task
+from enct5.tasks import TASKS, Task
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_on_gpu
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 
@@ -50,7 +50,7 @@ EVAL_BATCH_SIZE = 64
 # Tensors whose shape follows from the labels; they may start anew where the base has others.
 _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # What a base may have been trained with; the new run's settings decide.
-_OF_A_RUN = ("loss", "loss_gamma", "class_weights", "thresholds")
+_OF_A_RUN = ("token_decoder", "loss", "loss_gamma", "class_weights", "thresholds")
 _MOST_LISTED, _MOST_COUNTS = 5, 200
 # Up to 500 texts take 30 epochs; eight times the data takes a quarter of the epochs, so twice the steps.
 _FEW_TEXTS, _FEWEST_EPOCHS, _MOST_EPOCHS = 500, 3, 30
@@ -70,9 +70,12 @@ class _Prepared:
     counts: dict[str, int]
     scaler: "StandardScaler | None"
     train: "Dataset"
+    train_texts: int
     evaluation: "Dataset"  # longest first
-    evaluation_texts: list[dict[str, Any]]  # the raw rows, in the order of `evaluation`
-    evaluation_labels: npt.NDArray[Any]  # likewise, in the user's unit
+    evaluation_order: list[int]  # number of every row of `evaluation` in `evaluation_inputs`
+    evaluation_inputs: WholeTexts | Windows
+    evaluation_texts: list[dict[str, Any]]  # the raw rows
+    evaluation_labels: Any  # of the raw rows, as the task encodes them, in the user's unit
     split: str
     texts_cut: int
     prompt_texts: list[str] | None  # what each label's prompt starts from, instead of `<pad>`
@@ -106,6 +109,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
         prepared.scaler,
         loss=config.loss,
         class_weights=prepared.class_weights,
+        token_decoder=config.token_decoder,
     )
     if prepared.prompt_texts is not None:
         start_from_words(model, tokenizer, prepared.prompt_texts)
@@ -113,7 +117,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     checkpoint = run_folder.claim(out, resume)
     _remember(settings, out, resume)
     say(
-        f"{settings.epochs:g} epochs of {len(prepared.train)} texts, learning rate {settings.learning_rate:.2g}, "
+        f"{settings.epochs:g} epochs of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
         f"{model.num_parameters() / 1e6:.1f}M parameters"
     )
 
@@ -144,8 +148,8 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
             "sha256": _digest(config.data),
             "text": list(config.text),
             "label": config.label,
-            "train_rows": len(prepared.train),
-            "eval_rows": len(prepared.evaluation),
+            "train_rows": prepared.train_texts,
+            "eval_rows": len(prepared.evaluation_texts),
             "eval_split": prepared.split,
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
@@ -181,59 +185,80 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
 def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], None]) -> _Prepared:
     """Read, check, split and tokenise the data of a run."""
     table = data.read_table(config.data)
-    data.check_columns(table, config.data, config.text, config.label, config.label_separator)
+    data.check_columns(table, config.data, config.text, config.label, config.label_separator, takes_words=True)
     task = data.infer_task(table, config.label, config.task, config.label_separator)
-    values = data.label_values(table, config.label, task, config.label_separator)
+    _check_options(config, task)
+    values = data.label_values(table, config.label, task, config.label_separator, config.text)
     names = data.label_names(values, task)
     prompt_texts = _prompt_texts(config, task, names, say)
     counts = data.class_counts(values, task)
-    say(f"task: {task.description}, {len(names)} {'label' if len(names) == 1 else 'labels'}, {len(table)} texts")
+    known = len(counts) or len(names)
+    say(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
     if counts:
         more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
-        say("texts a label: " + ", ".join(f"{name} {counts[name]}" for name in list(counts)[:_MOST_COUNTS]) + more)
+        listed = ", ".join(f"{name} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
+        say(f"{task.counted} a label: {listed}{more}")
     if config.eval is None:
         table, held_out = data.split_held_out(table, task.strata(values), config.eval_fraction, config.seed)
         split = f"{len(held_out)} rows held out of {Path(config.data).name} (stratified, seed {config.seed})"
         say(f"evaluation: {split}")
     else:
         held_out = data.read_table(config.eval)
-        data.check_columns(held_out, config.eval, config.text, config.label, config.label_separator)
+        data.check_columns(
+            held_out, config.eval, config.text, config.label, config.label_separator, task.inputs.takes_words
+        )
         split = Path(config.eval).name
     label2id = {name: index for index, name in enumerate(names)}
-    labels = [
-        task.encode(data.label_values(part, config.label, task, config.label_separator), label2id)
+    train_labels, labels = (
+        task.encode(data.label_values(part, config.label, task, config.label_separator, config.text), label2id)
         for part in (table, held_out)
-    ]
-    scaler = None if task.fit_scaler is None else task.fit_scaler(labels[0])
+    )
+    scaler = None if task.fit_scaler is None else task.fit_scaler(train_labels)
+    train_targets, targets = (
+        part if scaler is None else scaler.transform(_columns(part)).astype(np.float32)
+        for part in (train_labels, labels)
+    )
     class_weights = None
     if config.class_weights is not None:
         if task.balance is None:
-            raise EncT5Error(f"--class-weights is for classes, this is {task.description}; leave it out")
-        class_weights = task.balance(labels[0], len(names))
-    datasets, cut = [], 0
-    for part, part_labels in zip((table, held_out), labels, strict=True):
-        targets = part_labels if scaler is None else scaler.transform(_columns(part_labels)).astype(np.float32)
-        dataset, part_cut = data.tokenize(part, tokenizer, config.text, config.max_length, targets)
-        datasets.append(dataset)
-        cut += part_cut
-    if cut:
-        say(f"{cut} texts are longer than {config.max_length} tokens and were cut (--max-length)")
-    order = sorted(range(len(held_out)), key=lambda row: -datasets[1]["length"][row])
-    rows = held_out.select(order).select_columns(list(config.text)).to_list()
+            raise EncT5Error(f"--class-weights is for classes of texts, this is {task.description}; leave it out")
+        class_weights = task.balance(train_labels, len(names))
+    train, long = data.tokenize(table, tokenizer, config.text, config.max_length, train_targets, task.inputs)
+    inputs = task.inputs(data.read_texts(held_out, config.text), tokenizer, config.max_length)
+    evaluation = data.as_dataset(inputs, targets)
+    long += inputs.long
+    if long:
+        done = "are read in overlapping windows" if inputs.windowed else "were cut"
+        say(f"{long} texts are longer than {config.max_length} tokens and {done} (--max-length)")
+    lengths = evaluation["length"][:]
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     return _Prepared(
-        task,
-        names,
-        counts,
-        scaler,
-        datasets[0],
-        datasets[1].select(order),
-        rows,
-        labels[1][order],
-        split,
-        cut,
-        prompt_texts,
-        class_weights,
+        task=task,
+        label_names=names,
+        counts=counts,
+        scaler=scaler,
+        train=train,
+        train_texts=len(table),
+        evaluation=evaluation.select(order),
+        evaluation_order=order,
+        evaluation_inputs=inputs,
+        evaluation_texts=held_out.select_columns(list(config.text)).to_list(),
+        evaluation_labels=labels,
+        split=split,
+        texts_cut=0 if inputs.windowed else long,
+        prompt_texts=prompt_texts,
+        class_weights=class_weights,
     )
+
+
+def _check_options(config: TrainConfig, task: Task) -> None:
+    """Refuse settings that belong to another kind of task."""
+    for other in TASKS.values():
+        for name in set(other.options) - set(task.options):
+            if getattr(config, name) != TrainConfig.model_fields[name].default:
+                raise EncT5Error(
+                    f"--{name.replace('_', '-')} goes with --task {other.alias}, not {task.alias}; leave it out"
+                )
 
 
 def _prompt_texts(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
@@ -267,7 +292,7 @@ def build_model(
     label_names: list[str],
     scaler: "StandardScaler | None" = None,
     **overrides: Any,
-) -> EncT5ForSequenceClassification:
+) -> EncT5ForClassification:
     """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits.
 
     Args:
@@ -304,7 +329,7 @@ def build_model(
     except (StrictDataclassError, ValueError, TypeError) as error:
         raise EncT5Error(f"{first_line(error)} (base: {base})") from error
     try:
-        model, info = EncT5ForSequenceClassification.from_pretrained(
+        model, info = model_class_of(config).from_pretrained(
             base,
             config=config,
             dtype=torch.float32,
@@ -315,6 +340,8 @@ def build_model(
         raise EncT5Error(f"cannot load {base}: {first_line(error)}") from error
     drawn = [key if isinstance(key, str) else key[0] for key in (*info["missing_keys"], *info["mismatched_keys"])]
     damaged = sorted(name for name in drawn if not name.startswith(_MADE_FOR_LABELS))
+    if damaged and not EncT5Config.from_dict(stored).has_decoder:
+        raise EncT5Error(f"{base} tags tokens without a decoder, which this task needs; start from its T5 instead")
     if damaged:
         raise EncT5Error(f"the weights of {base} lack {damaged[0]} or hold it in another shape; get the model again")
     if any(name == PROMPTS for name in drawn):
@@ -326,7 +353,7 @@ def build_model(
 
 
 def _calibrate(
-    model: EncT5ForSequenceClassification,
+    model: EncT5ForClassification,
     fit_temperature: Callable[[npt.NDArray[Any], npt.NDArray[Any]], float],
     logits: npt.NDArray[Any],
     labels: npt.NDArray[Any],
@@ -385,20 +412,22 @@ def _remember(settings: TrainConfig, out: Path, resume: bool) -> None:
 
 def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
     """The task's figures; a model that diverged has none."""
-    logits, labels = np.asarray(result.predictions), np.asarray(result.label_ids)
-    if not np.isfinite(logits).all():
+    rows = np.asarray(result.predictions)
+    if not np.isfinite(rows).all():
         raise EncT5Error(
             "training diverged: the model's outputs are no numbers any more; lower --learning-rate, or use "
             "--precision float32"
         )
+    in_order = [rows[place] for place in np.argsort(prepared.evaluation_order)]
+    logits = prepared.evaluation_inputs.outputs(in_order, len(prepared.label_names))
     if prepared.scaler is not None:
-        logits, labels = (prepared.scaler.inverse_transform(_columns(values)) for values in (logits, labels))
+        logits = prepared.scaler.inverse_transform(_columns(logits))
     # Without thresholds: tuned anew for every checkpoint they would favour the one they happen to suit.
-    return prepared.task.metrics(logits, labels, prepared.label_names, None)
+    return prepared.task.metrics(logits, prepared.evaluation_labels, prepared.label_names, None)
 
 
 def build_trainer(
-    model: EncT5ForSequenceClassification,
+    model: EncT5ForClassification,
     tokenizer: PreTrainedTokenizerBase,
     prepared: _Prepared,
     settings: TrainConfig,
@@ -439,7 +468,7 @@ def build_trainer(
         ),
         train_dataset=prepared.train,
         eval_dataset=prepared.evaluation,
-        data_collator=DataCollatorWithPadding(tokenizer),
+        data_collator=prepared.evaluation_inputs.collator(tokenizer),
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Narrator(say, task.metric_for_best_model),

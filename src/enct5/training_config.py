@@ -21,7 +21,7 @@ class TrainConfig(BaseModel):
     text: tuple[str, ...] = Field(description="Text column, or two for pairs, which are joined as `A </s> B </s>`.")
     label: str = Field(description="Label column.")
     eval: str | None = Field(None, description="Evaluation data; without it a part of the training data is held out.")
-    task: str = Field("auto", description="auto, single, multi or regression; auto reads the label column.")
+    task: str = Field("auto", description="auto, single, multi, regression or tokens; auto reads the label column.")
     label_separator: str | None = Field(None, description="What separates several labels in one field (multi-label).")
     label_prompts: Literal["pad", "names"] = Field(
         "pad", description="What the prompts of a multi-label model start from: `<pad>`, or the labels' own words."
@@ -34,6 +34,9 @@ class TrainConfig(BaseModel):
     )
     class_weights: Literal["balanced"] | None = Field(
         None, description="balanced gives rare classes or labels a larger weight in the loss."
+    )
+    token_decoder: bool = Field(
+        False, description="Tokens: the head reads a decoder layer fed with the text's own tokens, not the encoder."
     )
     base: str = Field(BUNDLED, description="T5 or EncT5 checkpoint: folder, hub id, or the bundled tiny T5.")
     out: str = Field(description="Run folder to create.")

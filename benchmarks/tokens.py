@@ -1,0 +1,105 @@
+"""Entity F1 of `enct5 train` on test files: a linear head against a decoder that reads the text's own tokens.
+
+    python benchmarks/tokens.py            (writes results/tokens.jsonl and .md)
+
+wnut17 (six kinds of entities in messages, lists of words) and the slots of snips (39 kinds, offsets in characters, a
+fixed sample of the training rows), three seeds, defaults of `enct5 train`. The best checkpoint is chosen on rows held
+out of the training file; test files are measured once. wnut17 is measured in words, as published figures are.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
+from sets import Benchmark, test_file, write_training_file
+
+SEEDS = (1, 2, 3)
+HEADS = ("linear", "token decoder")
+FILE = RESULTS / "tokens.jsonl"
+
+
+SETS = (
+    Benchmark("wnut17", "train.jsonl", "test.jsonl", ("tokens",), "tags", metric="entity_f1"),
+    Benchmark("snips", "train.jsonl", "test.jsonl", ("text",), "entities", metric="entity_f1", rows=4000),
+)
+
+
+def command(benchmark: Benchmark) -> str:
+    """What a user would type for a run."""
+    sample = "" if benchmark.rows is None else f"  # a fixed sample of {benchmark.rows} rows"
+    return (
+        f"enct5 train {benchmark.name}/{benchmark.train} --text {benchmark.text[0]} --label {benchmark.label} "
+        f"--seed SEED [--token-decoder]{sample}"
+    )
+
+
+def run(key: dict[str, Any]) -> dict[str, Any]:
+    """One run of `enct5 train` and one of `enct5 evaluate`."""
+    from enct5 import training
+    from enct5.evaluation import evaluate
+    from enct5.predict import Predictor
+    from enct5.training_config import TrainConfig
+
+    benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        config = TrainConfig.checked(
+            data=write_training_file(benchmark, folder),
+            text=benchmark.text,
+            label=benchmark.label,
+            out=str(folder / "run"),
+            token_decoder=key["head"] == "token decoder",
+            seed=key["seed"],
+        )
+        record = training.train(config, say=lambda line: None)
+        measured = evaluate(Predictor.from_pretrained(config.out), test_file(benchmark))
+    return {
+        "value": measured["metrics"][benchmark.metric],
+        "precision": measured["metrics"]["entity_precision"],
+        "recall": measured["metrics"]["entity_recall"],
+        "eval_value": record["metrics"][benchmark.metric],
+        "seconds": record["seconds"],
+        "steps": record["steps"],
+        "parameters": record["parameters"],
+        "train_rows": record["data"]["train_rows"],
+        "test_rows": measured["rows"],
+    }
+
+
+def main() -> None:
+    """Run what is missing and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
+    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
+    arguments = parser.parse_args()
+    keys = [
+        {"set": benchmark.name, "head": head, "seed": seed, "metric": benchmark.metric}
+        for seed in SEEDS
+        for benchmark in SETS
+        for head in HEADS
+    ]
+    records = read(FILE) if arguments.table else run_missing(FILE, keys, run, arguments.jobs)
+    value, held_out, seconds = (
+        mean_and_spread(records, ("set", "head"), name) for name in ("value", "eval_value", "seconds")
+    )
+    rows = [
+        [
+            benchmark.name,
+            head,
+            *(column.get((benchmark.name, head), "") for column in (value, held_out, seconds)),
+            f"`{command(benchmark)}`",
+        ]
+        for benchmark in SETS
+        for head in HEADS
+    ]
+    table = markdown_table(["set", "head", "test entity F1", "held-out entity F1", "seconds", "command"], rows)
+    seeds = ", ".join(map(str, SEEDS))
+    note = f"Mean ± standard deviation over the seeds on file ({seeds} when complete).\n{environment()}"
+    (RESULTS / "tokens.md").write_text(f"{__doc__}\n{table}\n\n{note}\n", encoding="utf-8")
+    print(table)
+
+
+if __name__ == "__main__":
+    main()

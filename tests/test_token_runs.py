@@ -1,0 +1,189 @@
+"""Tagging tokens from file to file: training, evaluation, prediction, report and card."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from enct5 import Predictor, cli, training
+from enct5.data import read_table
+from enct5.errors import EncT5Error
+from enct5.evaluation import evaluate
+from enct5.inspection import inspect
+from enct5.training_config import TrainConfig
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+Base = Callable[..., Path]
+ENTITIES = {"place": ["road", "bank street"], "thing": ["coffee", "card"]}
+OTHERS = ["where", "is", "my", "the", "late", "and", "12"]
+
+
+def rows(count: int, seed: int = 0, words: int = 6) -> list[dict[str, Any]]:
+    """Texts as strings with character spans, and the same as words with tags."""
+    random = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        text, tokens, tags, spans = "", [], [], []
+        for _ in range(words):
+            label = [None, "place", "thing"][random.integers(3)]
+            piece = str(random.choice(OTHERS if label is None else ENTITIES[label]))
+            start = len(text) + bool(text) * int(random.integers(1, 3))  # one blank or two
+            text = text.ljust(start) + piece
+            for number, word in enumerate(piece.split()):
+                tokens.append(word)
+                tags.append("O" if label is None else f"{'I' if number else 'B'}-{label}")
+            if label is not None:
+                spans.append({"start": start, "end": len(text), "label": label})
+        made.append({"text": text, "entities": spans, "tokens": tokens, "tags": tags})
+    return made
+
+
+def write_rows(path: Path, values: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in values), encoding="utf-8")
+    return str(path)
+
+
+class Run:
+    """A finished run on one of the two forms of the same data."""
+
+    def __init__(self, base: Path, folder: Path, text: str, label: str, **options: Any) -> None:
+        self.text, self.label, self.out, self.said = text, label, folder / "run", []
+        settings = {"epochs": 6, "batch_size": 8, "learning_rate": 1e-2, "max_length": 32} | options
+        self.config = TrainConfig.checked(
+            data=write_rows(folder / "train.jsonl", rows(60)),
+            eval=write_rows(folder / "test.jsonl", [*rows(20, 1), *rows(2, 2, words=60)]),
+            text=(text,),
+            label=label,
+            base=str(base),
+            out=str(self.out),
+            **settings,
+        )
+        self.record = training.train(self.config, say=self.said.append)
+
+
+@pytest.fixture(scope="module", params=["spans", "tags"])
+def run(request: pytest.FixtureRequest, t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "spans":
+        return Run(t5_folder(), folder, "text", "entities")
+    return Run(t5_folder(), folder, "tokens", "tags", token_decoder=True)
+
+
+def test_a_run_learns_and_says_what_it_does(run: Run) -> None:
+    assert run.record["task"] == "token_classification"
+    assert run.said[0] == "task: token tagging: entities within a text, 2 labels, 60 texts"
+    counts = run.record["data"]["class_counts"]
+    assert run.said[1] == f"entities a label: place {counts['place']}, thing {counts['thing']}"
+    assert counts["place"] == sum(one["label"] == "place" for row in rows(60) for one in row["entities"])
+    assert "2 texts are longer than 32 tokens and are read in overlapping windows (--max-length)" in run.said
+    assert run.record["data"]["eval_rows"] == 22
+    assert run.record["data"]["texts_cut"] == 0
+    assert run.record["metrics"]["entity_f1"] > 0.8
+    assert [entry["label"] for entry in run.record["per_label"]] == ["place", "thing"]
+    evaluations = [entry["eval_entity_f1"] for entry in run.record["history"] if "eval_entity_f1" in entry]
+    assert max(evaluations) == pytest.approx(run.record["metrics"]["entity_f1"], abs=1e-9)
+
+
+def test_evaluating_the_folder_gives_the_figures_of_the_run(run: Run) -> None:
+    again = evaluate(Predictor.from_pretrained(run.out), str(run.config.eval))
+    assert again["metrics"] == run.record["metrics"]
+    assert again["per_label"] == run.record["per_label"]
+    assert sum(entry["support"] for entry in again["per_label"]) == sum(
+        len(row["entities"]) for row in [*rows(20, 1), *rows(2, 2, words=60)]
+    )
+
+
+def test_command_and_predictor_agree(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = read_table(str(run.config.eval))[run.text][:]
+    expected = Predictor.from_pretrained(run.out).predict(texts)
+    for name in ("out.jsonl", "out.csv"):
+        monkeypatch.setattr(
+            "sys.argv", ["enct5", "predict", str(run.out), str(run.config.eval), "-o", str(tmp_path / name)]
+        )
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 0
+        table = read_table(str(tmp_path / name))
+        column = "predicted_entities"
+        found = [json.loads(value) if isinstance(value, str) else value for value in table[column][:]]
+        assert found == [result["entities"] for result in expected]
+    for text, result in zip(texts, expected, strict=True):
+        for one in result["entities"]:
+            covered = text[one["start"] : one["end"]]
+            assert one["text"] == (covered if isinstance(text, str) else " ".join(covered))
+            assert 0 < one["score"] <= 1
+
+
+def test_neighbours_and_order_change_nothing(run: Run) -> None:
+    predictor = Predictor.from_pretrained(run.out)
+    texts = read_table(str(run.config.eval))[run.text][:]
+    together = predictor.predict(texts)
+    for number in (0, 20):
+        (alone,) = predictor.predict([texts[number]])
+        assert [{**one, "score": 0} for one in alone["entities"]] == [
+            {**one, "score": 0} for one in together[number]["entities"]
+        ]
+        assert [one["score"] for one in alone["entities"]] == pytest.approx(
+            [one["score"] for one in together[number]["entities"]], abs=1e-5
+        )
+    assert predictor.predict(["", "   "] if run.text == "text" else [[], [""]]) == [{"entities": []}] * 2
+
+
+def test_strings_and_words_are_both_read(run: Run) -> None:
+    predictor = Predictor.from_pretrained(run.out)
+    (string,), (words,) = (
+        predictor.predict(["where is bank street"]),
+        predictor.predict([["where", "is", "bank", "street"]]),
+    )
+    assert [(one["start"], one["end"], one["label"]) for one in words["entities"]] == [(2, 4, "place")]
+    assert [(one["start"], one["end"], one["text"]) for one in string["entities"]] == [(9, 20, "bank street")]
+    for wrong, message in (([("a", "b")], "text 1 is .* give a string, or a list of words"), (["a", ["b"]], "mixed")):
+        with pytest.raises(EncT5Error, match=message):
+            predictor.predict(wrong)
+
+
+def test_report_card_and_info_are_about_entities(run: Run) -> None:
+    report = (run.out / "report.html").read_text(encoding="utf-8")
+    assert "Entities in the file" in report
+    assert "texts have an entity too many or too few" in report
+    card = (run.out / "README.md").read_text(encoding="utf-8")
+    assert 'pipeline("token-classification"' in card
+    assert "AutoModelForTokenClassification.from_pretrained(path, trust_remote_code=True)" in card
+    facts = inspect(str(run.out))
+    assert facts["decoder"].startswith("none" if run.text == "text" else "1 layer(s), the text's own tokens")
+
+
+def test_a_tagger_is_a_base_for_other_labels(run: Run, tmp_path: Path) -> None:
+    values = [
+        {"text": row["text"], "entities": [one | {"label": "any"} for one in row["entities"]]} for row in rows(12)
+    ]
+    settings = {"text": ("text",), "label": "entities", "epochs": 1, "base": str(run.out), "out": str(tmp_path / "run")}
+    record = training.train(
+        TrainConfig.checked(data=write_rows(tmp_path / "a.jsonl", values), **settings), say=lambda line: None
+    )
+    assert [entry["label"] for entry in record["per_label"]] == ["any"]
+
+
+def test_options_and_columns_that_do_not_fit_are_refused(t5_folder: Base, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "a.jsonl", [row | {"label": "ab"[number % 2]} for number, row in enumerate(rows(8))])
+
+    def start(**options: Any) -> None:
+        settings = {"data": source, "base": str(t5_folder()), "out": str(tmp_path / "run")} | options
+        training.train(TrainConfig.checked(**settings), say=lambda line: None)
+
+    with pytest.raises(EncT5Error, match="--token-decoder goes with --task tokens, not single"):
+        start(text=("text",), label="label", token_decoder=True)
+    with pytest.raises(EncT5Error, match=r"row 1: .* is a list, not a text; lists of words are for tagging tokens"):
+        start(text=("tokens",), label="label")
+    with pytest.raises(EncT5Error, match=r"column `tags`, row 1: .* tags for a text in one piece"):
+        start(text=("text",), label="tags")
+    with pytest.raises(EncT5Error, match="tagging tokens reads one text column, not two"):
+        start(text=("text", "label"), label="entities")
+    wrong = [row | {"tags": row["tags"][1:]} if number == 3 else row for number, row in enumerate(rows(8))]
+    with pytest.raises(EncT5Error, match=r"column `tags`, row 4: \d+ tags for \d+ words"):
+        start(data=write_rows(tmp_path / "b.jsonl", wrong), text=("tokens",), label="tags")
+    assert not (tmp_path / "run").exists()
