@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import cached_file
 
+from enct5 import model_card
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
 from enct5.loading import check_source, first_line, load_tokenizer
@@ -323,6 +324,7 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
         with written_aside(out) as folder:
             conversion.model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
+            model_card.write_converted(base, conversion.model.config, conversion.model.num_parameters(), folder)
     except BaseException:
         if not existed and out.is_dir() and not any(out.iterdir()):
             out.rmdir()

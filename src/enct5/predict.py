@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from enct5.loading import load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.tasks import Task, find_task
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
+
+if TYPE_CHECKING:
+    from enct5.explain import Explanation
 
 MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
@@ -90,6 +93,20 @@ class Predictor:
     def logits(self, texts: Sequence[Text]) -> npt.NDArray[np.float32]:
         """The model's raw outputs, `(texts, num_labels)`, in the order of the texts."""
         return self._logits(list(_checked(texts)))
+
+    def explain(self, text: Text, label: str | None = None) -> "Explanation":
+        """What each label's prompt attended to in a text, and what moved its logit; see `enct5.explain.explain`.
+
+        Args:
+            text: a text, or a pair `(A, B)`.
+            label: the label to explain; by default those that were predicted, or else the likeliest one.
+
+        Raises:
+            EncT5Error: for something else than a text or pair, or a label that the model does not know.
+        """
+        from enct5.explain import explain
+
+        return explain(self, text, label)
 
     @torch.inference_mode()
     def _logits(self, texts: list[Text]) -> npt.NDArray[np.float32]:

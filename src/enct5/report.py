@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from enct5 import pages
 from enct5.tasks import Task
 from enct5.training_config import TrainConfig
 
@@ -98,18 +99,10 @@ def write(
         labels: The right answers, in the order of `rows`, as the task encodes them.
         folder: The run folder.
     """
-    import jinja2
-
     names = [entry["label"] for entry in record["per_label"]]
     evaluation = _Evaluation(rows, task.scores(logits), labels, names)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("enct5"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    page = environment.get_template("report.html.jinja").render(
+    page = pages.render(
+        "report.html.jinja",
         record=record,
         task=task,
         curves=_curves(record, task),
@@ -118,7 +111,8 @@ def write(
         per_label=sorted(record["per_label"], key=lambda entry: (entry["support"] == 0, entry["f1"])),
         most_counted=max(record["data"]["class_counts"].values(), default=0),
         settings=[
-            (name, getattr(settings, name), info.description) for name, info in type(settings).model_fields.items()
+            (name, _setting(getattr(settings, name)), info.description)
+            for name, info in type(settings).model_fields.items()
         ],
         most_characters=_MOST_CHARACTERS,
     )
@@ -210,6 +204,12 @@ def _regression(evaluation: _Evaluation) -> _Details:
     )
 
 
+def _setting(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "not set" if value is None else str(value)
+
+
 def _scored(name: str, score: float) -> str:
     return f"{name} ({score:.3f})"
 
@@ -230,14 +230,22 @@ def _curves(record: dict[str, Any], task: Task) -> list["Markup"]:
     history = record["history"]
     metric = task.metric_for_best_model
     best = next((entry["epoch"] for entry in history if entry.get("step") == record["best_step"]), None)
+    training = _running_mean(_points(history, "loss"))
     return [
-        _line_chart("loss", {"training": _points(history, "loss"), "evaluation": _points(history, "eval_loss")}, best),
+        _line_chart("loss", {"training": training, "evaluation": _points(history, "eval_loss")}, best),
         _line_chart(metric, {"evaluation": _points(history, f"eval_{metric}")}, best),
     ]
 
 
 def _points(history: list[dict[str, Any]], key: str) -> list[tuple[float, float]]:
     return [(entry["epoch"], entry[key]) for entry in history if key in entry]
+
+
+def _running_mean(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Means over an eighth of the run: a step's texts are of like length, which makes single losses jump."""
+    window = max(1, len(points) // 8)
+    values = [value for _, value in points]
+    return [(epoch, float(np.mean(values[max(0, i + 1 - window) : i + 1]))) for i, (epoch, _) in enumerate(points)]
 
 
 def _line_chart(title: str, series: dict[str, list[tuple[float, float]]], best: float | None) -> "Markup":
@@ -276,7 +284,9 @@ def _svg(draw: Callable[[Any], None], description: str) -> "Markup":
     # ids of drawn parts derive from the salt: alike in every run, unlike in every chart of a page
     with matplotlib.rc_context({**_CHART_STYLE, "svg.hashsalt": description}):
         figure = Figure(figsize=(4.5, 3), layout="constrained")
-        draw(figure.add_subplot())
+        axes = figure.add_subplot()
+        draw(axes)
+        axes.locator_params(axis="x", nbins=6)  # more numbers than that run into each other
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata=_NO_METADATA)
     # without what HTML does not need: the head of an XML file, namespaces, and group names, which repeat in each chart

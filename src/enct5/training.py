@@ -113,6 +113,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
             "eval_split": prepared.split,
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
+            "tokens": _lengths(prepared),
         },
         "metrics": prepared.task.metrics(logits, labels, prepared.label_names),
         "per_label": prepared.task.per_label(logits, labels, prepared.label_names),
@@ -172,6 +173,16 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     order = sorted(range(len(held_out)), key=lambda row: -datasets[1]["length"][row])
     rows = held_out.select(order).select_columns(list(config.text)).to_list()
     return _Prepared(task, names, counts, datasets[0], datasets[1].select(order), rows, split, cut)
+
+
+def _lengths(prepared: _Prepared) -> dict[str, int]:
+    """Tokens of the texts of both splits, as they were kept."""
+    lengths = np.concatenate([part["length"][:] for part in (prepared.train, prepared.evaluation)])
+    return {
+        "median": int(np.median(lengths)),
+        "percentile_95": int(np.percentile(lengths, 95, method="higher")),
+        "longest": int(lengths.max()),
+    }
 
 
 def build_model(base: str, task: Task, label_names: list[str]) -> EncT5ForSequenceClassification:
