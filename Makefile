@@ -31,6 +31,7 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python benchmarks/initialisation.py
 	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/explanations.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -141,6 +141,16 @@ def test_the_keys_of_a_t5_file_are_understood(kind: str) -> None:
     assert config.is_gated_act is (kind == "gated")
 
 
+def test_label2id_follows_id2label(tmp_path: Path) -> None:
+    config = EncT5Config(id2label={"0": "no", "1": "yes"})
+    assert config.label2id == {"no": 0, "yes": 1}
+    config.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["label2id"] == {"no": 0, "yes": 1}
+    assert EncT5Config.from_pretrained(tmp_path).label2id == {"no": 0, "yes": 1}
+    assert EncT5Config(num_labels=2).label2id == {"LABEL_0": 0, "LABEL_1": 1}
+    assert EncT5Config(id2label={0: "no", 1: "yes"}, label2id={"n": 0, "y": 1}).label2id == {"n": 0, "y": 1}
+
+
 def test_one_prompt_brings_no_warning_about_the_vocabulary(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,10 +3,12 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from enct5.configuration_enct5 import EncT5Config
 from enct5.training_config import BUNDLED
+
+if TYPE_CHECKING:
+    from enct5.configuration_enct5 import EncT5Config
 
 CARD = "README.md"
 
@@ -76,7 +78,7 @@ def write(record: dict[str, Any], folder: Path) -> None:
     (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def write_converted(base: str, config: EncT5Config, parameters: int, folder: Path) -> None:
+def write_converted(base: str, config: "EncT5Config", parameters: int, folder: Path) -> None:
     """Write the card of a checkpoint that was converted and is yet to be fine-tuned.
 
     Args:
