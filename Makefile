@@ -36,6 +36,7 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/many_labels.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/tokens.py
+	$(BIN)/python benchmarks/explanations.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

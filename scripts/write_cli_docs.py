@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from enct5.cli import app
 
-COMMANDS = ("train", "evaluate", "predict", "convert", "info", "demo")
+COMMANDS = ("train", "evaluate", "predict", "explain", "convert", "info", "demo")
 DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
 
 

@@ -21,7 +21,7 @@ from test_predict import saved_model
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 Base = Callable[..., Path]
-COMMANDS = ("train", "evaluate", "predict", "convert", "info", "demo")
+COMMANDS = ("train", "evaluate", "predict", "explain", "convert", "info", "demo")
 
 
 class Ended(NamedTuple):
@@ -231,6 +231,15 @@ BAD_INPUT = {
     "predict a missing column": ("predict {p}/model {p}/good.csv --text texts", "did you mean `text`?"),
     "predict into an unknown type": ("predict {p}/model {p}/good.csv -o {p}/x.txt", "must end in one of .csv"),
     "predict into a missing folder": ("predict {p}/model {p}/good.csv -o {p}/none/x.csv", "does not exist"),
+    "explain an unknown label": (
+        "explain {p}/model late --label klass",
+        "no label `klass`",
+        "class 0, class 1, class 2",
+    ),
+    "explain a mistyped label": ("explain {p}/model late --label class_1", "did you mean `class 1`?"),
+    "explain without a model": ("explain {p}/empty late", "{p}/empty"),
+    "explain without a text": ("explain {p}/model", "Missing argument 'TEXT'"),
+    "explain into a missing folder": ("explain {p}/model late --html {p}/none/x.html", "cannot write {p}/none/x.html"),
     "info on a missing model": ("info {p}/nowhere", "{p}/nowhere"),
     "info on an empty folder": ("info {p}/empty", "{p}/empty"),
     "info on a truncated model": ("info {p}/cut_model", "weights of {p}/cut_model"),
@@ -273,6 +282,26 @@ def test_a_mistake_is_one_helpful_line_and_status_2(
     for name in ("new", "x", "x.txt", "none"):
         assert not (place / name).exists()
     assert [path.name for path in (place / "busy").iterdir()] == ["notes.txt"]
+
+
+def test_explain_shows_words_and_writes_a_page(place: Path, enct5: Callable[..., Ended], tmp_path: Path) -> None:
+    out = tmp_path / "why.html"
+    status, shown, err = enct5("explain", place / "model", "late [b]parcel[/b]", "--label", "class 2", "--html", out)
+    assert (status, err) == (0, "")
+    lines = shown.splitlines()
+    assert lines[0].startswith("class 2: 0.")
+    assert lines[1] == "late [b]parcel[/b]</s>"
+    rows = [line.split("│")[1:-1] for line in lines if line.startswith("│")]
+    assert {row[0].strip() for row in rows} == {"late", "[b]parcel[/b]", "</s>"}
+    assert sum(float(row[2].strip().rstrip("%")) for row in rows) == pytest.approx(100, abs=0.3)
+    assert "late" in out.read_text(encoding="utf-8")
+
+
+def test_explain_takes_pairs_and_says_what_was_cut(place: Path, enct5: Callable[..., Ended]) -> None:
+    status, shown, _ = enct5("explain", place / "model", "late parcel", "money " * 200)
+    assert status == 0
+    assert "the text is too long for the model: the last " in shown
+    assert "late parcel</s>" in shown
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

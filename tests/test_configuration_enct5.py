@@ -77,7 +77,10 @@ def test_problem_type_and_prompts_are_inferred(given: dict, problem_type: str, p
         ({"loss_gamma": -0.5}, r"`loss_gamma` is -0.5; it must be at least 0"),
         ({"class_weights": [1.0]}, r"`class_weights` has 1 values for 2 labels; give one per label"),
         ({"class_weights": [1.0, 0.0]}, r"`class_weights` holds 0.0; each must be a positive number"),
-        ({"num_labels": 1, "class_weights": [1.0]}, r"`class_weights` are for classes of texts; leave them out for regression"),
+        (
+            {"num_labels": 1, "class_weights": [1.0]},
+            r"`class_weights` are for classes of texts; leave them out",
+        ),
         ({"class_weights": 3.0}, r"Field 'class_weights'.* got float"),
         ({"thresholds": [0.5, 0.5]}, r"`thresholds` are for multi-label classification; leave them out for single_"),
         ({**MULTI, "thresholds": [0.5]}, r"`thresholds` has 1 values for 2 labels; give one per label"),
@@ -163,6 +166,16 @@ def test_the_keys_of_a_t5_file_are_understood(kind: str) -> None:
     config = EncT5Config.from_pretrained(folder, num_labels=3)
     assert config.problem_type == "single_label_classification"
     assert config.is_gated_act is (kind == "gated")
+
+
+def test_label2id_follows_id2label(tmp_path: Path) -> None:
+    config = EncT5Config(id2label={"0": "no", "1": "yes"})
+    assert config.label2id == {"no": 0, "yes": 1}
+    config.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["label2id"] == {"no": 0, "yes": 1}
+    assert EncT5Config.from_pretrained(tmp_path).label2id == {"no": 0, "yes": 1}
+    assert EncT5Config(num_labels=2).label2id == {"LABEL_0": 0, "LABEL_1": 1}
+    assert EncT5Config(id2label={0: "no", 1: "yes"}, label2id={"n": 0, "y": 1}).label2id == {"n": 0, "y": 1}
 
 
 def test_one_prompt_brings_no_warning_about_the_vocabulary(

@@ -549,6 +549,7 @@ def test_a_converted_folder_is_whole(tmp_path: Path, t5_folder: Callable[..., Pa
         "tokenizer_config.json",
         "configuration_enct5.py",
         "modeling_enct5.py",
+        "README.md",
     }
     assert not any(name.startswith(".") for name in names)
     loaded = EncT5ForSequenceClassification.from_pretrained(out)

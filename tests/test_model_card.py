@@ -13,7 +13,7 @@ import torch
 import yaml
 from huggingface_hub import ModelCard
 
-from enct5 import model_card
+from enct5 import EncT5Config, model_card
 from enct5.thresholds import FEWEST_POSITIVES
 
 METRICS = {
@@ -172,6 +172,38 @@ def test_names_are_no_markup(tmp_path: Path) -> None:
     for row in (r"| \<script\> | 1 |", r"| a\|b | 2 |", "| two lines | 3 |", "| card_arrival | 4 |", r"| \_x\_ | 5 |"):
         assert row in text
     assert "SHA-256" not in text
+
+
+def converted(base: str, folder: Path, **values: Any) -> tuple[dict[str, Any], str]:
+    """The metadata and text of a converted checkpoint's card."""
+    model_card.write_converted(base, EncT5Config(**values), 11_123_456, folder)
+    _, front, text = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(front), text
+
+
+def test_a_converted_checkpoint_says_that_it_must_be_fine_tuned(tmp_path: Path) -> None:
+    front, text = converted("google-t5/t5-base", tmp_path, num_labels=3)
+    assert (front["base_model"], front["library_name"], front["tags"]) == (
+        "google-t5/t5-base",
+        "transformers",
+        ["enct5"],
+    )
+    assert "**must be fine-tuned before use**" in text
+    for fact in ("made of google-t5/t5-base", "11,123,456", "1 constant prompt,", "with 3 outputs", "2110.08426"):
+        assert fact in text
+    (code,) = snippets(text)
+    compile(code, "README.md", "exec")
+    assert code.count("trust_remote_code=True") == 2
+
+
+def test_a_converted_folder_is_named_without_its_place(tmp_path: Path) -> None:
+    (tmp_path / "my_t5").mkdir()
+    front, text = converted(str(tmp_path / "my_t5"), tmp_path, num_labels=1, num_decoder_layers=2)
+    assert "base_model" not in front
+    assert "made of my_t5 and" in text
+    assert str(tmp_path) not in text
+    assert "2 decoder layers that read the" in text
+    assert "regression with 1 output," in text
 
 
 def test_importing_is_light() -> None:

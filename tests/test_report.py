@@ -56,7 +56,7 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if "blockquote" in self.open:
             self.quotes[-1] += data
-        if self.open and self.open[-1] in ("td", "th", "span"):
+        if {"td", "th"} & set(self.open):
             self.tables[-1][-1][-1] += data.strip()
 
 
@@ -84,6 +84,7 @@ def make(
             "eval_split": "rows held out of reviews.csv",
             "class_counts": {name: 10 * (place + 1) for place, name in enumerate(names)},
             "texts_cut": 7,
+            "tokens": {"median": 21, "percentile_95": 1234, "longest": 2345},
         },
         "metrics": kind.metrics(logits, labels, names, thresholds),
         "per_label": kind.per_label(logits, labels, names, thresholds),
@@ -229,6 +230,41 @@ def test_pairs_show_both_texts(tmp_path: Path) -> None:
 def test_long_texts_are_cut(tmp_path: Path) -> None:
     page = make("single", ["x" * 5000], np.eye(2, dtype=np.float32)[[0]], np.array([1]), ["a", "b"], tmp_path)
     assert page.quotes == ["x" * 1500 + " … and 3,500 more characters"]
+
+
+def test_empty_texts_say_so(tmp_path: Path) -> None:
+    page = make("single", [""], np.eye(2, dtype=np.float32)[[0]], np.array([1]), ["a", "b"], tmp_path)
+    assert page.quotes == ["(an empty text)"]
+
+
+def test_labels_have_bars_as_long_as_their_f1(tmp_path: Path) -> None:
+    html = single(tmp_path).html
+    assert html.count('<div style="width: 50.0%"></div>') == 2  # F1 of a; texts of a class with half of the most
+    assert html.count('<div style="width: 66.7%"></div>') == 2  # F1 of <c>; texts of b
+
+
+def test_lengths_and_settings_read_well(tmp_path: Path) -> None:
+    page = single(tmp_path)
+    assert "21 in the middle, 1,234 or less for 95 % of the texts, at most 2,345" in page.html
+    assert "7 of 1,805" in page.html
+    settings = {row[0]: row[1] for row in page.tables[-1][1:]}
+    assert (settings["text"], settings["eval"], settings["learning_rate"]) == ("review", "not set", "0.00123")
+
+
+def test_large_errors_need_no_decimals(tmp_path: Path) -> None:
+    logits = np.array([[1.0], [2.5]], dtype=np.float32)
+    page = make("regression", ["a", "b"], logits, np.array([200_001, 200_002.5], dtype=np.float32), [], tmp_path)
+    assert "<dt>mae</dt><dd>200,000.0</dd>" in page.html
+
+
+def test_the_training_loss_is_a_running_mean() -> None:
+    points = [(float(step), float(step % 2)) for step in range(32)]
+    smooth = report._running_mean(points)
+    assert [epoch for epoch, _ in smooth] == [epoch for epoch, _ in points]
+    assert [value for _, value in smooth[:4]] == pytest.approx([0, 0.5, 1 / 3, 0.5])
+    assert {value for _, value in smooth[3:]} == {0.5}
+    assert report._running_mean([]) == []
+    assert report._running_mean(points[:5]) == points[:5]
 
 
 def test_no_history_and_no_mistakes(tmp_path: Path) -> None:

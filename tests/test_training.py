@@ -629,6 +629,8 @@ def test_texts_cut_are_counted_and_reported(run: Run, tmp_path: Path) -> None:
     said: list[str] = []
     record = start(run.base, tmp_path / "run", source, said, max_length=40, epochs=1)
     assert record["data"]["texts_cut"] == 7
+    assert record["data"]["tokens"]["longest"] == 40
+    assert 1 < record["data"]["tokens"]["median"] < record["data"]["tokens"]["percentile_95"] == 40
     assert "7 texts are longer than 40 tokens and were cut (--max-length)" in said
     assert Predictor.from_pretrained(tmp_path / "run").tokenizer.model_max_length == 40
 

@@ -173,6 +173,28 @@ def predict(
 
 
 @app.command()
+def explain(
+    model: Model,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text.")],
+    second: Annotated[str | None, typer.Argument(metavar="[SECOND]", help="The second text of a pair.")] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Label to explain; default: those predicted, at most 5.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write a page to this file.")] = None,
+) -> None:
+    """Show which words moved a prediction, and which were attended to."""
+    _quiet_libraries()
+    from enct5 import console, explanation_page
+    from enct5.predict import Predictor
+
+    predictor = Predictor.from_pretrained(model)
+    explanation = predictor.explain(text if second is None else (text, second), label)
+    if html is not None:
+        explanation_page.write(explanation, html)
+    console.show_explanation(explanation)
+
+
+@app.command()
 def convert(
     base: Annotated[str, typer.Argument(metavar="BASE", help="T5, v1.1, Flan, ByT5, mT5 or umT5: folder or hub id.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],

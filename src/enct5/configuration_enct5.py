@@ -93,6 +93,8 @@ class EncT5Config(T5Config):
         super().__post_init__(**kwargs)
         if self.dense_act_fn == "gelu_new":
             self.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one kernel instead of eight
+        if not self.label2id:
+            self.label2id = {label: index for index, label in self.id2label.items()}
         if self.problem_type is None:
             if self.num_labels == 1:
                 self.problem_type = "regression"

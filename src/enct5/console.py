@@ -1,13 +1,20 @@
 """Tables on the terminal."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from enct5.explain import Explanation
+
 _MOST_LABELS = 30
+_MOST_WORDS = 10
+# Of a word's share in the largest attribution: from how much on it is shown how. The colour is that of its sign.
+_SHADES = ((2 / 3, "bold reverse"), (1 / 3, "bold"), (0.1, ""))
+_FOR, _AGAINST = "blue", "red"
 
 
 def _cells(values: Iterable[object]) -> list[Text]:
@@ -50,3 +57,36 @@ def show_predictions(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*_cells(row.values()))
     Console().print(table)
+
+
+def show_explanation(explanation: "Explanation") -> None:
+    """Print, for every explained label, the text in the colours of its words' attributions, and the largest of them."""
+    console = Console()
+    if explanation.tokens_cut:
+        total = explanation.tokens_cut + len(explanation.tokens)
+        console.print(
+            f"the text is too long for the model: the last {explanation.tokens_cut} of its {total} tokens were cut off",
+            soft_wrap=True,
+        )
+    for label in explanation.labels:
+        console.print(Text(f"{label.label}: {label.score:.4g}", style="bold"), soft_wrap=True)
+        largest = max(map(abs, label.attribution)) or 1
+        for part in explanation.segments(label.attribution):
+            console.print(Text.assemble(*((piece, _shade((value or 0) / largest)) for piece, value in part)))
+        table = Table("word", "attribution", "attention")
+        rows = zip(explanation.words, label.attribution, label.attention, strict=True)
+        for word, attribution, attention in sorted(rows, key=lambda row: -abs(row[1]))[:_MOST_WORDS]:
+            table.add_row(Text(word.text), f"{attribution:+.3f}", f"{attention:.1%}")
+        console.print(table)
+        console.print(
+            f"attribution: {_FOR} speaks for the label (+), {_AGAINST} against it (-); all together it moves the logit "
+            f"from {label.baseline_logit:.3f} (a text of padding) to {label.logit:.3f}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def _shade(share: float) -> str:
+    """The style of a word by its signed share in the largest attribution."""
+    style = next((style for least, style in _SHADES if abs(share) >= least), None)
+    return "" if style is None else f"{style} {_FOR if share > 0 else _AGAINST}".strip()

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import cached_file
 
+from enct5 import model_card
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
 from enct5.loading import check_source, first_line, load_tokenizer, model_class_of
@@ -318,12 +319,14 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EncT5Error(f"{out} exists and is not empty; choose another folder, or delete it")
     conversion = convert(base, num_labels, **options)
+    config = cast(EncT5Config, conversion.model.config)
     tokenizer = load_tokenizer(base, revision=options.get("revision"), token=options.get("token"))
     existed = out.exists()
     try:
         with written_aside(out) as folder:
             conversion.model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
+            model_card.write_converted(base, config, conversion.model.num_parameters(), folder)
     except BaseException:
         if not existed and out.is_dir() and not any(out.iterdir()):
             out.rmdir()
@@ -368,7 +371,7 @@ def _initialise(model: EncT5ForClassification, new: list[str]) -> None:
     """Draw the tensors that no file provides, then start the prompts as T5's decoder starts."""
     model._init_weights(model.classifier)
     if any(name.startswith("transformer.decoder.block.") for name in new):
-        model.transformer.decoder.apply(model._init_weights)
+        cast(torch.nn.Module, model.transformer.decoder).apply(model._init_weights)
     if PROMPTS in new:
         start_prompts(model)
 

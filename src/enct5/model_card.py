@@ -1,12 +1,15 @@
-"""The model card: the README.md of a run folder, as the Hugging Face hub and its readers expect it."""
+"""The model card: the README.md of a run folder or converted checkpoint, as the hub and its readers expect it."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enct5.tasks import find_task
 from enct5.training_config import BUNDLED
+
+if TYPE_CHECKING:
+    from enct5.configuration_enct5 import EncT5Config
 
 CARD = "README.md"
 
@@ -97,6 +100,49 @@ def write(record: dict[str, Any], folder: Path) -> None:
         record: The run's record, as in its metrics.json.
         folder: The run folder.
     """
+    card = _render(
+        "model_card.md.jinja",
+        front_matter=_front_matter(record),
+        name=_name(record),
+        usage=_USAGES[record["task"]],
+        counted=find_task(record["task"]).counted,
+        pair=len(record["data"]["text"]) == 2,
+        bundled=record["base"] == BUNDLED,
+        epochs=max((entry["epoch"] for entry in record["history"] if "epoch" in entry), default=None),
+        **record,
+    )
+    (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def write_converted(base: str, config: "EncT5Config", parameters: int, folder: Path) -> None:
+    """Write the card of a checkpoint that was converted and is yet to be fine-tuned.
+
+    Args:
+        base: The T5 checkpoint it was made of: folder or hub id.
+        config: Its configuration.
+        parameters: Their number.
+        folder: Its folder.
+    """
+    from huggingface_hub import ModelCardData
+
+    source = Path(base).name if Path(base).exists() else base
+    front_matter = ModelCardData(
+        library_name="transformers",
+        tags=["enct5"],
+        base_model=source if _HUB_ID.fullmatch(source) else None,
+    ).to_yaml()
+    card = _render(
+        "converted_card.md.jinja",
+        front_matter=front_matter,
+        name=f"enct5-{_slug(source)}",
+        base=source,
+        config=config,
+        parameters=parameters,
+    )
+    (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def _render(template: str, **values: Any) -> str:
     import jinja2
 
     # Markdown is no HTML: names are escaped by the filter, and code blocks must stay as they are
@@ -108,17 +154,7 @@ def write(record: dict[str, Any], folder: Path) -> None:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["plain"] = _plain
-    card = environment.get_template("model_card.md.jinja").render(
-        front_matter=_front_matter(record),
-        name=_name(record),
-        usage=_USAGES[record["task"]],
-        counted=find_task(record["task"]).counted,
-        pair=len(record["data"]["text"]) == 2,
-        bundled=record["base"] == BUNDLED,
-        epochs=max((entry["epoch"] for entry in record["history"] if "epoch" in entry), default=None),
-        **record,
-    )
-    (folder / CARD).write_text(card, encoding="utf-8")
+    return environment.get_template(template).render(**values)
 
 
 def _front_matter(record: dict[str, Any]) -> str:

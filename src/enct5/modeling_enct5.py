@@ -313,6 +313,7 @@ class EncT5Decoder(EncT5PreTrainedModel):
         if self.embed_tokens is not None:
             inputs_embeds = self.embed_tokens.weight.unsqueeze(0)  # (1, prompts, d_model): the same for every text
         else:
+            assert inputs_embeds is not None, "a decoder without prompts is fed with the text's own tokens"
             self_attention_mask = create_bidirectional_mask(
                 config=self.config, inputs_embeds=inputs_embeds, attention_mask=attention_mask
             )

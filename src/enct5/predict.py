@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from enct5.loading import load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.tasks import Task, check_abstention, find_task, withhold
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
+
+if TYPE_CHECKING:
+    from enct5.explain import Explanation
 
 MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
 MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
@@ -138,8 +141,22 @@ class Predictor:
         """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
         return self._logits(list(_checked(texts, self.task)))
 
+    def explain(self, text: Text, label: str | None = None) -> "Explanation":
+        """What each label's prompt attended to in a text, and what moved its logit; see `enct5.explain.explain`.
+
+        Args:
+            text: a text, or a pair `(A, B)`.
+            label: the label to explain; by default those that were predicted, or else the likeliest one.
+
+        Raises:
+            EncT5Error: for something else than a text or pair, or a label that the model does not know.
+        """
+        from enct5.explain import explain
+
+        return explain(self, text, label)
+
     @torch.inference_mode()
-    def _logits(self, texts: list[Text]) -> Any:
+    def _logits(self, texts: list[Any]) -> Any:
         config = self.model.config
         inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
         result = inputs.room(config.num_labels)

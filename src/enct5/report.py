@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from enct5 import entities
+from enct5 import entities, pages
 from enct5.calibration import BINS, reliability
 from enct5.metrics import AT_DEFAULT
 from enct5.tasks import Task, find_task
@@ -108,20 +108,12 @@ def write(
         labels: The right answers, in the order of `rows`, as the task encodes them.
         folder: The run folder.
     """
-    import jinja2
-
     evaluation = _Evaluation(rows, logits, task.scores(logits), labels, record["per_label"])
     # the checkpoint was chosen before the thresholds were tuned
     at_default = task.metric_for_best_model + AT_DEFAULT
     tuned = at_default in record["metrics"]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("enct5"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    page = environment.get_template("report.html.jinja").render(
+    page = pages.render(
+        "report.html.jinja",
         record=record,
         task=task,
         chosen_by=at_default if tuned else task.metric_for_best_model,
@@ -132,7 +124,8 @@ def write(
         per_label=sorted(record["per_label"], key=lambda entry: (entry["support"] == 0, entry["f1"])),
         most_counted=max(record["data"]["class_counts"].values(), default=0),
         settings=[
-            (name, getattr(settings, name), info.description) for name, info in type(settings).model_fields.items()
+            (name, _setting(getattr(settings, name)), info.description)
+            for name, info in type(settings).model_fields.items()
         ],
         most_characters=_MOST_CHARACTERS,
     )
@@ -254,6 +247,12 @@ def _place(span: entities.Span) -> int:
     return span.start
 
 
+def _setting(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "not set" if value is None else str(value)
+
+
 def _scored(name: str, score: float) -> str:
     return f"{name} ({score:.3f})"
 
@@ -275,14 +274,22 @@ def _curves(record: dict[str, Any], task: Task) -> list["Markup"]:
     history = record["history"]
     metric = task.metric_for_best_model
     best = next((entry["epoch"] for entry in history if entry.get("step") == record["best_step"]), None)
+    training = _running_mean(_points(history, "loss"))
     return [
-        _line_chart("loss", {"training": _points(history, "loss"), "evaluation": _points(history, "eval_loss")}, best),
+        _line_chart("loss", {"training": training, "evaluation": _points(history, "eval_loss")}, best),
         _line_chart(metric, {"evaluation": _points(history, f"eval_{metric}")}, best),
     ]
 
 
 def _points(history: list[dict[str, Any]], key: str) -> list[tuple[float, float]]:
     return [(entry["epoch"], entry[key]) for entry in history if key in entry]
+
+
+def _running_mean(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Means over an eighth of the run: a step's texts are of like length, which makes single losses jump."""
+    window = max(1, len(points) // 8)
+    values = [value for _, value in points]
+    return [(epoch, float(np.mean(values[max(0, i + 1 - window) : i + 1]))) for i, (epoch, _) in enumerate(points)]
 
 
 def _line_chart(title: str, series: dict[str, list[tuple[float, float]]], best: float | None) -> "Markup":
@@ -335,7 +342,9 @@ def _svg(draw: Callable[[Any], None], description: str) -> "Markup":
     # ids of drawn parts derive from the salt: alike in every run, unlike in every chart of a page
     with matplotlib.rc_context({**_CHART_STYLE, "svg.hashsalt": description}):
         figure = Figure(figsize=(4.5, 3), layout="constrained")
-        draw(figure.add_subplot())
+        axes = figure.add_subplot()
+        draw(axes)
+        axes.locator_params(axis="x", nbins=6)  # more numbers than that run into each other
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata=_NO_METADATA)
     # without what HTML does not need: the head of an XML file, namespaces, and group names, which repeat in each chart

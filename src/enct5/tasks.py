@@ -79,7 +79,7 @@ class Task:
     strata: Callable[[Sequence[Any]], list[str]]
     encode: Callable[[Sequence[Any], Mapping[str, int]], Array]
     scores: Callable[[Array], Array]
-    decode: Callable[[Array, Mapping[int, str], Thresholds], list[dict[str, Any]]]
+    decode: Callable[[Any, Mapping[int, str], Thresholds], list[dict[str, Any]]]
     metrics: Callable[[Array, Array, Sequence[str], Thresholds], dict[str, float]]
     per_label: Callable[[Array, Array, Sequence[str], Thresholds], list[dict[str, Any]]]
     relevance: Callable[[Array, Mapping[int, str], str | None], Array] | None = None
@@ -172,7 +172,8 @@ def _encode_regression(values: Sequence[Any], label2id: Mapping[str, int]) -> Ar
 
 
 def _encode_entities(values: Sequence[Entities], label2id: Mapping[str, int]) -> Any:
-    index = {label: number for number, label in enumerate(entities.entity_labels(sorted(label2id, key=label2id.get)))}
+    tags = sorted(label2id, key=label2id.__getitem__)
+    index = {label: number for number, label in enumerate(entities.entity_labels(tags))}
     _ids([label for row in values for label in row.labels], index)  # refuses labels that the model does not know
     return entities.encode(values, index)
 

@@ -153,6 +153,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
             "eval_split": prepared.split,
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
+            "tokens": _lengths(prepared),
         },
         "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),
         "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
@@ -249,6 +250,16 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         prompt_texts=prompt_texts,
         class_weights=class_weights,
     )
+
+
+def _lengths(prepared: _Prepared) -> dict[str, int]:
+    """Tokens of the texts of both splits, as they were kept."""
+    lengths = np.concatenate([part["length"][:] for part in (prepared.train, prepared.evaluation)])
+    return {
+        "median": int(np.median(lengths)),
+        "percentile_95": int(np.percentile(lengths, 95, method="higher")),
+        "longest": int(lengths.max()),
+    }
 
 
 def _check_options(config: TrainConfig, task: Task) -> None:
@@ -419,7 +430,7 @@ def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
             "--precision float32"
         )
     in_order = [rows[place] for place in np.argsort(prepared.evaluation_order)]
-    logits = prepared.evaluation_inputs.outputs(in_order, len(prepared.label_names))
+    logits: Any = prepared.evaluation_inputs.outputs(in_order, len(prepared.label_names))
     if prepared.scaler is not None:
         logits = prepared.scaler.inverse_transform(_columns(logits))
     # Without thresholds: tuned anew for every checkpoint they would favour the one they happen to suit.
