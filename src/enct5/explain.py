@@ -20,7 +20,7 @@ from enct5.words import Span, align
 if TYPE_CHECKING:
     from enct5.predict import Predictor
 
-STEPS = 32  # points between baseline and text at which the gradient is taken
+STEPS = 64  # points between baseline and text at which the gradient is taken
 MOST_LABELS = 5  # explained when none is named
 _BATCH_TOKENS = 2048
 _BATCH_SCORES = 2**21  # prompts times tokens of a batch: thousands of labels need smaller ones
@@ -115,8 +115,9 @@ def explain(predictor: "Predictor", text: Any, label: str | None = None) -> Expl
     logits = predictor.logits([text])
     scores = predictor.task.scores(logits)[0]
     predicted = prediction.get("labels", [prediction.get("label")]) if label is None else [label]
-    chosen = [index for index in np.argsort(-scores, kind="stable").tolist() if names[index] in predicted]
-    chosen = chosen[:MOST_LABELS] or [int(scores.argmax())]
+    # by the logits: scores near 1 are rounded to the same number
+    likeliest = np.argsort(-logits[0], kind="stable").tolist()
+    chosen = [index for index in likeliest if names[index] in predicted][:MOST_LABELS] or likeliest[:1]
 
     texts = (text,) if isinstance(text, str) else tuple(text)
     aligned = align(predictor.tokenizer, texts)
