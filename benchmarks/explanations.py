@@ -107,7 +107,9 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
 def table(records: list[dict[str, Any]]) -> str:
     """Methods against shares of removed words: fall of the probability, share of flipped predictions."""
-    figures = {name: mean_and_spread(records, ("rows",), name) for name in records[0] if name.startswith(("fall", "fl"))}
+    figures = {
+        name: mean_and_spread(records, ("rows",), name) for name in records[0] if name.startswith(("fall", "fl"))
+    }
     head = ["removed by", *(f"{figure}, {fraction:.0%}" for figure in ("fall", "flips") for fraction in FRACTIONS)]
     rows = [
         [

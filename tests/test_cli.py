@@ -218,7 +218,11 @@ BAD_INPUT = {
     "predict a missing column": ("predict {p}/model {p}/good.csv --text texts", "did you mean `text`?"),
     "predict into an unknown type": ("predict {p}/model {p}/good.csv -o {p}/x.txt", "must end in one of .csv"),
     "predict into a missing folder": ("predict {p}/model {p}/good.csv -o {p}/none/x.csv", "does not exist"),
-    "explain an unknown label": ("explain {p}/model late --label klass", "no label `klass`", "class 0, class 1, class 2"),
+    "explain an unknown label": (
+        "explain {p}/model late --label klass",
+        "no label `klass`",
+        "class 0, class 1, class 2",
+    ),
     "explain a mistyped label": ("explain {p}/model late --label class_1", "did you mean `class 1`?"),
     "explain without a model": ("explain {p}/empty late", "{p}/empty"),
     "explain without a text": ("explain {p}/model", "Missing argument 'TEXT'"),
@@ -254,9 +258,7 @@ def test_a_mistake_is_one_helpful_line_and_status_2(
     assert [path.name for path in (place / "busy").iterdir()] == ["notes.txt"]
 
 
-def test_explain_shows_words_and_writes_a_page(
-    place: Path, enct5: Callable[..., Ended], tmp_path: Path
-) -> None:
+def test_explain_shows_words_and_writes_a_page(place: Path, enct5: Callable[..., Ended], tmp_path: Path) -> None:
     out = tmp_path / "why.html"
     status, shown, err = enct5("explain", place / "model", "late [b]parcel[/b]", "--label", "class 2", "--html", out)
     assert (status, err) == (0, "")

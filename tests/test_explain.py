@@ -1,4 +1,4 @@
-"""Explanations: attention is the model's own, attributions are exact where that can be known, nothing is left changed."""
+"""Explanations: attention is the model's own, attributions are exact where that can be known, nothing stays changed."""
 
 import dataclasses
 import json

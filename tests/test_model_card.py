@@ -150,7 +150,11 @@ def converted(base: str, folder: Path, **values: Any) -> tuple[dict[str, Any], s
 
 def test_a_converted_checkpoint_says_that_it_must_be_fine_tuned(tmp_path: Path) -> None:
     front, text = converted("google-t5/t5-base", tmp_path, num_labels=3)
-    assert (front["base_model"], front["library_name"], front["tags"]) == ("google-t5/t5-base", "transformers", ["enct5"])
+    assert (front["base_model"], front["library_name"], front["tags"]) == (
+        "google-t5/t5-base",
+        "transformers",
+        ["enct5"],
+    )
     assert "**must be fine-tuned before use**" in text
     for fact in ("made of google-t5/t5-base", "11,123,456", "1 constant prompt,", "with 3 outputs", "2110.08426"):
         assert fact in text

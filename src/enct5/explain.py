@@ -1,6 +1,6 @@
 """Explain a prediction: what each label's prompt attended to, and what moved its logit.
 
-Attention is the cross-attention of the last decoder layer, averaged over its heads: what the prompt read from which token.
+Attention is the cross-attention of the last decoder layer, averaged over its heads: from which token the prompt read.
 Attribution is integrated gradients (Sundararajan et al., arXiv 1703.01365) on the encoder's embedding of the text. The
 baseline is the same text with `<pad>` in place of every token but the end tokens, so the attributions add up to what
 the text changed in the logit. docs/explanations.md says what either of them does not show.
@@ -20,7 +20,7 @@ from enct5.offsets import Span, align
 if TYPE_CHECKING:
     from enct5.predict import Predictor
 
-STEPS = 32  # points between baseline and text at which the gradient is taken
+STEPS = 50  # points between baseline and text at which the gradient is taken
 MOST_LABELS = 5  # explained when none is named
 _BATCH_TOKENS = 2048
 _BATCH_SCORES = 2**21  # prompts times tokens of a batch: thousands of labels need smaller ones
