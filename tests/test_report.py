@@ -228,6 +228,7 @@ def test_large_errors_need_no_decimals(tmp_path: Path) -> None:
     logits = np.array([[1.0], [2.5]], dtype=np.float32)
     page = make("regression", ["a", "b"], logits, np.array([200_001, 200_002.5], dtype=np.float32), [], tmp_path)
     assert "<dt>mae</dt><dd>200,000.0</dd>" in page.html
+    assert "<dt>True</dt><dd>200,001</dd>" in page.html
 
 
 def test_the_training_loss_is_a_running_mean() -> None:
