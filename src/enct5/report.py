@@ -205,9 +205,9 @@ def _regression(evaluation: _Evaluation) -> _Details:
             _Mistake(
                 evaluation.rows[row],
                 {
-                    "Predicted": _listed(f"{value:.4g}" for value in values[row]),
-                    "True": _listed(f"{value:.4g}" for value in truth[row]),
-                    "Error": f"{errors[row]:.4g}",
+                    "Predicted": _listed(map(_number, values[row])),
+                    "True": _listed(map(_number, truth[row])),
+                    "Error": _number(errors[row]),
                 },
             )
             for row in largest
@@ -245,6 +245,10 @@ def _tokens(evaluation: _Evaluation) -> _Details:
 
 def _place(span: entities.Span) -> int:
     return span.start
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 def _setting(value: object) -> str:

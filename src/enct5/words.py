@@ -143,10 +143,10 @@ def _words(
             if index and words[index - 1].part == word.part:
                 words[index] = replace(word, start=words[index - 1].end, end=words[index - 1].end)
             continue
-        follows = index + 1 < len(words) and words[index + 1].part == word.part and not added[last_token[index + 1]]
-        # what no token stands for, such as an accent of its own, still belongs to the text's last word
-        last = tokens[last_token[index]].end if cut else len(texts[word.part])
-        end = words[index + 1].start if follows else last
+        # what no token stands for, such as an accent of its own, still belongs to the word before it
+        end = tokens[last_token[index]].end if cut else len(texts[word.part])
+        if index + 1 < len(words) and words[index + 1].part == word.part and not added[last_token[index + 1]]:
+            end = words[index + 1].start
         text = texts[word.part][word.start : end]
         text = text.rstrip() or text
         words[index] = Span(text, word.part, word.start, word.start + len(text))
