@@ -113,13 +113,14 @@ def start_from_words(
     Raises:
         EncT5Error: If a text has no tokens.
     """
-    embedding = model.get_input_embeddings().weight
+    embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
     prompts = model.get_parameter(PROMPTS)
+    names: Any = model.config.id2label
     rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
     for label, ids in enumerate(rows):
         if not ids:
             raise EncT5Error(
-                f"label {show(model.config.id2label[label])} has no words to start its prompt from; describe it in a "
+                f"label {show(names[label])} has no words to start its prompt from; describe it in a "
                 "file for --label-descriptions"
             )
         prompts[label] = embedding[ids].float().mean(dim=0)
