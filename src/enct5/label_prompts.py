@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
@@ -114,8 +114,8 @@ def start_from_words(
         EncT5Error: If a text has no tokens.
     """
     embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
-    names = cast("dict[int, str]", model.config.id2label)
     prompts = model.get_parameter(PROMPTS)
+    names: Any = model.config.id2label
     rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
     for label, ids in enumerate(rows):
         if not ids:

@@ -171,8 +171,8 @@ def _confused_pairs(confusion: Array, names: Sequence[str]) -> list[dict[str, An
 
 def _multi(evaluation: _Evaluation) -> _Details:
     scores, names = evaluation.scores, evaluation.names
-    thresholds = np.array([entry["threshold"] for entry in evaluation.per_label])
-    truth, predicted = evaluation.labels >= 0.5, decide(evaluation.logits, thresholds.tolist())
+    cuts = [entry["threshold"] for entry in evaluation.per_label]
+    truth, predicted, thresholds = evaluation.labels >= 0.5, decide(evaluation.logits, cuts), np.array(cuts)
     # how far on the wrong side of its threshold a score is, as a share of what is possible there
     room = np.where(predicted, 1 - thresholds, thresholds)
     distance = np.divide(np.abs(scores - thresholds), room, out=np.zeros_like(scores), where=room > 0)
