@@ -15,6 +15,7 @@ from enct5 import EncT5Config
 
 PUBLISHED = [(kind, case) for kind in ("relu", "gated") for case in ("single_label", "regression", "multi_label")]
 
+TOKENS = {"problem_type": "token_classification"}
 MULTI = {"num_labels": 2, "problem_type": "multi_label_classification"}
 
 
@@ -77,7 +78,10 @@ def test_problem_type_and_prompts_are_inferred(given: dict, problem_type: str, p
         ({"loss_gamma": -0.5}, r"`loss_gamma` is -0.5; it must be at least 0"),
         ({"class_weights": [1.0]}, r"`class_weights` has 1 values for 2 labels; give one per label"),
         ({"class_weights": [1.0, 0.0]}, r"`class_weights` holds 0.0; each must be a positive number"),
-        ({"num_labels": 1, "class_weights": [1.0]}, r"`class_weights` are for classes of texts; leave them out for regression"),
+        (
+            {"num_labels": 1, "class_weights": [1.0]},
+            r"`class_weights` are for classes of texts; leave them out for regression",
+        ),
         ({"class_weights": 3.0}, r"Field 'class_weights'.* got float"),
         ({"thresholds": [0.5, 0.5]}, r"`thresholds` are for multi-label classification; leave them out for single_"),
         ({**MULTI, "thresholds": [0.5]}, r"`thresholds` has 1 values for 2 labels; give one per label"),
