@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enct5.entities import Text
-from enct5.offsets import tokens_with_offsets
+from enct5.token_offsets import tokens_with_offsets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
