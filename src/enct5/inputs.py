@@ -123,7 +123,7 @@ class Windows:
     other_kind = "lists of words"
     windowed = takes_words = True
 
-    def __init__(self, texts: Sequence[Text], tokenizer: "PreTrainedTokenizerBase", max_length: int | None) -> None:
+    def __init__(self, texts: Sequence[Any], tokenizer: "PreTrainedTokenizerBase", max_length: int | None) -> None:
         self.texts = texts
         tokens = tokens_with_offsets([text if isinstance(text, str) else " ".join(text) for text in texts], tokenizer)
         self.offsets = [offsets for _, offsets in tokens]
