@@ -13,8 +13,8 @@ from conftest import shared
 from enct5.assets import bundled_t5
 from enct5.entities import tag_names
 from enct5.inputs import IGNORED, Windows
-from enct5.offsets import tokens_with_offsets
 from enct5.tasks import TASKS
+from enct5.token_offsets import tokens_with_offsets
 
 TOKENS = TASKS["tokens"]
 TEXTS = [

@@ -79,9 +79,9 @@ class Task:
     strata: Callable[[Sequence[Any]], list[str]]
     encode: Callable[[Sequence[Any], Mapping[str, int]], Array]
     scores: Callable[[Array], Array]
-    decode: Callable[[Array, Mapping[int, str], Thresholds], list[dict[str, Any]]]
-    metrics: Callable[[Array, Array, Sequence[str], Thresholds], dict[str, float]]
-    per_label: Callable[[Array, Array, Sequence[str], Thresholds], list[dict[str, Any]]]
+    decode: Callable[[Any, Mapping[int, str], Thresholds], list[dict[str, Any]]]
+    metrics: Callable[[Any, Any, Sequence[str], Thresholds], dict[str, float]]
+    per_label: Callable[[Any, Any, Sequence[str], Thresholds], list[dict[str, Any]]]
     relevance: Callable[[Array, Mapping[int, str], str | None], Array] | None = None
     fit_scaler: Callable[[Array], "StandardScaler"] | None = None
     fit_temperature: Callable[[Array, Array], float] | None = None
@@ -172,7 +172,9 @@ def _encode_regression(values: Sequence[Any], label2id: Mapping[str, int]) -> Ar
 
 
 def _encode_entities(values: Sequence[Entities], label2id: Mapping[str, int]) -> Any:
-    index = {label: number for number, label in enumerate(entities.entity_labels(sorted(label2id, key=label2id.get)))}
+    index = {
+        label: number for number, label in enumerate(entities.entity_labels(sorted(label2id, key=label2id.__getitem__)))
+    }
     _ids([label for row in values for label in row.labels], index)  # refuses labels that the model does not know
     return entities.encode(values, index)
 
