@@ -15,6 +15,7 @@ from enct5 import EncT5Config
 
 PUBLISHED = [(kind, case) for kind in ("relu", "gated") for case in ("single_label", "regression", "multi_label")]
 
+TOKENS = {"problem_type": "token_classification"}
 MULTI = {"num_labels": 2, "problem_type": "multi_label_classification"}
 
 
@@ -79,7 +80,7 @@ def test_problem_type_and_prompts_are_inferred(given: dict, problem_type: str, p
         ({"class_weights": [1.0, 0.0]}, r"`class_weights` holds 0.0; each must be a positive number"),
         (
             {"num_labels": 1, "class_weights": [1.0]},
-            r"`class_weights` are for classes of texts; leave them out",
+            r"`class_weights` are for classes of texts; leave them out for regression",
         ),
         ({"class_weights": 3.0}, r"Field 'class_weights'.* got float"),
         ({"thresholds": [0.5, 0.5]}, r"`thresholds` are for multi-label classification; leave them out for single_"),

@@ -187,3 +187,30 @@ def test_no_logits_are_refused() -> None:
     """An empty evaluation has no figures."""
     with pytest.raises(ValueError, match="nothing to measure"):
         metrics.single_label_metrics(np.zeros((0, 2)), np.zeros(0))
+
+
+ENTITIES_FOUND = [[(0, 4, "place"), (5, 9, "day")], [(0, 2, "day")], []]
+ENTITIES_RIGHT = [[(0, 4, "place"), (5, 10, "day")], [], [(3, 8, "place"), (8, 9, "place")]]
+
+
+def test_entities_are_right_when_ends_and_label_are() -> None:
+    """One of three found is right, and one of four is found."""
+    figures = metrics.entity_metrics(ENTITIES_FOUND, ENTITIES_RIGHT)
+    assert figures == pytest.approx({"entity_f1": 2 / 7, "entity_precision": 1 / 3, "entity_recall": 1 / 4})
+    assert set(metrics.entity_metrics(ENTITIES_RIGHT, ENTITIES_RIGHT).values()) == {1.0}
+    other_label = [[(0, 4, "day")]]
+    assert set(metrics.entity_metrics(other_label, [[(0, 4, "place")]]).values()) == {0.0}
+
+
+def test_entities_by_label() -> None:
+    """Labels stand in the given order; one that does not occur has zeros."""
+    place, day, other = metrics.per_label_entities(ENTITIES_FOUND, ENTITIES_RIGHT, ["place", "day", "other"])
+    assert place == {"label": "place", "precision": 1.0, "recall": pytest.approx(1 / 3), "f1": 0.5, "support": 3}
+    assert day == {"label": "day", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
+    assert other == {"label": "other", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+
+
+def test_no_entities_at_all() -> None:
+    """Nothing found where there is nothing to find is no error."""
+    assert set(metrics.entity_metrics([[], []], [[], []]).values()) == {0.0}
+    assert [row["support"] for row in metrics.per_label_entities([[]], [[]], ["a"])] == [0]

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoModel, AutoModelForTokenClassification, Trainer, TrainingArguments, pipeline
 
-from enct5 import EncT5Config, EncT5ForSequenceClassification, EncT5ForTokenClassification
+from enct5 import EncT5Config, EncT5ForSequenceClassification, EncT5ForTokenClassification, modeling_enct5
 from enct5.conversion import convert
 from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5Decoder
@@ -127,9 +127,33 @@ def test_the_decoder_needs_the_text() -> None:
     torch.testing.assert_close(model(inputs_embeds=embedded).logits, model(ids(1, 4)).logits)
 
 
+@pytest.mark.parametrize("config", KINDS[1:])
+def test_tokens_read_in_parts_are_what_they_are_at_once(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, text = tagger(**config), ids(2, 7)
+    text[0, 4:] = 0
+    for mask in (None, torch.ones_like(text)):  # some padding, and none, where no mask is built
+        expected = model(text, attention_mask=mask, labels=text % 5)
+        expected.loss.backward()
+        gradient = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+        model.zero_grad()
+        with monkeypatch.context() as patch:
+            patch.setattr(modeling_enct5, "PROMPTS_AT_A_TIME", 3)
+            widths: list[int] = []
+            block = model.transformer.decoder.block[0]
+            hook = block.layer[2].register_forward_pre_hook(lambda _, args, seen=widths: seen.append(args[0].shape[1]))
+            found = model(text, attention_mask=mask, labels=text % 5)
+            found.loss.backward()
+            hook.remove()
+        assert max(widths) == 3
+        torch.testing.assert_close(found.logits, expected.logits, atol=1e-6, rtol=1e-5)
+        for name, parameter in model.named_parameters():
+            torch.testing.assert_close(parameter.grad, gradient[name], atol=1e-6, rtol=1e-4, msg=name)
+        model.zero_grad()
+
+
 def test_states_are_those_of_the_stack_that_the_head_reads() -> None:
     for config, layers in ((KINDS[0], 3), (KINDS[1], 2)):
-        model = tagger(**config)
+        model = tagger(**config, attn_implementation="eager")
         output = model(ids(2, 4), output_hidden_states=True, output_attentions=True)
         assert [len(output.hidden_states), len(output.attentions)] == [layers, layers - 1]
         expected = functional.linear(output.hidden_states[-1], model.classifier.weight, model.classifier.bias)
@@ -177,10 +201,12 @@ def test_round_trip(config: dict, tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_kind_may_be_the_start(tmp_path: Path) -> None:
-    classifier = EncT5ForSequenceClassification(EncT5Config(**{**SHAPE, "num_labels": 3}))
+    settings = {"num_labels": 3, "loss": "focal", "loss_gamma": 1.0, "class_weights": [1.0, 2.0, 3.0]}
+    classifier = EncT5ForSequenceClassification(EncT5Config(**{**SHAPE, **settings}))
     classifier.save_pretrained(tmp_path)
     model = EncT5ForTokenClassification.from_pretrained(tmp_path, token_decoder=True)
     assert (model.config.problem_type, model.config.decoder_vocab_size) == ("token_classification", None)
+    EncT5Config.from_dict(model.config.to_dict())  # nothing is left that only classifiers of texts may have
     for name, tensor in model.transformer.decoder.state_dict().items():
         assert torch.equal(tensor, classifier.transformer.decoder.state_dict()[name]), name
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from enct5 import Predictor, cli, training
 from enct5.data import read_table
 from enct5.errors import EncT5Error
 from enct5.evaluation import evaluate
 from enct5.inspection import inspect
+from enct5.tasks import TASKS
 from enct5.training_config import TrainConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -186,4 +188,20 @@ def test_options_and_columns_that_do_not_fit_are_refused(t5_folder: Base, tmp_pa
     wrong = [row | {"tags": row["tags"][1:]} if number == 3 else row for number, row in enumerate(rows(8))]
     with pytest.raises(EncT5Error, match=r"column `tags`, row 4: \d+ tags for \d+ words"):
         start(data=write_rows(tmp_path / "b.jsonl", wrong), text=("tokens",), label="tags")
+    tags = {"text": ("tokens",), "label": "tags"}
+    with pytest.raises(EncT5Error, match="--class-weights is for classes of texts, this is token tagging"):
+        start(**tags, class_weights="balanced")
+    with pytest.raises(EncT5Error, match="`loss` is 'focal'; for token_classification leave it out"):
+        start(**tags, loss="focal")
+    with pytest.raises(EncT5Error, match=r"--label-prompts names needs a prompt per label, .* this is token tagging"):
+        start(**tags, label_prompts="names")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_classifier_as_base_keeps_the_position_bias_of_its_decoder(t5_folder: Base, tmp_path: Path) -> None:
+    classifier = training.build_model(str(t5_folder()), TASKS["single"], ["a", "b"])
+    classifier.save_pretrained(tmp_path)
+    model = training.build_model(str(tmp_path), TASKS["tokens"], ["O", "B-a", "I-a"], token_decoder=True)
+    assert model.config.prompt_position_bias
+    bias = "transformer.decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+    assert torch.equal(model.get_parameter(bias), classifier.get_parameter(bias))

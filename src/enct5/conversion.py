@@ -370,8 +370,9 @@ def _materialise(model: EncT5ForClassification, dtype: torch.dtype, device: torc
 def _initialise(model: EncT5ForClassification, new: list[str]) -> None:
     """Draw the tensors that no file provides, then start the prompts as T5's decoder starts."""
     model._init_weights(model.classifier)
-    if any(name.startswith("transformer.decoder.block.") for name in new):
-        cast(torch.nn.Module, model.transformer.decoder).apply(model._init_weights)
+    decoder = model.transformer.decoder
+    if decoder is not None and any(name.startswith("transformer.decoder.block.") for name in new):
+        decoder.apply(model._init_weights)
     if PROMPTS in new:
         start_prompts(model)
 

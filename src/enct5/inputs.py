@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enct5.entities import Text
-from enct5.offsets import tokens_with_offsets
+from enct5.token_offsets import tokens_with_offsets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -127,7 +127,7 @@ class Windows:
     other_kind = "lists of words"
     windowed = takes_words = True
 
-    def __init__(self, texts: Sequence[Text], tokenizer: "PreTrainedTokenizerBase", max_length: int | None) -> None:
+    def __init__(self, texts: Sequence[Any], tokenizer: "PreTrainedTokenizerBase", max_length: int | None) -> None:
         self.texts = texts
         tokens = tokens_with_offsets([text if isinstance(text, str) else " ".join(text) for text in texts], tokenizer)
         self.offsets = [offsets for _, offsets in tokens]

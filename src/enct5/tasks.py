@@ -80,8 +80,8 @@ class Task:
     encode: Callable[[Sequence[Any], Mapping[str, int]], Array]
     scores: Callable[[Array], Array]
     decode: Callable[[Any, Mapping[int, str], Thresholds], list[dict[str, Any]]]
-    metrics: Callable[[Array, Array, Sequence[str], Thresholds], dict[str, float]]
-    per_label: Callable[[Array, Array, Sequence[str], Thresholds], list[dict[str, Any]]]
+    metrics: Callable[[Any, Any, Sequence[str], Thresholds], dict[str, float]]
+    per_label: Callable[[Any, Any, Sequence[str], Thresholds], list[dict[str, Any]]]
     relevance: Callable[[Array, Mapping[int, str], str | None], Array] | None = None
     fit_scaler: Callable[[Array], "StandardScaler"] | None = None
     fit_temperature: Callable[[Array, Array], float] | None = None

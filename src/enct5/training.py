@@ -216,8 +216,8 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     )
     scaler = None if task.fit_scaler is None else task.fit_scaler(train_labels)
     train_targets, targets = (
-        part if scaler is None else scaler.transform(_columns(part)).astype(np.float32)
-        for part in (train_labels, labels)
+        values if scaler is None else scaler.transform(_columns(values)).astype(np.float32)
+        for values in (train_labels, labels)
     )
     class_weights = None
     if config.class_weights is not None:
@@ -331,8 +331,8 @@ def build_model(
         "problem_type": task.name,
         "id2label": id2label,
         "label2id": {name: index for index, name in id2label.items()},
-        # New prompts come in no order that a position bias could stand for.
-        "prompt_position_bias": same_task and stored.get("prompt_position_bias", True),
+        # New prompts of labels come in no order that a position bias could stand for.
+        "prompt_position_bias": (same_task or not task.prompt_per_label) and stored.get("prompt_position_bias", True),
         **overrides,
     }
     try:

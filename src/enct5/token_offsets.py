@@ -67,7 +67,7 @@ def _cover_marks(text: str, pairs: list[tuple[int, int]]) -> Array:
     T5 composes characters (an `e` and a combining accent become `é`), and the token is then said to stand for the first
     of them only.
     """
-    starts = [start for start, _ in pairs[1:]] + [len(text)]
+    starts = [*(start for start, _ in pairs), len(text)][1:]
     covered = []
     for (start, end), following in zip(pairs, starts, strict=True):
         while end < following and unicodedata.category(text[end])[0] not in "ZC":
