@@ -198,9 +198,9 @@ def test_defaults_follow_from_data_and_base(run: Run) -> None:
 
 
 def script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
-    """Let evaluations find these accuracies, the last one for ever."""
+    """Let evaluations find these scores, the last one for ever."""
     values = itertools.chain(scores, itertools.repeat(scores[-1]))
-    monkeypatch.setattr(training, "_measure", lambda prepared, result: {"accuracy": next(values)})
+    monkeypatch.setattr(training, "_measure", lambda prepared, result: {"macro_f1": next(values)})
 
 
 def test_training_stops_when_patience_is_over(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -336,7 +336,8 @@ _RECORDS = (
         alias="single",
         description="single-label classification: one class per text",
         prediction_columns=("label", "score"),
-        metric_for_best_model="accuracy",
+        # not accuracy, for which a model that always gives the commonest class can be the best
+        metric_for_best_model="macro_f1",
         greater_is_better=True,
         parse=labels.parse_names,
         label_names=_names_of_single,
