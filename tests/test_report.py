@@ -194,14 +194,14 @@ def test_multi_label_with_thresholds(tmp_path: Path) -> None:
     # scores of x: .993 .269 .018 .731, of y: .007 .953 .119 .269; only x is given, and to every text
     assert page.quotes == ["just given", "given wrongly"]
     assert "<dt>Worst</dt><dd>wrongly given: x (0.731)</dd>" in page.html
-    assert page.tables[0][0] == ["Label", "Precision", "Recall", "F1", "Texts", "Threshold"]
-    assert [(row[0], row[-1]) for row in page.tables[0][1:]] == [("x", "0.010"), ("y", "0.970")]
+    assert page.tables[0][0] == ["Label", "Texts", "Precision", "Recall", "F1", "Threshold", ""]
+    assert [(row[0], row[-2]) for row in page.tables[0][1:]] == [("x", "0.010"), ("y", "0.970")]
     assert '<div class="best"><dt>macro f1 at 0.5</dt>' in page.html
     assert "thresholds were tuned on them, too" in page.html
     plain = multi(tmp_path)
     assert '<div class="best"><dt>macro f1</dt>' in plain.html
     assert "thresholds were tuned" not in plain.html
-    assert plain.tables[0][0] == ["Label", "Precision", "Recall", "F1", "Texts"]
+    assert plain.tables[0][0] == ["Label", "Texts", "Precision", "Recall", "F1", ""]
 
 
 def test_regression(tmp_path: Path) -> None:
