@@ -44,7 +44,7 @@ class Echo:
         self.task = find_task(task)
         self.config = TrainConfig.checked(data="a.csv", text=text, label="label", out="runs/a")
 
-    def stream(self, texts: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    def stream(self, texts: Iterable[Any], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
         for text in texts:
             joined = text if isinstance(text, str) else " + ".join(text)
             if self.task.alias == "multi":
@@ -218,7 +218,7 @@ def test_a_failure_leaves_the_former_file_and_nothing_else(tmp_path: Path, monke
     given, out = write(tmp_path / "in.csv", {"text": ["a", "b"]}), tmp_path / "out.csv"
     out.write_text("former")
 
-    def broken_stream(self: Echo, texts: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    def broken_stream(self: Echo, texts: Iterable[Any], abstain_below: float | None) -> Iterator[dict[str, Any]]:
         yield {"label": "x", "score": 1.0}
         raise RuntimeError("stop")
 

@@ -419,7 +419,7 @@ def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
             "--precision float32"
         )
     in_order = [rows[place] for place in np.argsort(prepared.evaluation_order)]
-    logits = prepared.evaluation_inputs.outputs(in_order, len(prepared.label_names))
+    logits: Any = prepared.evaluation_inputs.outputs(in_order, len(prepared.label_names))
     if prepared.scaler is not None:
         logits = prepared.scaler.inverse_transform(_columns(logits))
     # Without thresholds: tuned anew for every checkpoint they would favour the one they happen to suit.
