@@ -129,7 +129,7 @@ def test_the_decoder_needs_the_text() -> None:
 
 def test_states_are_those_of_the_stack_that_the_head_reads() -> None:
     for config, layers in ((KINDS[0], 3), (KINDS[1], 2)):
-        model = tagger(**config)
+        model = tagger(**config, attn_implementation="eager")
         output = model(ids(2, 4), output_hidden_states=True, output_attentions=True)
         assert [len(output.hidden_states), len(output.attentions)] == [layers, layers - 1]
         expected = functional.linear(output.hidden_states[-1], model.classifier.weight, model.classifier.bias)

@@ -108,9 +108,9 @@ def _read(value: Any, column: str, row: int, tagged: bool) -> Entities:
     if not isinstance(value, list):
         raise not_a(wanted, column, row, value, advice)
     if tagged:
-        wrong = next((tag for tag in value if not isinstance(tag, str) or not TAG.fullmatch(tag)), None)
-        if wrong is not None:
-            raise not_a("a tag", column, row, wrong, "tags are `O`, or `B-` or `I-` and a label")
+        wrong = [tag for tag in value if not isinstance(tag, str) or not TAG.fullmatch(tag)]
+        if wrong:
+            raise not_a("a tag", column, row, wrong[0], "tags are `O`, or `B-` or `I-` and a label")
         return Entities(spans_of_tags(value), len(value))
     spans = sorted((_read_span(item, column, row) for item in value), key=lambda span: (span.start, span.end))
     for first, second in pairwise(spans):
