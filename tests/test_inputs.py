@@ -1,5 +1,6 @@
 """Rows of token ids from texts and back: offsets of tokens, tags of tokens, windows of long texts."""
 
+import re
 import unicodedata
 from typing import Any
 
@@ -47,23 +48,17 @@ def certain(windows: Windows, targets: list[Any], tags: int) -> list[Any]:
 
 
 def found(windows: Windows, logits: list[Any], names: list[str]) -> list[list[tuple[int, int, str]]]:
-    results = TOKENS.decode(windows.outputs(logits, len(names)), dict(enumerate(names)), None)
+    results = TOKENS.decode(windows.outputs(logits, len(names)), dict(enumerate(names)))
     return [[(one["start"], one["end"], one["label"]) for one in result["entities"]] for result in results]
 
 
 def words_of(text: str) -> list[tuple[int, int]]:
-    """Start and end of everything between blanks (and what Unicode calls separators or control characters).
-
-    What a joiner joins is one word: T5 may have a single unknown token for it.
-    """
-    bounds, start = [], None
-    for place, character in enumerate(text + " "):
-        if unicodedata.category(character)[0] in "ZC" and character != "\u200d":
-            if start is not None:
-                bounds.append((start, place))
-            start = None
-        elif start is None:
-            start = place
+    """Start and end of everything between blanks, without invisible characters at its ends."""
+    bounds = []
+    for word in re.finditer(r"\S+", text):
+        visible = [place for place in range(*word.span()) if unicodedata.category(text[place])[0] not in "ZC"]
+        if visible:
+            bounds.append((visible[0], visible[-1] + 1))
     return bounds
 
 
@@ -137,7 +132,7 @@ def test_lists_of_words_are_counted_in_words(max_length: int | None, tokenizer: 
     spans = [(2, 4, 0), (5, 6, 1), (7, 9, 1)]
     logits = certain(windows, windows.targets([spans]), 5)
     assert found(windows, logits, NAMES) == [[(2, 4, "a"), (5, 6, "b"), (7, 9, "b")]]
-    (result,) = TOKENS.decode(windows.outputs(logits, 5), dict(enumerate(NAMES)), None)
+    (result,) = TOKENS.decode(windows.outputs(logits, 5), dict(enumerate(NAMES)))
     assert [one["text"] for one in result["entities"]] == ["New York", "😀", "Rome now."]
     assert result["entities"][0]["score"] == pytest.approx(1.0)
 
