@@ -48,7 +48,7 @@ def certain(windows: Windows, targets: list[Any], tags: int) -> list[Any]:
 
 
 def found(windows: Windows, logits: list[Any], names: list[str]) -> list[list[tuple[int, int, str]]]:
-    results = TOKENS.decode(windows.outputs(logits, len(names)), dict(enumerate(names)))
+    results = TOKENS.decode(windows.outputs(logits, len(names)), dict(enumerate(names)), None)
     return [[(one["start"], one["end"], one["label"]) for one in result["entities"]] for result in results]
 
 
@@ -132,7 +132,7 @@ def test_lists_of_words_are_counted_in_words(max_length: int | None, tokenizer: 
     spans = [(2, 4, 0), (5, 6, 1), (7, 9, 1)]
     logits = certain(windows, windows.targets([spans]), 5)
     assert found(windows, logits, NAMES) == [[(2, 4, "a"), (5, 6, "b"), (7, 9, "b")]]
-    (result,) = TOKENS.decode(windows.outputs(logits, 5), dict(enumerate(NAMES)))
+    (result,) = TOKENS.decode(windows.outputs(logits, 5), dict(enumerate(NAMES)), None)
     assert [one["text"] for one in result["entities"]] == ["New York", "😀", "Rome now."]
     assert result["entities"][0]["score"] == pytest.approx(1.0)
 
