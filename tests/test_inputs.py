@@ -1,5 +1,6 @@
 """Rows of token ids from texts and back: offsets of tokens, tags of tokens, windows of long texts."""
 
+import re
 import unicodedata
 from typing import Any
 
@@ -52,18 +53,12 @@ def found(windows: Windows, logits: list[Any], names: list[str]) -> list[list[tu
 
 
 def words_of(text: str) -> list[tuple[int, int]]:
-    """Start and end of everything between blanks (and what Unicode calls separators or control characters).
-
-    What a joiner joins is one word: T5 may have a single unknown token for it.
-    """
-    bounds, start = [], None
-    for place, character in enumerate(text + " "):
-        if unicodedata.category(character)[0] in "ZC" and character != "\u200d":
-            if start is not None:
-                bounds.append((start, place))
-            start = None
-        elif start is None:
-            start = place
+    """Start and end of everything between blanks, without invisible characters at its ends."""
+    bounds = []
+    for word in re.finditer(r"\S+", text):
+        visible = [place for place in range(*word.span()) if unicodedata.category(text[place])[0] not in "ZC"]
+        if visible:
+            bounds.append((visible[0], visible[-1] + 1))
     return bounds
 
 

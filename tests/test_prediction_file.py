@@ -218,7 +218,7 @@ def test_a_failure_leaves_the_former_file_and_nothing_else(tmp_path: Path, monke
     given, out = write(tmp_path / "in.csv", {"text": ["a", "b"]}), tmp_path / "out.csv"
     out.write_text("former")
 
-    def broken_stream(self: Echo, texts: Iterable[Any], abstain_below: None) -> Iterator[dict[str, Any]]:
+    def broken_stream(self: Echo, texts: Iterable[Any], abstain_below: float | None) -> Iterator[dict[str, Any]]:
         yield {"label": "x", "score": 1.0}
         raise RuntimeError("stop")
 

@@ -188,7 +188,7 @@ def test_options_and_columns_that_do_not_fit_are_refused(t5_folder: Base, tmp_pa
     wrong = [row | {"tags": row["tags"][1:]} if number == 3 else row for number, row in enumerate(rows(8))]
     with pytest.raises(EncT5Error, match=r"column `tags`, row 4: \d+ tags for \d+ words"):
         start(data=write_rows(tmp_path / "b.jsonl", wrong), text=("tokens",), label="tags")
-    tags = {"text": ("tokens",), "label": "tags"}
+    tags = {"text": ("tokens",), "label": "tags", "eval": source}
     with pytest.raises(EncT5Error, match="--class-weights is for classes of texts, this is token tagging"):
         start(**tags, class_weights="balanced")
     with pytest.raises(EncT5Error, match="`loss` is 'focal'; for token_classification leave it out"):

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,9 +68,8 @@ def _cover_marks(text: str, pairs: list[tuple[int, int]]) -> Array:
     T5 composes characters (an `e` and a combining accent become `é`), and the token is then said to stand for the first
     of them only.
     """
-    starts = [*(start for start, _ in pairs), len(text)][1:]
     covered = []
-    for (start, end), following in zip(pairs, starts, strict=True):
+    for (start, end), (following, _) in pairwise([*pairs, (len(text), len(text))]):
         while end < following and unicodedata.category(text[end])[0] not in "ZC":
             end += 1
         covered.append((start, end))
