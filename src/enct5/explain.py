@@ -112,8 +112,8 @@ def explain(predictor: "Predictor", text: str | tuple[str, str], label: str | No
     logits = predictor.logits([text])
     scores = predictor.task.scores(logits)[0]
     predicted = prediction.get("labels", [prediction.get("label")]) if label is None else [label]
-    chosen = [index for index in np.argsort(-scores, kind="stable").tolist() if names[index] in predicted]
-    chosen = chosen[:MOST_LABELS] or [int(scores.argmax())]
+    best_first = np.lexsort((-logits[0], -scores)).tolist()  # of scores so near to 1 that they are equal, by logit
+    chosen = [index for index in best_first if names[index] in predicted][:MOST_LABELS] or best_first[:1]
 
     texts = (text,) if isinstance(text, str) else tuple(text)
     aligned = align(predictor.tokenizer, texts)
