@@ -176,7 +176,7 @@ def predict(
 def explain(
     model: Model,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The text.")],
-    second: Annotated[str | None, typer.Argument(metavar="[SECOND]", help="The second text of a pair.")] = None,
+    second: Annotated[str | None, typer.Argument(metavar="SECOND", help="The second text of a pair.")] = None,
     label: Annotated[
         str | None, typer.Option("--label", help="Label to explain; default: those predicted, at most 5.")
     ] = None,

@@ -69,7 +69,7 @@ def show_explanation(explanation: "Explanation") -> None:
             soft_wrap=True,
         )
     for label in explanation.labels:
-        console.print(Text(f"{label.label}: {label.score:.4g}", style="bold"), soft_wrap=True)
+        console.print(Text(f"{label.label}: {label.score:.4f}", style="bold"), soft_wrap=True)
         largest = max(map(abs, label.attribution)) or 1
         for part in explanation.segments(label.attribution):
             console.print(Text.assemble(*((piece, _shade((value or 0) / largest)) for piece, value in part)))
