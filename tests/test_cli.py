@@ -158,7 +158,11 @@ BAD_INPUT = {
     "words as numbers": (train("good.csv", "--task regression"), "row 1: `class 0` is not a number"),
     "lists as single labels": (train("lists.jsonl", "--task single"), "is not one label", "--task multi"),
     "words as lists": (train("good.csv", "--task multi"), "is not a list of labels", "--label-separator"),
-    "tags of a text in one piece": (train("tags.jsonl"), "2 tags for a text in one piece", "name a column of word lists"),
+    "tags of a text in one piece": (
+        train("tags.jsonl"),
+        "2 tags for a text in one piece",
+        "name a column of word lists",
+    ),
     "ids as labels": (train("ids.csv"), "2500 different values in 2500 rows", "--task regression"),
     "separator for a single label": (train("good.csv", "--task single --label-separator ;"), "--label-separator `;`"),
     "column names twice": (train("twice.csv"), "2 columns named `text`"),

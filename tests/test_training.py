@@ -193,7 +193,7 @@ def test_defaults_follow_from_data_and_base(run: Run) -> None:
     rates = [training._resolve(config, width, 60).learning_rate for width in (32, 256, 768)]
     assert rates == pytest.approx([0.01, 0.01, 0.0019], rel=0.02)
     epochs = [training._resolve(config, 256, rows).epochs for rows in (10, 1000, 16_000, 67_000)]
-    assert epochs == [30, 19, 3, 3]
+    assert epochs == [20, 19, 3, 3]
     assert training._resolve(config.model_copy(update={"epochs": 0.5}), 256, 10).epochs == 0.5
 
 

@@ -78,7 +78,7 @@ def train(
     ] = False,
     base: Annotated[str, typer.Option(help="T5 or EncT5 checkpoint: folder, hub id, or `bundled`.")] = "bundled",
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: by its size, 3 to 30.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: by its size, 3 to 20.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak, relative to a tensor's size; default: 0.01, less for wide bases.")

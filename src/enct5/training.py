@@ -52,8 +52,8 @@ _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # What a base may have been trained with; the new run's settings decide.
 _OF_A_RUN = ("token_decoder", "loss", "loss_gamma", "class_weights", "thresholds")
 _MOST_LISTED, _MOST_COUNTS = 5, 200
-# Up to 500 texts take 30 epochs; eight times the data takes a quarter of the epochs, so twice the steps.
-_FEW_TEXTS, _FEWEST_EPOCHS, _MOST_EPOCHS = 500, 3, 30
+# Up to 900 texts take 20 epochs; eight times the data takes a quarter of the epochs, so twice the steps.
+_FEW_TEXTS, _FEWEST_EPOCHS, _MOST_EPOCHS = 900, 3, 20
 # The peak rate up to this width; the wider, the smaller (T5-base: 0.0019; T5's authors fine-tuned at 0.001).
 _LEARNING_RATE, _NARROW = 0.01, 256
 
