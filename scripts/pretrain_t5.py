@@ -165,6 +165,29 @@ def co_occurrence_embedding(arrays: list[np.ndarray], vocab_size: int, dim: int,
     return torch.where(seen[:, None], vectors, torch.randn(vocab_size, dim))
 
 
+def start_attention(model: T5ForConditionalGeneration) -> None:
+    """Start attention near what it has to learn: to look at neighbours, and to find the same sentinel again.
+
+    T5 draws position biases near 0 and steps in proportion to their size, so thousands of steps pass before any head
+    tells near from far, and until then the encoder sees a bag of words. Here the encoder's heads start, in turn, as: what
+    comes before, what comes after, both with a wide reach, everywhere. The decoder's cross-attention starts with queries
+    like its keys, of T5's own size: a sentinel then finds itself in the text (arXiv 2305.09828 has the idea).
+    """
+    attention = model.encoder.block[0].layer[0].SelfAttention
+    buckets, reach = attention.relative_attention_num_buckets, attention.relative_attention_max_distance
+    offsets = torch.arange(-2 * reach, 2 * reach + 1)  # position of the key minus that of the query
+    bucket_of = attention._relative_position_bucket(offsets, True, buckets, reach)
+    for bucket in bucket_of.unique():
+        offset = offsets[bucket_of == bucket].float().mean()
+        fall, side = torch.log1p(offset.abs()), torch.sign(offset)
+        kinds = torch.stack([4 - 2 * fall - side, 4 - 2 * fall + side, 2 - fall, torch.tensor(0.0)])
+        heads = torch.arange(attention.n_heads)
+        attention.relative_attention_bias.weight.data[bucket] = kinds[heads % len(kinds)]
+    for block in model.decoder.block:
+        cross = block.layer[1].EncDecAttention
+        cross.q.weight.data.copy_(cross.k.weight / cross.key_value_proj_dim**0.5)
+
+
 def card(summary: dict, parameters: int, embedding: int) -> str:
     """The checkpoint's README.md: what it is, how it was trained, how weak it is."""
     arguments = summary["arguments"]
@@ -189,8 +212,8 @@ words and little of the world. It lets enct5 be tried without a download; for re
 
 ## Training
 
-Token vectors from a co-occurrence matrix of the corpus (positive PMI, singular value decomposition), then span
-corruption ({arguments["noise_density"]:.0%} of the tokens, spans of 3 on average) for {arguments["steps"]} steps of {arguments["batch_size"]} windows of
+Token vectors from a co-occurrence matrix of the corpus (positive PMI, singular value decomposition), heads that start
+by looking at neighbours, then span corruption ({arguments["noise_density"]:.0%} of the tokens, spans of 3 on average) for {arguments["steps"]} steps of {arguments["batch_size"]} windows of
 {arguments["window"]} tokens with Adafactor, by `scripts/pretrain_t5.py`. Files are drawn by
 (tokens ** {arguments["alpha"]}). Loss on held-out paragraphs: {summary["held_out_loss"]:.3f} nats a target token. Details: pretraining.json.
 
@@ -209,7 +232,7 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path, help="text files, one paragraph a line (.txt or .txt.xz)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint (and, inside, the run)")
     parser.add_argument("--steps", type=int, default=9000)
-    parser.add_argument("--batch-size", type=int, default=64, help="windows a step")
+    parser.add_argument("--batch-size", type=int, default=32, help="windows a step")
     parser.add_argument("--window", type=int, default=128, help="tokens of text a window")
     parser.add_argument("--lr", type=float, default=1e-2, help="Adafactor's rate, relative to a parameter's size")
     parser.add_argument("--alpha", type=float, default=0.5, help="files are drawn by (size ** alpha)")
@@ -255,6 +278,7 @@ def main() -> None:
     )
     with torch.no_grad():
         model.shared.weight.copy_(co_occurrence_embedding(splits["train"], args.vocab_size, args.d_model))
+        start_attention(model)
     print("parameters:", model.num_parameters(), "beside the embedding:", model.num_parameters(exclude_embeddings=True))
     # Steps in proportion to a parameter's size, as T5 was trained: its attention has no scaling by sqrt(d_kv), so its
     # small query matrices must not grow as fast as the others, or attention saturates.

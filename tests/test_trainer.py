@@ -9,6 +9,7 @@ import pytest
 import torch
 from datasets import Dataset
 from transformers import AutoTokenizer, DataCollatorWithPadding, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_pt_utils import LabelSmoother
 
 from enct5.assets import bundled_t5
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
@@ -77,6 +78,16 @@ def test_a_batch_of_average_size_has_the_plain_loss(trainer: EncT5Trainer) -> No
     batch = trainer.data_collator([{k: row[k] for k in ("input_ids", "labels")} for row in pick(range(4))])
     model = trainer.model.train()
     assert trainer.compute_loss(model, dict(batch)).item() == pytest.approx(model(**batch).loss.item(), rel=1e-6)
+
+
+def test_label_smoothing_is_that_of_cross_entropy(trainer: EncT5Trainer) -> None:
+    trainer.label_smoother = LabelSmoother(0.2)
+    trainer.get_train_dataloader()
+    batch = trainer.data_collator([{k: row[k] for k in ("input_ids", "labels")} for row in pick(range(4))])
+    model = trainer.model.train()
+    wanted = torch.nn.functional.cross_entropy(model(**batch).logits, batch["labels"], label_smoothing=0.2).item()
+    assert trainer.compute_loss(model, dict(batch)).item() == pytest.approx(wanted, rel=1e-6)
+    assert wanted != pytest.approx(model(**batch).loss.item(), rel=1e-4)
 
 
 def test_the_evaluation_loss_is_the_plain_mean(trainer: EncT5Trainer) -> None:

@@ -27,11 +27,13 @@ from enct5.evaluation import evaluate
 from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
+from enct5.tasks import TASKS
 from enct5.training_config import TrainConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 Base = Callable[..., Path]
+SINGLE = TASKS["single_label_classification"]
 LABELS = ("Café Ärger", "delivery", "refund")
 WORDS = {"Café Ärger": "coffee milk cup", "delivery": "parcel late road", "refund": "money card bank"}
 RUN_FILES = {
@@ -190,11 +192,11 @@ def test_default_settings_learn_32_examples(t5_folder: Base, tmp_path: Path) -> 
 
 def test_defaults_follow_from_data_and_base(run: Run) -> None:
     config = TrainConfig.checked(data=run.source, text=("text",), label="label", out="unused")
-    rates = [training._resolve(config, width, 60).learning_rate for width in (32, 256, 768)]
+    rates = [training._resolve(config, SINGLE, width, 60).learning_rate for width in (32, 256, 768)]
     assert rates == pytest.approx([0.01, 0.01, 0.0019], rel=0.02)
-    epochs = [training._resolve(config, 256, rows).epochs for rows in (10, 1000, 16_000, 67_000)]
+    epochs = [training._resolve(config, SINGLE, 256, rows).epochs for rows in (10, 1000, 16_000, 67_000)]
     assert epochs == [20, 19, 3, 3]
-    assert training._resolve(config.model_copy(update={"epochs": 0.5}), 256, 10).epochs == 0.5
+    assert training._resolve(config.model_copy(update={"epochs": 0.5}), SINGLE, 256, 10).epochs == 0.5
 
 
 def script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
@@ -379,6 +381,8 @@ def test_prompts_of_a_trained_base_start_anew_where_asked_for(
         ),
         ({"label_descriptions": "x.json"}, "--label-descriptions needs a prompt per label"),
         ({"loss": "asymmetric"}, "`loss` is 'asymmetric'; for single_label_classification it must be one of focal"),
+        ({"label_smoothing": 0.2, "loss": "focal"}, "--label-smoothing 0.2 goes with plain cross-entropy"),
+        ({"label_smoothing": 0.2, "class_weights": "balanced"}, "--label-smoothing 0.2 goes with plain cross-entropy"),
     ],
 )
 def test_options_of_other_tasks_are_refused(run: Run, tmp_path: Path, options: dict[str, str], message: str) -> None:
@@ -386,6 +390,26 @@ def test_options_of_other_tasks_are_refused(run: Run, tmp_path: Path, options: d
         with pytest.raises(EncT5Error, match=f"^{message}"):
             start(base, tmp_path / "run", run.source, **options)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [({}, 0.1), ({"label_smoothing": 0.0}, 0.0), ({"label_smoothing": 0.3}, 0.3), ({"loss": "focal"}, 0.0)],
+)
+def test_label_smoothing_reaches_the_trainer(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], wanted: float
+) -> None:
+    seen = []
+    monkeypatch.setattr(training.EncT5Trainer, "train", lambda self, **_: seen.append(self.args.label_smoothing_factor))
+    start(run.base, tmp_path / "run", run.source, epochs=1, **options)
+    assert seen == [wanted]
+    assert TrainConfig.read(tmp_path / "run" / "train_config.yaml").label_smoothing == wanted
+
+
+def test_label_smoothing_is_for_one_label_a_text(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "a.jsonl", [{"text": "a", "label": row / 3} for row in range(30)])
+    with pytest.raises(EncT5Error, match=r"^--label-smoothing goes with --task single, not regression; leave it out"):
+        start(run.base, tmp_path / "run", source, label_smoothing=0.1)
 
 
 def test_class_weights_for_numbers_are_refused(run: Run, tmp_path: Path) -> None:

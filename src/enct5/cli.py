@@ -73,6 +73,9 @@ def train(
     ] = None,
     loss: Annotated[str | None, typer.Option(help="focal, or for multi-label also asymmetric or bce.")] = None,
     class_weights: Annotated[str | None, typer.Option(help="balanced: rare classes weigh more in the loss.")] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(help="Share of the target spread over all labels (single-label); default 0.1.")
+    ] = None,
     token_decoder: Annotated[
         bool, typer.Option("--token-decoder", help="Tokens: tag by a decoder layer that reads the text's own tokens.")
     ] = False,
@@ -100,6 +103,7 @@ def train(
         "label_descriptions": label_descriptions,
         "loss": loss,
         "class_weights": class_weights,
+        "label_smoothing": label_smoothing,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,

@@ -352,6 +352,7 @@ _RECORDS = (
         relevance=_relevance_single,
         fit_temperature=calibration.fit_temperature,
         can_abstain=True,
+        options=("label_smoothing",),
     ),
     Task(
         name="multi_label_classification",

@@ -56,6 +56,7 @@ _MOST_LISTED, _MOST_COUNTS = 5, 200
 _FEW_TEXTS, _FEWEST_EPOCHS, _MOST_EPOCHS = 900, 3, 20
 # The peak rate up to this width; the wider, the smaller (T5-base: 0.0019; T5's authors fine-tuned at 0.001).
 _LEARNING_RATE, _NARROW = 0.01, 256
+_LABEL_SMOOTHING = 0.1
 
 
 @dataclass
@@ -113,7 +114,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     )
     if prepared.prompt_texts is not None:
         start_from_words(model, tokenizer, prepared.prompt_texts)
-    settings = _resolve(config, model.config.d_model, len(prepared.train))
+    settings = _resolve(config, prepared.task, model.config.d_model, len(prepared.train))
     checkpoint = run_folder.claim(out, resume)
     _remember(settings, out, resume)
     say(
@@ -262,6 +263,10 @@ def _lengths(prepared: _Prepared) -> dict[str, int]:
     }
 
 
+def _has_plain_loss(config: TrainConfig) -> bool:
+    return config.loss is None and config.class_weights is None
+
+
 def _check_options(config: TrainConfig, task: Task) -> None:
     """Refuse settings that belong to another kind of task."""
     for other in TASKS.values():
@@ -270,6 +275,11 @@ def _check_options(config: TrainConfig, task: Task) -> None:
                 raise EncT5Error(
                     f"--{name.replace('_', '-')} goes with --task {other.alias}, not {task.alias}; leave it out"
                 )
+    if config.label_smoothing and not _has_plain_loss(config):
+        raise EncT5Error(
+            f"--label-smoothing {config.label_smoothing:g} goes with plain cross-entropy; leave it out, or --loss and "
+            "--class-weights"
+        )
 
 
 def _prompt_texts(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
@@ -382,12 +392,14 @@ def _calibrate(
     return logits, {"temperature": temperature, "expected_calibration_error": {"before": before, "after": after}}
 
 
-def _resolve(config: TrainConfig, d_model: int, rows: int) -> TrainConfig:
-    """Fill in what follows from the data and the base model."""
+def _resolve(config: TrainConfig, task: Task, d_model: int, rows: int) -> TrainConfig:
+    """Fill in what follows from the task, the data and the base model."""
+    smooths = "label_smoothing" in task.options and config.label_smoothing is None
     epochs = min(max(_MOST_EPOCHS * (_FEW_TEXTS / rows) ** (2 / 3), _FEWEST_EPOCHS), _MOST_EPOCHS)
     resolved = {
         "learning_rate": config.learning_rate or _LEARNING_RATE * min(1.0, _NARROW / d_model) ** 1.5,
         "epochs": config.epochs or float(round(epochs)),
+        "label_smoothing": _LABEL_SMOOTHING * _has_plain_loss(config) if smooths else config.label_smoothing,
         "precision": ("bfloat16" if bfloat16_on_gpu() else "float32")
         if config.precision == "auto"
         else config.precision,
@@ -459,6 +471,7 @@ def build_trainer(
             warmup_steps=settings.warmup,
             lr_scheduler_type="linear",
             weight_decay=settings.weight_decay,
+            label_smoothing_factor=settings.label_smoothing or 0.0,
             bf16=settings.precision == "bfloat16",
             use_cpu=not torch.cuda.is_available(),
             eval_strategy="steps",

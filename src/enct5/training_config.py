@@ -35,6 +35,12 @@ class TrainConfig(BaseModel):
     class_weights: Literal["balanced"] | None = Field(
         None, description="balanced gives rare classes or labels a larger weight in the loss."
     )
+    label_smoothing: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Single-label: share of the target spread over all labels; 0.1 with plain cross-entropy.",
+    )
     token_decoder: bool = Field(
         False, description="Tokens: the head reads a decoder layer fed with the text's own tokens, not the encoder."
     )
