@@ -26,6 +26,7 @@ class Benchmark:
         metric: the figure of `enct5 evaluate` that is reported.
         rows: size of the fixed random sample of the training file; `None` for all of it.
         epochs: passes over the training data; `None` for the default of `enct5 train`.
+        max_length: tokens kept of a text; `None` for the default of `enct5 train`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Benchmark:
     metric: str = "accuracy"
     rows: int | None = None
     epochs: float | None = None
+    max_length: int | None = None
 
 
 CLASSIFICATION = (
@@ -48,6 +50,9 @@ CLASSIFICATION = (
 )
 
 GOEMOTIONS = Benchmark("goemotions", "train.jsonl", "test.jsonl", ("text",), "labels", metric="macro_f1", rows=10_000)
+STSB = Benchmark("stsb", "train.csv", "test.csv", ("sentence1", "sentence2"), "score", metric="pearson")
+MOVIE_REVIEWS = Benchmark("movie_reviews", "train.jsonl", "test.jsonl", ("text",), "label")
+WNUT17 = Benchmark("wnut17", "train.jsonl", "test.jsonl", ("tokens",), "tags", metric="entity_f1")
 
 
 def read_training_rows(benchmark: Benchmark, rows: int | None = None) -> Dataset:

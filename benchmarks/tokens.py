@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
-from sets import Benchmark, test_file, write_training_file
+from sets import WNUT17, Benchmark, test_file, write_training_file
 
 SEEDS = (1, 2, 3)
 HEADS = ("linear", "token decoder")
@@ -21,7 +21,7 @@ FILE = RESULTS / "tokens.jsonl"
 
 
 SETS = (
-    Benchmark("wnut17", "train.jsonl", "test.jsonl", ("tokens",), "tags", metric="entity_f1"),
+    WNUT17,
     Benchmark("snips", "train.jsonl", "test.jsonl", ("text",), "entities", metric="entity_f1", rows=4000),
 )
 

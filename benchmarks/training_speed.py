@@ -26,13 +26,8 @@ FILE = RESULTS / "training_speed.jsonl"
 
 def trainer_class(side: str) -> type:
     """The trainer of `enct5 train`, or the same with the stock Trainer's random batches."""
-    from transformers import Trainer
-
+    from alternatives import RandomBatches
     from enct5.trainer import EncT5Trainer
-
-    class RandomBatches(EncT5Trainer):
-        get_train_dataloader = Trainer.get_train_dataloader
-        compute_loss = Trainer.compute_loss
 
     return EncT5Trainer if side == "like length" else RandomBatches
 

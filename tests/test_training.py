@@ -192,11 +192,11 @@ def test_default_settings_learn_32_examples(t5_folder: Base, tmp_path: Path) -> 
 
 def test_defaults_follow_from_data_and_base(run: Run) -> None:
     config = TrainConfig.checked(data=run.source, text=("text",), label="label", out="unused")
-    rates = [training._resolve(config, SINGLE, width, 60).learning_rate for width in (32, 256, 768)]
+    rates = [training.resolve(config, SINGLE, width, 60).learning_rate for width in (32, 256, 768)]
     assert rates == pytest.approx([0.01, 0.01, 0.0019], rel=0.02)
-    epochs = [training._resolve(config, SINGLE, 256, rows).epochs for rows in (10, 1000, 16_000, 67_000)]
+    epochs = [training.resolve(config, SINGLE, 256, rows).epochs for rows in (10, 1000, 16_000, 67_000)]
     assert epochs == [20, 19, 3, 3]
-    assert training._resolve(config.model_copy(update={"epochs": 0.5}), SINGLE, 256, 10).epochs == 0.5
+    assert training.resolve(config.model_copy(update={"epochs": 0.5}), SINGLE, 256, 10).epochs == 0.5
 
 
 def script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:

@@ -114,7 +114,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     )
     if prepared.prompt_texts is not None:
         start_from_words(model, tokenizer, prepared.prompt_texts)
-    settings = _resolve(config, prepared.task, model.config.d_model, len(prepared.train))
+    settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
     checkpoint = run_folder.claim(out, resume)
     _remember(settings, out, resume)
     say(
@@ -392,7 +392,7 @@ def _calibrate(
     return logits, {"temperature": temperature, "expected_calibration_error": {"before": before, "after": after}}
 
 
-def _resolve(config: TrainConfig, task: Task, d_model: int, rows: int) -> TrainConfig:
+def resolve(config: TrainConfig, task: Task, d_model: int, rows: int) -> TrainConfig:
     """Fill in what follows from the task, the data and the base model."""
     smooths = "label_smoothing" in task.options and config.label_smoothing is None
     epochs = min(max(_MOST_EPOCHS * (_FEW_TEXTS / rows) ** (2 / 3), _FEWEST_EPOCHS), _MOST_EPOCHS)

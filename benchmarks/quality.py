@@ -1,0 +1,190 @@
+"""EncT5 beside other ways to make a classifier of the same T5 checkpoint: equal data, steps and early stopping.
+
+    python benchmarks/quality.py                (writes results/quality.jsonl and .md)
+
+The base is the bundled T5; the training data a fixed sample of at most 2,000 rows, a tenth of which chooses the best
+checkpoint; three seeds; test files are measured once. Learning curves: 8, 32 and 128 examples a class, drawn anew for
+every seed, the same for all methods. Each method is `enct5 train` with one part replaced:
+
+- enct5: nothing replaced, defaults.
+- reference recipe: prompts from N(0, 1), AdamW at 5e-5, random batches, no label smoothing: the published model's way.
+  Its padding to a fixed length is left out: with a mask it changes the time, not the result.
+- mean pooling, last token: the encoder's states pooled in the decoder's place (tokens are tagged without a decoder, so
+  these two have no row there).
+- full decoder: transformers' T5ForSequenceClassification.
+- text-to-text: T5 learns to write the label's name (greedy search; what is no label's name counts as wrong).
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from alternatives import ReferenceRecipe, encoder_with, full_decoder, with_normal_prompts
+from enct5 import training
+from enct5.evaluation import evaluate
+from enct5.loading import load_tokenizer
+from enct5.predict import Predictor
+from enct5.trainer import EncT5Trainer
+from enct5.training_config import TrainConfig
+from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
+from sets import CLASSIFICATION, GOEMOTIONS, MOVIE_REVIEWS, STSB, WNUT17, Benchmark, read_training_rows, test_file
+from text_to_text import text_to_text
+
+SEEDS = (1, 2, 3)
+ROWS = 2000
+EXAMPLES = (8, 32, 128)
+FILE = RESULTS / "quality.jsonl"
+# Of movie reviews 800 texts of 256 tokens: a text of 512 takes as long as twenty short ones.
+SETS = (
+    *(replace(benchmark, rows=ROWS) for benchmark in (*CLASSIFICATION, STSB, GOEMOTIONS, WNUT17)),
+    replace(MOVIE_REVIEWS, rows=800, epochs=4, max_length=256),
+)
+FEW_SHOT = ("sst2", "snips", "banking77")
+ON_ALL, ON_FOUR = ("enct5", "reference recipe", "mean pooling"), ("sst2", "cola", "rte", "banking77")
+
+
+@dataclass(frozen=True)
+class Method:
+    """What replaces a part of `enct5 train`."""
+
+    build: Callable[..., Any] = training.build_model
+    trainer: type = EncT5Trainer
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+METHODS = {
+    "enct5": Method(),
+    "reference recipe": Method(with_normal_prompts, ReferenceRecipe, {"learning_rate": 5e-5}),
+    "mean pooling": Method(encoder_with("mean")),
+    "last token": Method(encoder_with("last")),
+    "full decoder": Method(full_decoder),
+    "text-to-text": Method(),
+}
+
+
+def write_rows(benchmark: Benchmark, examples: int | None, seed: int, folder: Path) -> str:
+    """The training file: the benchmark's sample, or so many examples of every class."""
+    table = read_training_rows(benchmark)
+    if examples is not None:
+        table = read_training_rows(replace(benchmark, rows=None))
+        order = np.random.default_rng(seed).permutation(len(table))
+        taken: dict[Any, list[int]] = {}
+        for row, label in zip(order.tolist(), np.array(table[benchmark.label][:])[order].tolist(), strict=True):
+            if len(rows := taken.setdefault(label, [])) < examples:
+                rows.append(row)
+        table = table.select(sorted(row for rows in taken.values() for row in rows))
+    path = folder / f"{benchmark.name}.parquet"
+    table.to_parquet(str(path))
+    return str(path)
+
+
+def train_and_measure(method: Method, config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
+    """`enct5 train` with the method's part, then the test file by the model it made."""
+    made: list[Any] = []
+
+    def build(*args: Any, **kwargs: Any) -> Any:
+        made.append(method.build(*args, **kwargs))
+        return made[-1]
+
+    with (
+        mock.patch.object(training, "build_model", build),
+        mock.patch.object(training, "EncT5Trainer", method.trainer),
+    ):
+        record = training.train(config, say=lambda line: None)
+    measured = evaluate(Predictor(made[0], load_tokenizer(config.out), config), test_file(benchmark))
+    return {
+        "value": measured["metrics"][benchmark.metric],
+        "eval_value": record["metrics"][benchmark.metric],
+        "millions": record["parameters"] / 1e6,
+        "steps": record["steps"],
+        "seconds": record["seconds"],
+    }
+
+
+def run(key: dict[str, Any]) -> dict[str, Any]:
+    """One record."""
+    benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
+    method = METHODS[key["method"]]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        config = TrainConfig.checked(
+            data=write_rows(benchmark, key["examples"], key["seed"], folder),
+            text=benchmark.text,
+            label=benchmark.label,
+            out=str(folder / "run"),
+            epochs=benchmark.epochs,
+            seed=key["seed"],
+            **({} if benchmark.max_length is None else {"max_length": benchmark.max_length}),
+            **method.options,
+        )
+        if method is METHODS["text-to-text"]:
+            return text_to_text(config, benchmark)
+        return train_and_measure(method, config, benchmark)
+
+
+def keys() -> list[dict[str, Any]]:
+    """All runs, those first that say most."""
+    whole = [
+        (benchmark.name, name, None)
+        for benchmark in SETS
+        for name in METHODS
+        if name in ON_ALL or benchmark.name in ON_FOUR
+        if not (name == "mean pooling" and benchmark is SETS[-2])
+    ]
+    few = [(name, method, examples) for name in FEW_SHOT for examples in EXAMPLES for method in ON_ALL]
+    return [
+        {"set": name, "method": method, "examples": examples, "seed": seed}
+        for runs in (whole, few)
+        for seed in SEEDS
+        for name, method, examples in runs
+    ]
+
+
+def tables(records: list[dict[str, Any]]) -> str:
+    """Test figures of all methods, learning curves, then what the methods cost."""
+    value = mean_and_spread(records, ("set", "method", "examples"), "value")
+    whole = [
+        [benchmark.name, benchmark.metric, *(value.get((benchmark.name, name, None), "") for name in METHODS)]
+        for benchmark in SETS
+    ]
+    few = [
+        [name, method, *(value.get((name, method, examples), "") for examples in (*EXAMPLES, None))]
+        for name in FEW_SHOT
+        for method in ON_ALL
+    ]
+    of_four = [record for record in records if record["set"] in ON_FOUR and record["examples"] is None]
+    seconds, parameters = (mean_and_spread(of_four, ("method",), name) for name in ("seconds", "millions"))
+    cost = [[name, parameters.get((name,), ""), seconds.get((name,), "")] for name in METHODS]
+    return "\n\n".join(
+        (
+            markdown_table(["set", "test figure", *METHODS], whole),
+            markdown_table(["set", "method", *(f"{n} a class" for n in EXAMPLES), "the sample"], few),
+            markdown_table([f"mean over {', '.join(ON_FOUR)}", "parameters (millions)", "training seconds"], cost),
+        )
+    )
+
+
+def main() -> None:
+    """Run what is missing and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
+    parser.add_argument("--table", action="store_true", help="only write the tables of what is on file")
+    arguments = parser.parse_args()
+    records = read(FILE) if arguments.table else run_missing(FILE, keys(), run, arguments.jobs)
+    text = tables(records)
+    note = (
+        f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). cola and rte: "
+        f"their dev file, which nothing was tuned on. Seconds: one thread beside another run.\n{environment()}"
+    )
+    (RESULTS / "quality.md").write_text(f"{__doc__}\n{text}\n\n{note}\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""T5 as its authors use it: fine-tuned to write a label's name, by the trainer of `enct5 train`."""
+
+import time
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from transformers import (
+    DataCollatorForSeq2Seq,
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PrinterCallback,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    T5ForConditionalGeneration,
+    set_seed,
+)
+
+from enct5 import data, training
+from enct5.assets import bundled_t5
+from enct5.inputs import IGNORED, WholeTexts
+from enct5.loading import load_tokenizer
+from enct5.metrics import single_label_metrics
+from enct5.trainer import EncT5Trainer
+from enct5.training_config import TrainConfig
+from sets import Benchmark, test_file
+
+
+class TextToTextTrainer(EncT5Trainer, Seq2SeqTrainer):
+    """Batches of like length and relative steps for a model that writes its answer."""
+
+
+def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
+    """Train on the labels' names, and measure what is written for the test file (single-label only)."""
+    started = time.time()
+    tokenizer = load_tokenizer(str(bundled_t5()))
+    prepared = training.prepare(config, tokenizer, lambda line: None)
+    names = [name.replace("_", " ") for name in prepared.label_names]
+    answers = tokenizer(names)["input_ids"]
+    written = {tokenizer.decode(answer, skip_special_tokens=True): label for label, answer in enumerate(answers)}
+    assert len(written) == len(names), "two labels are written alike"
+
+    def with_answers(rows: Dataset) -> Dataset:
+        return Dataset.from_dict(
+            {
+                "input_ids": rows["input_ids"][:],
+                "length": rows["length"][:],
+                "labels": [answers[label] for label in rows["labels"][:]],
+            }
+        )
+
+    def measure(result: EvalPrediction) -> dict[str, float]:
+        wanted, found = (
+            [
+                written.get(tokenizer.decode(row[row != IGNORED], skip_special_tokens=True), len(names))
+                for row in np.asarray(rows)
+            ]
+            for rows in (result.label_ids, result.predictions)
+        )
+        chosen = np.eye(len(names) + 1)[found]  # the last column: what is no label's name
+        return single_label_metrics(chosen, np.array(wanted))
+
+    set_seed(config.seed)
+    model = T5ForConditionalGeneration.from_pretrained(bundled_t5(), dtype="float32")
+    settings = training.resolve(config, prepared.task, model.config.d_model, len(prepared.train))
+    assert settings.epochs is not None
+    assert settings.learning_rate is not None
+    steps = max(1, round(len(prepared.train) / settings.batch_size)) * settings.epochs
+    interval = max(1, round(steps / training.EVALUATIONS))
+    trainer = TextToTextTrainer(
+        model,
+        Seq2SeqTrainingArguments(
+            output_dir=config.out,
+            num_train_epochs=settings.epochs,
+            per_device_train_batch_size=settings.batch_size,
+            per_device_eval_batch_size=training.EVAL_BATCH_SIZE,
+            learning_rate=settings.learning_rate,
+            warmup_steps=settings.warmup,
+            weight_decay=settings.weight_decay,
+            use_cpu=True,
+            eval_strategy="steps",
+            eval_steps=interval,
+            save_strategy="steps",
+            save_steps=interval,
+            save_total_limit=2,
+            load_best_model_at_end=True,
+            metric_for_best_model=prepared.task.metric_for_best_model,
+            predict_with_generate=True,
+            generation_max_length=max(map(len, answers)) + 1,
+            generation_num_beams=1,
+            seed=config.seed,
+            report_to=[],
+            disable_tqdm=True,
+        ),
+        train_dataset=with_answers(prepared.train),
+        eval_dataset=with_answers(prepared.evaluation),
+        data_collator=DataCollatorForSeq2Seq(tokenizer, model),
+        compute_metrics=measure,
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    held_out = trainer.evaluate()
+    table = data.read_table(test_file(benchmark))
+    ids = [prepared.label_names.index(str(label)) for label in table[benchmark.label][:]]
+    test = data.as_dataset(
+        WholeTexts(data.read_texts(table, benchmark.text), tokenizer, config.max_length), np.array(ids)
+    )
+    figures = trainer.evaluate(with_answers(test), metric_key_prefix="test")
+    return {
+        "value": figures[f"test_{benchmark.metric}"],
+        "eval_value": held_out[f"eval_{benchmark.metric}"],
+        "millions": model.num_parameters() / 1e6,
+        "steps": trainer.state.global_step,
+        "seconds": round(time.time() - started, 1),
+    }
