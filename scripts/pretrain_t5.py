@@ -170,8 +170,9 @@ def start_attention(model: T5ForConditionalGeneration) -> None:
 
     T5 draws position biases near 0 and steps in proportion to their size, so thousands of steps pass before any head
     tells near from far, and until then the encoder sees a bag of words. Here the encoder's heads start, in turn, as: a
-    token and what comes before it, after it, around it with a wider reach, and everything alike. The decoder's cross-attention starts with queries
-    like its keys, of T5's own size: a sentinel then finds itself in the text (arXiv 2305.09828 has the idea).
+    token and what comes before it, after it, around it with a wider reach, and everything alike. The decoder's
+    cross-attention starts with queries like its keys, of T5's own size: a sentinel then finds itself in the text
+    (arXiv 2305.09828 has the idea).
     """
     attention = model.encoder.block[0].layer[0].SelfAttention
     buckets, reach = attention.relative_attention_num_buckets, attention.relative_attention_max_distance
