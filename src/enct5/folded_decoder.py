@@ -1,8 +1,8 @@
 """The decoder for inference: what no text influences is computed once per model.
 
 The first layer's queries are constant, so a key W_k h need not be made of each token's state h: q·(W_k h) is
-(W_kᵀ q)·h, a constant vector for each head and prompt. Values need not either: what is pooled can be h itself, and W_v is
-applied to the result. Both grow with the number of prompts, so the operations are counted for every batch.
+(W_kᵀ q)·h, a constant vector for each head and prompt. Nor need a value: what is pooled can be h itself, and W_v is
+applied to the result. Both cost more with every prompt, so the operations are counted for each batch.
 """
 
 from typing import Any
@@ -114,7 +114,7 @@ class ConstantCrossAttention(CrossAttention):
         return self.read([self.constant_queries.expand(run.texts, -1, -1, -1) for run in runs], states, runs)
 
     def _read_folded(self, queries: torch.Tensor, states: torch.Tensor, runs: list[Run]) -> torch.Tensor:
-        prompts, heads, width = queries.shape
+        _, heads, width = queries.shape
         scores = functional.linear(states, queries.flatten(0, 1))  # (tokens, prompts * heads)
         pooled = []
         for run in runs:

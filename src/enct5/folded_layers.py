@@ -1,8 +1,8 @@
 """T5's layers for inference on packed tokens: texts one after the other, without padding.
 
-Exact but for rounding: a layer norm's weight is part of the matrix after it, matrices that read the same states are one
-matrix, and a residual sum is part of the matrix product before it. Texts of equal length that lie side by side (a `Run`)
-attend together, so that no text needs a mask.
+Exact but for rounding: a layer norm's weight is part of the matrix after it, matrices that read the same states are
+one matrix, and a residual sum is part of the matrix product before it. Texts of equal length that lie side by side (a
+`Run`) attend together, so that none needs a mask.
 """
 
 from collections.abc import Iterable, Iterator

@@ -15,7 +15,6 @@ from enct5.folded_decoder import PromptDecoder, TokenDecoder
 from enct5.folded_layers import EncoderLayer, Run, fold_norm, normalize, position_biases
 from enct5.modeling_enct5 import EncT5ForClassification
 
-
 # Where the classes of T5's modules are; others may do what is unknown here.
 KNOWN_MODULES = (
     "torch.nn.modules.",
@@ -62,6 +61,9 @@ class FoldedEncT5(nn.Module):
     Args:
         model: EncT5 for labels of texts or of tokens.
 
+    Attributes:
+        labels_tokens: Whether every token has logits, not every text.
+
     Raises:
         ValueError: for a model that cannot be folded; see `check_foldable`.
     """
@@ -79,6 +81,7 @@ class FoldedEncT5(nn.Module):
         biases = position_biases(encoder.block)
         self.encoder = nn.ModuleList(EncoderLayer(*pair) for pair in zip(encoder.block, biases, strict=True))
         self.encoder_epsilon = encoder.final_layer_norm.variance_epsilon
+        self.labels_tokens = model.config.problem_type == "token_classification"
         self.decoder: PromptDecoder | TokenDecoder | None = None
         if decoder is not None:
             kind = TokenDecoder if decoder.embed_tokens is None else PromptDecoder
