@@ -111,12 +111,13 @@ class PositionBias(nn.Module):
 
     def _dense(self, length: int) -> torch.Tensor:
         """Bias of queries and keys, `(heads, length, length)`: a corner of the largest one so far."""
-        if self.dense.shape[1] >= length:
-            return self.dense[:, :length, :length]
-        bias = self._to_distance(length).unfold(1, length, 1).flip(1)
-        if length <= DENSE_BIAS_LENGTH:
-            self.dense = bias
-        return bias
+        dense = self.dense
+        if dense.shape[1] < length:
+            size = -(-length // 16) * 16  # kernels of GPUs take a bias whose rows are aligned
+            dense = self._to_distance(size).unfold(1, size, 1).flip(1)
+            if length <= DENSE_BIAS_LENGTH:
+                self.dense = dense
+        return dense[:, :length, :length]
 
 
 def position_biases(blocks: Iterable[Any]) -> Iterator[PositionBias | None]:

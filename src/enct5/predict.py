@@ -171,16 +171,17 @@ class Predictor:
         config = self.model.config
         inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
         result = inputs.room(config.num_labels)
+        folded = self._inference_form() if inputs.rows else None
         most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
         for batch in length_ordered_batches([len(row) for row in inputs.rows], MAX_BATCH_TOKENS, most_rows):
             rows = [inputs.rows[index] for index in batch]
-            for index, logits in zip(batch, self._rows_logits(rows), strict=True):
+            for index, logits in zip(batch, self._rows_logits(rows, folded), strict=True):
                 result[index] = logits
         return inputs.outputs(result, config.num_labels)
 
-    def _rows_logits(self, rows: list[Any]) -> Sequence[Any]:
+    def _rows_logits(self, rows: list[Any], folded: FoldedEncT5 | None) -> Sequence[Any]:
         """The logits of every row, `(num_labels,)` or `(tokens or more, num_labels)`."""
-        folded, lengths = self._inference_form(), [len(row) for row in rows]
+        lengths = [len(row) for row in rows]
         if folded is None:
             tensors = pad(rows, int(self.tokenizer.pad_token_id))
             outputs = self.model(**{name: tensor.to(self.model.device) for name, tensor in tensors.items()}).logits
