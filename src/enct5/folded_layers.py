@@ -76,7 +76,7 @@ class Projection(nn.Module):
         """The residual sum, written over `residual` `(rows, outputs)` where the dtypes allow; `inputs` has two axes."""
         if residual.dtype == self.weight.dtype:
             return clamp_half_precision(residual.addmm_(inputs.to(self.weight.dtype), self.weight.t()))
-        return clamp_half_precision(residual + self(inputs))  # T5 keeps `wo` in float32 in a float16 model
+        return residual + self(inputs)  # in float32: T5 keeps `wo` there in a float16 model
 
 
 class PositionBias(nn.Module):
