@@ -35,6 +35,7 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/initialisation.py
 	$(BIN)/python benchmarks/multi_label.py
 	$(BIN)/python benchmarks/many_labels.py
+	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/explanations.py

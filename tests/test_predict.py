@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from enct5 import cli, predict
 from enct5.conversion import convert
 from enct5.errors import EncT5Error
+from enct5.folding import FoldedEncT5
 from enct5.loading import load_tokenizer
 from enct5.predict import Predictor
 from enct5.training_config import TrainConfig
@@ -94,22 +95,23 @@ def test_neighbours_do_not_change_a_result(predictor: Predictor) -> None:
 
 
 def test_batches_keep_the_token_budget(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    shapes: list[tuple[int, int]] = []
-    forward = predictor.model.forward
+    batches: list[list[int]] = []
+    forward = FoldedEncT5.forward
 
-    def watched(**inputs: torch.Tensor) -> Any:
-        shapes.append(tuple(inputs["input_ids"].shape))
-        return forward(**inputs)
+    def watched(folded: FoldedEncT5, input_ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+        batches.append(lengths)
+        return forward(folded, input_ids, lengths)
 
-    monkeypatch.setattr(predictor.model, "forward", watched)
+    monkeypatch.setattr(FoldedEncT5, "forward", watched)
     predictor.logits(sentences(400))
-    assert sum(rows for rows, _ in shapes) == 400
-    assert all(rows * length <= predict.MAX_BATCH_TOKENS for rows, length in shapes)
-    assert len(shapes) < 12
+    assert sum(len(lengths) for lengths in batches) == 400
+    assert all(len(lengths) * max(lengths) <= predict.MAX_BATCH_TOKENS for lengths in batches)
+    assert len(batches) < 12
 
 
 def test_many_labels_make_small_batches(t5_folder: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, task="multi_label_classification"))
+    folder = saved_model(t5_folder(), tmp_path, task="multi_label_classification")
+    predictor = Predictor.from_pretrained(folder, fold=False)
     expected = predictor.logits(sentences(10))
     rows = []
     predictor.model.register_forward_pre_hook(

@@ -1,5 +1,6 @@
 """Predict with a trained model: texts in, results out in the same order."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from transformers.utils import cached_file
 
 from enct5.batching import length_ordered_batches, pad
 from enct5.errors import EncT5Error, show
+from enct5.folding import FoldedEncT5
 from enct5.loading import load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.tasks import Task, check_abstention, find_task, withhold
@@ -19,6 +21,8 @@ from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
 if TYPE_CHECKING:
     from enct5.explain import Explanation
+
+logger = logging.getLogger(__name__)
 
 MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
 MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
@@ -36,6 +40,8 @@ class Predictor:
             windows by models that tag tokens.
         task: what the model predicts.
         config: how the model was trained, if its folder says so.
+        fold: whether predictions come from the model's inference form (`enct5.folding`), which gives the same logits
+            but for rounding, faster; False also for a model that has none, which a warning says.
     """
 
     def __init__(
@@ -43,19 +49,24 @@ class Predictor:
         model: EncT5ForClassification,
         tokenizer: PreTrainedTokenizerBase,
         config: TrainConfig | None = None,
+        fold: bool = True,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.task: Task = find_task(str(model.config.problem_type))
         self.config = config
+        self.fold = fold
+        self._folded: FoldedEncT5 | None = None
+        self._folded_weights: list[tuple[int, int]] = []
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "auto") -> "Predictor":
+    def from_pretrained(cls, path: str | Path, device: str = "auto", fold: bool = True) -> "Predictor":
         """Load a run folder, another EncT5 checkpoint, or one from the hub.
 
         Args:
             path: folder or hub id.
             device: `auto` takes a GPU if there is one.
+            fold: False to predict with the plain model, which needs less memory.
 
         Raises:
             EncT5Error: when there is no EncT5 model, or it is damaged.
@@ -71,7 +82,7 @@ class Predictor:
             _raise_exceptions_for_connection_errors=False,
         )
         config = None if trained_with is None else TrainConfig.read(Path(trained_with))
-        return cls(cast(Any, model).to(device), load_tokenizer(source), config)
+        return cls(cast(Any, model).to(device), load_tokenizer(source), config, fold)
 
     def predict(self, texts: Sequence[Text], abstain_below: float | None = None) -> list[dict[str, Any]]:
         """Classify (or score) texts.
@@ -160,18 +171,44 @@ class Predictor:
         config = self.model.config
         inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
         result = inputs.room(config.num_labels)
+        folded = self._inference_form() if inputs.rows else None
         most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
         for batch in length_ordered_batches([len(row) for row in inputs.rows], MAX_BATCH_TOKENS, most_rows):
-            tensors = pad([inputs.rows[index] for index in batch], self.tokenizer.pad_token_id)
-            tensors = {name: tensor.to(self.model.device) for name, tensor in tensors.items()}
-            logits = self.model(**tensors).logits.float().cpu().numpy()
-            if not np.isfinite(logits).all():
-                raise EncT5Error(
-                    "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"
-                )
-            for index, row in zip(batch, logits, strict=True):
-                result[index] = row
+            rows = [inputs.rows[index] for index in batch]
+            for index, logits in zip(batch, self._rows_logits(rows, folded), strict=True):
+                result[index] = logits
         return inputs.outputs(result, config.num_labels)
+
+    def _rows_logits(self, rows: list[Any], folded: FoldedEncT5 | None) -> Sequence[Any]:
+        """The logits of every row, `(num_labels,)` or `(tokens or more, num_labels)`."""
+        lengths = [len(row) for row in rows]
+        if folded is None:
+            tensors = pad(rows, int(self.tokenizer.pad_token_id))
+            outputs = self.model(**{name: tensor.to(self.model.device) for name, tensor in tensors.items()}).logits
+        else:
+            input_ids = torch.from_numpy(np.concatenate(rows)).long()
+            outputs = folded(input_ids.to(self.model.device), lengths)
+        logits = outputs.float().cpu().numpy()
+        if not np.isfinite(logits).all():
+            raise EncT5Error("the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged")
+        return logits if folded is None or not folded.labels_tokens else np.split(logits, np.cumsum(lengths)[:-1])
+
+    def _inference_form(self) -> FoldedEncT5 | None:
+        """The folded model, made anew where the weights have changed since; None to use the plain model."""
+        if self.fold and (self._folded is None or self._folded_weights != _state(self.model)):
+            try:
+                self._folded = FoldedEncT5(self.model)
+            except ValueError as error:
+                logger.warning("predicting with the plain model, which is slower: %s", error)
+                self.fold = False
+            else:
+                self._folded_weights = _state(self.model)
+        return self._folded if self.fold else None
+
+
+def _state(model: torch.nn.Module) -> list[tuple[int, int]]:
+    """What changes with a model's weights: where they lie, and how often they were written to."""
+    return [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in model.parameters()]
 
 
 def _checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
