@@ -39,10 +39,15 @@ def _quiet_libraries() -> None:
     import transformers
 
     transformers.logging.set_verbosity_error()
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not _speaks():
         transformers.logging.disable_progress_bar()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(torch|transformers|accelerate|huggingface_hub)\b")
+
+
+def _speaks() -> bool:
+    """Whether this process is the first on its machine, of those that `torchrun` or `accelerate launch` started."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _say(line: str) -> None:
@@ -127,11 +132,16 @@ def train(
     )
     _quiet_libraries()
     from enct5 import console, training
+    from enct5.processes import process_state
 
     try:
         record = training.train(config, resume=resume, say=_say)
     except KeyboardInterrupt:
         raise EncT5Error(f"interrupted; the same command with --resume continues the run in {config.out}") from None
+    is_main = process_state().is_main_process
+    process_state().destroy_process_group()
+    if not is_main:
+        return
     console.show_metrics(record["metrics"], record["per_label"], record["data"]["eval_split"])
     _say(f"model: {config.out} ({record['seconds']:.0f} s); read its report.html, use it with:")
     _say(f"  enct5 predict {config.out} FILE")
@@ -283,7 +293,8 @@ def main() -> None:
         sys.exit(0)
     else:
         sys.exit(status if isinstance(status, int) else 0)
-    print(f"enct5: {message}", file=sys.stderr)
+    if _speaks():
+        print(f"enct5: {message}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 # Tensors that start at or near zero, such as the head's bias, still have to move.
 _SMALLEST_SIZE = 1e-3
@@ -21,7 +22,7 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
         learning_rate: Step relative to a tensor's size.
         weight_decay: Decoupled decay of matrices and embeddings; vectors have none.
     """
-    sizes = {name: float(parameter.detach().float().square().mean().sqrt()) for name, parameter in _trained(model)}
+    sizes = {name: _size(parameter) for name, parameter in _trained(model)}
     head = max((size for name, size in sizes.items() if _HEAD in name), default=0.0)  # its bias starts as zeros
     groups = [
         {
@@ -32,6 +33,13 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
         for name, parameter in _trained(model)
     ]
     return torch.optim.AdamW(groups, fused=True)
+
+
+@torch.no_grad()
+def _size(parameter: nn.Parameter) -> float:
+    """Root mean square of a tensor; of the whole one where this process holds a shard."""
+    tensor = parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
+    return float(tensor.float().square().mean().sqrt())
 
 
 def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

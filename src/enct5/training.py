@@ -21,6 +21,7 @@ from transformers import (
     EvalPrediction,
     PreTrainedTokenizerBase,
     PrinterCallback,
+    TrainerState,
     TrainingArguments,
     set_seed,
 )
@@ -36,6 +37,7 @@ from enct5.label_prompts import label_words, read_descriptions, start_from_words
 from enct5.loading import first_line, load_tokenizer, model_class_of
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.predict import Predictor
+from enct5.processes import agreed, process_state, whole_model
 from enct5.rescaling import rescale_outputs
 from enct5.tasks import TASKS, Task
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_on_gpu
@@ -99,9 +101,13 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     """
     out = Path(config.out)
     started = time.time()
+    processes = process_state()
+    if not processes.is_main_process:
+        say = _say_nothing
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, say)
+    _check_processes(config, prepared, processes.num_processes)
     set_seed(config.seed)
     model = build_model(
         base,
@@ -115,11 +121,11 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     if prepared.prompt_texts is not None:
         start_from_words(model, tokenizer, prepared.prompt_texts)
     settings = _resolve(config, prepared.task, model.config.d_model, len(prepared.train))
-    checkpoint = run_folder.claim(out, resume)
-    _remember(settings, out, resume)
+    checkpoint = agreed(lambda: _claim(settings, out, resume))
     say(
         f"{settings.epochs:g} epochs of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
         f"{model.num_parameters() / 1e6:.1f}M parameters"
+        + (f", {processes.num_processes} processes" if processes.num_processes > 1 else "")
     )
 
     trainer = build_trainer(model, tokenizer, prepared, settings, say)
@@ -127,8 +133,33 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
         say(f"continuing from {checkpoint}")
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
-    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    tokenizer.model_max_length = config.max_length  # what a pipeline with truncation=True cuts to
+    model = whole_model(trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False))
+    return agreed(lambda: _conclude(model, tokenizer, prepared, settings, trainer.state, started, say))
+
+
+def _say_nothing(line: str) -> None:
+    """What processes other than the main one say."""
+
+
+def _claim(settings: TrainConfig, out: Path, resume: bool) -> Path | None:
+    """Make the run folder this run's; return the checkpoint to continue from."""
+    checkpoint = run_folder.claim(out, resume)
+    _remember(settings, out, resume)
+    return checkpoint
+
+
+def _conclude(
+    model: EncT5ForClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    prepared: _Prepared,
+    settings: TrainConfig,
+    state: TrainerState,
+    started: float,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Finish the trained model, measure it, and write the run folder; return the run's record."""
+    out = Path(settings.out)
+    tokenizer.model_max_length = settings.max_length  # what a pipeline with truncation=True cuts to
     texts = [tuple(row.values()) for row in prepared.evaluation_texts]
     if prepared.scaler is not None:
         rescale_outputs(model, prepared.scaler.scale_, prepared.scaler.mean_)
@@ -145,10 +176,10 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     record = {
         "task": prepared.task.name,
         "data": {
-            "file": Path(config.data).name,
-            "sha256": _digest(config.data),
-            "text": list(config.text),
-            "label": config.label,
+            "file": Path(settings.data).name,
+            "sha256": _digest(settings.data),
+            "text": list(settings.text),
+            "label": settings.label,
             "train_rows": prepared.train_texts,
             "eval_rows": len(prepared.evaluation_texts),
             "eval_split": prepared.split,
@@ -159,13 +190,13 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
         "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),
         "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
         **calibration,
-        "base": Path(config.base).name if Path(config.base).exists() else config.base,
+        "base": Path(settings.base).name if Path(settings.base).exists() else settings.base,
         "parameters": model.num_parameters(),
-        "seed": config.seed,
-        "steps": trainer.state.global_step,
-        "best_step": trainer.state.best_global_step,
+        "seed": settings.seed,
+        "steps": state.global_step,
+        "best_step": state.best_global_step,
         "seconds": round(time.time() - started, 1),
-        "history": trainer.state.log_history,
+        "history": state.log_history,
         "versions": {
             "enct5": __version__,
             "torch": torch.__version__,
@@ -280,6 +311,14 @@ def _check_options(config: TrainConfig, task: Task) -> None:
             f"--label-smoothing {config.label_smoothing:g} goes with plain cross-entropy; leave it out, or --loss and "
             "--class-weights"
         )
+
+
+def _check_processes(config: TrainConfig, prepared: _Prepared, processes: int) -> None:
+    """Refuse batches that the processes cannot share."""
+    if config.batch_size % processes:
+        raise EncT5Error(f"--batch-size {config.batch_size} is no multiple of the {processes} processes that share it")
+    if len(prepared.train) < processes:
+        raise EncT5Error(f"{prepared.train_texts} texts are too few for {processes} processes; start fewer")
 
 
 def _prompt_texts(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
@@ -465,7 +504,7 @@ def build_trainer(
         TrainingArguments(
             output_dir=str(Path(settings.out) / run_folder.CHECKPOINTS),
             num_train_epochs=settings.epochs or 1,
-            per_device_train_batch_size=settings.batch_size,
+            per_device_train_batch_size=settings.batch_size // process_state().num_processes,
             per_device_eval_batch_size=EVAL_BATCH_SIZE,
             learning_rate=settings.learning_rate or 0.0,
             warmup_steps=settings.warmup,
@@ -474,6 +513,7 @@ def build_trainer(
             label_smoothing_factor=settings.label_smoothing or 0.0,
             bf16=settings.precision == "bfloat16",
             use_cpu=not torch.cuda.is_available(),
+            ddp_find_unused_parameters=False,  # all are used, and looking for them takes time
             eval_strategy="steps",
             eval_steps=interval,
             save_strategy="steps",
