@@ -42,7 +42,7 @@ def _quiet_libraries() -> None:
     if not sys.stderr.isatty() or not _speaks():
         transformers.logging.disable_progress_bar()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(torch|transformers|accelerate|huggingface_hub)\b")
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|accelerate|huggingface_hub|peft)\b")
 
 
 def _speaks() -> bool:
@@ -83,6 +83,12 @@ def train(
     ] = None,
     token_decoder: Annotated[
         bool, typer.Option("--token-decoder", help="Tokens: tag by a decoder layer that reads the text's own tokens.")
+    ] = False,
+    lora: Annotated[
+        bool, typer.Option("--lora", help="Train small matrices beside those of the base (LoRA); needs peft.")
+    ] = False,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, more time: activations are computed again.")
     ] = False,
     base: Annotated[str, typer.Option(help="T5 or EncT5 checkpoint: folder, hub id, or `bundled`.")] = "bundled",
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>.")] = None,
@@ -126,6 +132,8 @@ def train(
         task=task,
         label_separator=label_separator,
         token_decoder=token_decoder,
+        lora=lora,
+        gradient_checkpointing=gradient_checkpointing,
         base=base,
         out=out or str(Path("runs") / Path(data.partition(":")[0]).stem),
         **{name: value for name, value in options.items() if value is not None},

@@ -1,5 +1,7 @@
 """The optimiser of `enct5 train`: AdamW whose steps are in proportion to each tensor's size."""
 
+import math
+
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
@@ -7,6 +9,7 @@ from torch.distributed.tensor import DTensor
 # Tensors that start at or near zero, such as the head's bias, still have to move.
 _SMALLEST_SIZE = 1e-3
 _HEAD = "classifier."
+_LORA_A, _LORA_B = ".lora_A.", ".lora_B."
 
 
 def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
@@ -17,12 +20,19 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
     where they are or tears the latter apart. T5 itself was trained with such relative steps (Adafactor,
     arXiv 1804.04235, section 8; arXiv 1910.10683, section 3.1.2).
 
+    LoRA's matrix B starts as zeros. Its size is what it would be if the product with A were as large as the matrix that
+    both adapt, so that the first step moves that matrix as far as training the matrix itself would.
+
     Args:
         model: The model; tensors that need no gradient are left out.
         learning_rate: Step relative to a tensor's size.
         weight_decay: Decoupled decay of matrices and embeddings; vectors have none.
     """
+    parameters = dict(model.named_parameters())
     sizes = {name: _size(parameter) for name, parameter in _trained(model)}
+    for name in [name for name in sizes if _LORA_B in name]:
+        rank, adapted = parameters[name].shape[1], f"{name.partition(_LORA_B)[0]}.base_layer.weight"
+        sizes[name] = _size(parameters[adapted]) / (math.sqrt(rank) * sizes[name.replace(_LORA_B, _LORA_A)])
     head = max((size for name, size in sizes.items() if _HEAD in name), default=0.0)  # its bias starts as zeros
     groups = [
         {

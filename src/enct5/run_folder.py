@@ -14,9 +14,9 @@ METRICS = "metrics.json"
 CONFIG = "config.json"  # the last file to arrive in a run folder: it is complete when it has one
 WEIGHTS = "model.safetensors"
 _PARTIAL = ".partial"
-# What a checkpoint of the HF Trainer consists of, the weights by either of two names (FSDP has its own), and files or
-# folders a process; the state is written last.
-_WEIGHTS = (WEIGHTS, "pytorch_model_fsdp*")
+# What a checkpoint of the HF Trainer consists of: weights (of all, of LoRA's adapters, or by FSDP), and other files or
+# folders, some of them for each process; the state is written last.
+_WEIGHTS = (WEIGHTS, "adapter_model.safetensors", "pytorch_model_fsdp*")
 _OTHERS = ("optimizer*", "scheduler.pt", "rng_state*.pth")
 _STATE = "trainer_state.json"
 

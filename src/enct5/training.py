@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from accelerate.utils import parse_flag_from_env
 from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     EarlyStoppingCallback,
@@ -26,12 +27,12 @@ from transformers import (
     set_seed,
 )
 
-from enct5 import __version__, data, model_card, report, run_folder
+from enct5 import __version__, adapters, data, model_card, report, run_folder
 from enct5.assets import bundled_t5
 from enct5.calibration import expected_calibration_error
 from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import PROMPTS, convert, start_prompts
-from enct5.errors import EncT5Error, show
+from enct5.errors import EncT5Error, require, show
 from enct5.inputs import WholeTexts, Windows
 from enct5.label_prompts import label_words, read_descriptions, start_from_words
 from enct5.loading import first_line, load_tokenizer, model_class_of
@@ -45,6 +46,7 @@ from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from peft import PeftModel
     from sklearn.preprocessing import StandardScaler
 
 EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
@@ -104,6 +106,8 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     processes = process_state()
     if not processes.is_main_process:
         say = _say_nothing
+    if config.lora:
+        _check_lora()
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, say)
@@ -122,23 +126,34 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
         start_from_words(model, tokenizer, prepared.prompt_texts)
     settings = _resolve(config, prepared.task, model.config.d_model, len(prepared.train))
     checkpoint = agreed(lambda: _claim(settings, out, resume))
-    say(
-        f"{settings.epochs:g} epochs of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
-        f"{model.num_parameters() / 1e6:.1f}M parameters"
-        + (f", {processes.num_processes} processes" if processes.num_processes > 1 else "")
-    )
+    said = f"{settings.epochs:g} epochs of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
+    said += f"{model.num_parameters() / 1e6:.1f}M parameters"
+    trained: Any = adapters.add_adapters(model) if config.lora else model
+    if config.lora:
+        said += f", {trained.num_parameters(only_trainable=True) / 1e6:.2g}M trained"
+    if processes.num_processes > 1:
+        said += f", {processes.num_processes} processes"
+    say(said)
 
-    trainer = build_trainer(model, tokenizer, prepared, settings, say)
+    trainer = build_trainer(trained, tokenizer, prepared, settings, say)
     if checkpoint is not None:
         say(f"continuing from {checkpoint}")
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
-    model = whole_model(trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False))
-    return agreed(lambda: _conclude(model, tokenizer, prepared, settings, trainer.state, started, say))
+    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    model, adapter = adapters.merge(trained) if config.lora else (whole_model(trained), None)
+    return agreed(lambda: _conclude(model, adapter, tokenizer, prepared, settings, trainer.state, started, say))
 
 
 def _say_nothing(line: str) -> None:
     """What processes other than the main one say."""
+
+
+def _check_lora() -> None:
+    """Refuse LoRA where it cannot be had."""
+    require("peft", "peft", "--lora")
+    if parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        raise EncT5Error("--lora and FSDP do not go together; leave out one of them")
 
 
 def _claim(settings: TrainConfig, out: Path, resume: bool) -> Path | None:
@@ -150,6 +165,7 @@ def _claim(settings: TrainConfig, out: Path, resume: bool) -> Path | None:
 
 def _conclude(
     model: EncT5ForClassification,
+    adapter: adapters.Adapter | None,
     tokenizer: PreTrainedTokenizerBase,
     prepared: _Prepared,
     settings: TrainConfig,
@@ -207,6 +223,8 @@ def _conclude(
     with run_folder.written_aside(out) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        if adapter is not None:
+            adapter.write(folder / adapters.ADAPTER, record["base"])
         settings.write(folder / TRAIN_CONFIG)
         (folder / run_folder.METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         model_card.write(record, folder)
@@ -489,7 +507,7 @@ def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
 
 
 def build_trainer(
-    model: EncT5ForClassification,
+    model: "EncT5ForClassification | PeftModel",
     tokenizer: PreTrainedTokenizerBase,
     prepared: _Prepared,
     settings: TrainConfig,
@@ -512,6 +530,8 @@ def build_trainer(
             weight_decay=settings.weight_decay,
             label_smoothing_factor=settings.label_smoothing or 0.0,
             bf16=settings.precision == "bfloat16",
+            gradient_checkpointing=settings.gradient_checkpointing,
+            gradient_checkpointing_kwargs={"use_reentrant": False},
             use_cpu=not torch.cuda.is_available(),
             ddp_find_unused_parameters=False,  # all are used, and looking for them takes time
             eval_strategy="steps",

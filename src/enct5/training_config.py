@@ -44,6 +44,12 @@ class TrainConfig(BaseModel):
     token_decoder: bool = Field(
         False, description="Tokens: the head reads a decoder layer fed with the text's own tokens, not the encoder."
     )
+    lora: bool = Field(
+        False, description="Train small matrices beside those of the base (LoRA), which stay as they are till the end."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations again in the backward pass, which takes time and saves memory."
+    )
     base: str = Field(BUNDLED, description="T5 or EncT5 checkpoint: folder, hub id, or the bundled tiny T5.")
     out: str = Field(description="Run folder to create.")
     epochs: float | None = Field(None, gt=0, description="Passes over the data; by default from its size, 3 to 20.")
