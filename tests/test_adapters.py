@@ -120,24 +120,32 @@ def test_an_interrupted_run_is_resumed(t5_folder: Callable[..., Path], tmp_path:
         assert torch.equal(tensor, resumed[name]), name
 
 
-def test_the_first_step_moves_a_matrix_as_far_as_training_it_would() -> None:
+def test_the_first_step_moves_outputs_as_far_as_training_the_matrix_would() -> None:
     torch.manual_seed(0)
     model = EncT5ForSequenceClassification(
-        EncT5Config(vocab_size=50, d_model=64, d_kv=16, d_ff=96, num_layers=2, num_heads=4, num_labels=3)
+        EncT5Config(vocab_size=50, d_model=256, d_kv=32, d_ff=384, num_layers=2, num_heads=8, num_labels=3)
     )
     adapted = add_adapters(model)
     optimizer = relative_adamw(adapted, 0.01, weight_decay=0.0)
-    for parameter in adapted.parameters():
-        if parameter.requires_grad:
-            parameter.grad = torch.randn_like(parameter)
-    optimizer.step()
     layers = [module for module in adapted.modules() if hasattr(module, "lora_B")]
     assert len(layers) == 2 * (4 + 2) + (4 + 4 + 2)
+    inputs = []
     for layer in layers:
-        moved = layer.get_delta_weight("default").detach().square().mean().sqrt()
-        size = layer.base_layer.weight.detach().square().mean().sqrt()
-        assert layer.lora_A["default"].weight.shape[0] == RANK
-        assert float(moved / size) == pytest.approx(0.01, rel=0.1)
+        a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+        assert a.shape[0] == b.shape[1] == RANK
+        inputs.append(torch.randn(a.shape[1]).sign())
+        # The gradient of a text whose inputs are these; the chain rule takes it through A.
+        b.grad = torch.randn(len(b), 1) @ (a.detach() @ inputs[-1])[None]
+    optimizer.step()
+    moved = []
+    for layer, given in zip(layers, inputs, strict=True):
+        weight = layer.base_layer.weight.detach()
+        of_the_matrix = 0.01 * weight.square().mean().sqrt() * len(given)
+        moved.append(float((layer.get_delta_weight("default").detach() @ given).square().mean().sqrt() / of_the_matrix))
+    assert np.mean(moved) == pytest.approx(
+        np.sqrt(2 / np.pi), rel=0.1
+    )  # the mean of what A makes of the inputs, unsigned
+    assert max(moved) < 2 * min(moved)
 
 
 def test_without_peft_the_message_is_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,10 @@ def train(
     patience: Annotated[
         int | None, typer.Option(help="Evaluations (of 15) without a better score before it stops; default 8.")
     ] = None,
+    hpo: Annotated[
+        int | None,
+        typer.Option(help="Trials of a search for rate, epochs, batch size and label smoothing; needs optuna."),
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; default 42.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
@@ -121,6 +125,7 @@ def train(
         "max_length": max_length,
         "eval_fraction": eval_fraction,
         "patience": patience,
+        "hpo": hpo,
         "precision": precision,
         "seed": seed,
     }

@@ -20,8 +20,8 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
     where they are or tears the latter apart. T5 itself was trained with such relative steps (Adafactor,
     arXiv 1804.04235, section 8; arXiv 1910.10683, section 3.1.2).
 
-    LoRA's matrix B starts as zeros. Its size is what it would be if the product with A were as large as the matrix that
-    both adapt, so that the first step moves that matrix as far as training the matrix itself would.
+    LoRA's matrix B starts as zeros. Its step is such that the product with A moves the outputs of the adapted matrix W
+    as far as a step of W itself would: that adds up over all inputs, the product's only over its rank.
 
     Args:
         model: The model; tensors that need no gradient are left out.
@@ -31,8 +31,9 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
     parameters = dict(model.named_parameters())
     sizes = {name: _size(parameter) for name, parameter in _trained(model)}
     for name in [name for name in sizes if _LORA_B in name]:
-        rank, adapted = parameters[name].shape[1], f"{name.partition(_LORA_B)[0]}.base_layer.weight"
-        sizes[name] = _size(parameters[adapted]) / (math.sqrt(rank) * sizes[name.replace(_LORA_B, _LORA_A)])
+        adapted = parameters[f"{name.partition(_LORA_B)[0]}.base_layer.weight"]
+        rank, inputs = parameters[name].shape[1], adapted.shape[1]
+        sizes[name] = _size(adapted) * math.sqrt(inputs) / (rank * sizes[name.replace(_LORA_B, _LORA_A)])
     head = max((size for name, size in sizes.items() if _HEAD in name), default=0.0)  # its bias starts as zeros
     groups = [
         {

@@ -27,7 +27,7 @@ from transformers import (
     set_seed,
 )
 
-from enct5 import __version__, adapters, data, model_card, report, run_folder
+from enct5 import __version__, adapters, data, model_card, report, run_folder, search
 from enct5.assets import bundled_t5
 from enct5.calibration import expected_calibration_error
 from enct5.configuration_enct5 import EncT5Config
@@ -106,26 +106,26 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     processes = process_state()
     if not processes.is_main_process:
         say = _say_nothing
-    if config.lora:
-        _check_lora()
+    _check_extras(config, processes.num_processes)
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, say)
     _check_processes(config, prepared, processes.num_processes)
-    set_seed(config.seed)
-    model = build_model(
-        base,
-        prepared.task,
-        prepared.label_names,
-        prepared.scaler,
-        loss=config.loss,
-        class_weights=prepared.class_weights,
-        token_decoder=config.token_decoder,
-    )
-    if prepared.prompt_texts is not None:
-        start_from_words(model, tokenizer, prepared.prompt_texts)
+    names = search.searched(config, prepared.task, _has_plain_loss(config)) if config.hpo else []
+    model = _new_model(config, base, tokenizer, prepared)
     settings = _resolve(config, prepared.task, model.config.d_model, len(prepared.train))
     checkpoint = agreed(lambda: _claim(settings, out, resume))
+    trials: list[dict[str, Any]] = []
+    if config.hpo:
+        found, trials = search.search(
+            settings,
+            names,
+            prepared.task,
+            lambda tried: _trial_trainer(tried, base, tokenizer, prepared),
+            out / run_folder.CHECKPOINTS / search.JOURNAL,
+            say,
+        )
+        settings, model = settings.model_copy(update=found), _new_model(config, base, tokenizer, prepared)
     said = f"{settings.epochs:g} epochs of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
     said += f"{model.num_parameters() / 1e6:.1f}M parameters"
     trained: Any = adapters.add_adapters(model) if config.lora else model
@@ -142,18 +142,51 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     model, adapter = adapters.merge(trained) if config.lora else (whole_model(trained), None)
-    return agreed(lambda: _conclude(model, adapter, tokenizer, prepared, settings, trainer.state, started, say))
+    return agreed(lambda: _conclude(model, adapter, tokenizer, prepared, settings, trainer.state, trials, started, say))
+
+
+def _new_model(
+    config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: _Prepared
+) -> EncT5ForClassification:
+    """The model that training starts from; always the same for the same seed."""
+    set_seed(config.seed)
+    model = build_model(
+        base,
+        prepared.task,
+        prepared.label_names,
+        prepared.scaler,
+        loss=config.loss,
+        class_weights=prepared.class_weights,
+        token_decoder=config.token_decoder,
+    )
+    if prepared.prompt_texts is not None:
+        start_from_words(model, tokenizer, prepared.prompt_texts)
+    return model
+
+
+def _trial_trainer(
+    tried: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: _Prepared
+) -> EncT5Trainer:
+    """The trainer of a trial: as that of the run, but silent and without checkpoints."""
+    model = _new_model(tried, base, tokenizer, prepared)
+    trained = adapters.add_adapters(model) if tried.lora else model
+    return build_trainer(trained, tokenizer, prepared, tried, _say_nothing, keeps=False)
 
 
 def _say_nothing(line: str) -> None:
-    """What processes other than the main one say."""
+    """What trials and processes other than the main one say."""
 
 
-def _check_lora() -> None:
-    """Refuse LoRA where it cannot be had."""
-    require("peft", "peft", "--lora")
-    if parse_flag_from_env("ACCELERATE_USE_FSDP"):
+def _check_extras(config: TrainConfig, processes: int) -> None:
+    """Refuse LoRA and a search where they cannot be had."""
+    if config.lora:
+        require("peft", "peft", "--lora")
+    if config.lora and parse_flag_from_env("ACCELERATE_USE_FSDP"):
         raise EncT5Error("--lora and FSDP do not go together; leave out one of them")
+    if config.hpo:
+        require("optuna", "hpo", "--hpo")
+    if config.hpo and processes > 1:
+        raise EncT5Error("--hpo searches in one process; start it without a launcher, then train with what it found")
 
 
 def _claim(settings: TrainConfig, out: Path, resume: bool) -> Path | None:
@@ -170,6 +203,7 @@ def _conclude(
     prepared: _Prepared,
     settings: TrainConfig,
     state: TrainerState,
+    trials: list[dict[str, Any]],
     started: float,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -213,6 +247,7 @@ def _conclude(
         "best_step": state.best_global_step,
         "seconds": round(time.time() - started, 1),
         "history": state.log_history,
+        **({"trials": trials} if trials else {}),
         "versions": {
             "enct5": __version__,
             "torch": torch.__version__,
@@ -512,8 +547,18 @@ def build_trainer(
     prepared: _Prepared,
     settings: TrainConfig,
     say: Callable[[str], None],
+    keeps: bool = True,
 ) -> EncT5Trainer:
-    """The HF Trainer of a run: evaluations, checkpoints, early stopping and the best model at the end."""
+    """The HF Trainer of a run: evaluations, checkpoints, early stopping and the best model at the end.
+
+    Args:
+        model: the model, which may have adapters.
+        tokenizer: its tokenizer.
+        prepared: the run's data.
+        settings: the run's settings, resolved.
+        say: called with every line of progress.
+        keeps: whether it writes checkpoints and ends with the best model.
+    """
     task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
     interval = max(1, math.ceil(steps / EVALUATIONS))
@@ -536,10 +581,10 @@ def build_trainer(
             ddp_find_unused_parameters=False,  # all are used, and looking for them takes time
             eval_strategy="steps",
             eval_steps=interval,
-            save_strategy="steps",
+            save_strategy="steps" if keeps else "no",
             save_steps=interval,
             save_total_limit=2,
-            load_best_model_at_end=True,
+            load_best_model_at_end=keeps,
             metric_for_best_model=task.metric_for_best_model,
             greater_is_better=task.greater_is_better,
             logging_steps=max(1, interval // 4),

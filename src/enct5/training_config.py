@@ -63,6 +63,9 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")
     max_length: int = Field(512, ge=2, description="Tokens of a text; longer ones are cut, and counted in the report.")
     eval_fraction: float = Field(0.1, gt=0, le=0.5, description="Share held out when there is no evaluation data.")
+    hpo: int | None = Field(
+        None, ge=1, description="Trials of a search for rate, epochs, batch size and label smoothing, before training."
+    )
     patience: int = Field(8, ge=1, description="Evaluations (of 15 a run) without a better score before it stops.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto is bfloat16 on a GPU that has it, else float32."
