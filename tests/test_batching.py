@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from enct5.batching import TokenBatchSampler, length_ordered_batches, pad
@@ -117,10 +117,25 @@ def test_every_training_batch_has_rows_and_every_row_a_batch(
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
 
 
-@pytest.mark.parametrize(("rows", "multiple", "batches"), [(100, 4, 12), (100, 3, 12), (100, 1, 10), (3, 2, 2)])
-def test_the_number_of_batches_is_a_multiple_of_the_processes(rows: int, multiple: int, batches: int) -> None:
-    sampler = TokenBatchSampler([4] * rows, 10, seed=0, multiple_of=multiple)
-    assert len(sampler) == len(epoch(sampler, 0)) == batches
+@given(lengths=LENGTHS, batch_size=st.integers(1, 140), parts=st.integers(1, 5))
+@settings(max_examples=100, deadline=None)
+def test_parts_make_up_the_batches_and_none_is_empty(lengths: list[int], batch_size: int, parts: int) -> None:
+    assume(len(lengths) >= parts)
+    sampler = TokenBatchSampler(lengths, batch_size, seed=0, parts=parts)
+    drawn = epoch(sampler, 1)
+    assert len(drawn) == len(sampler)
+    assert len(sampler) % parts == 0
+    assert sorted(row for part in drawn for row in part) == list(range(len(lengths)))
+    for start in range(0, len(drawn), parts):
+        sizes = [len(part) for part in drawn[start : start + parts]]
+        assert max(sizes) - 1 <= min(sizes)
+        assert min(sizes) >= 1
+
+
+def test_batches_are_the_same_for_any_number_of_processes() -> None:
+    whole = epoch(TokenBatchSampler(SST2_LIKE, 32, seed=5), 1)
+    parts = epoch(TokenBatchSampler(SST2_LIKE, 32, seed=5, parts=3), 1)
+    assert [[*first, *second, *third] for first, second, third in zip(*[iter(parts)] * 3, strict=True)] == whole
 
 
 def test_prediction_batches_keep_the_budget_and_start_with_the_longest() -> None:

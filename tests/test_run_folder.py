@@ -80,6 +80,23 @@ def test_the_newest_checkpoint_by_number_is_resumed(tmp_path: Path) -> None:
     assert claim(tmp_path, resume=True) == newest.with_name("checkpoint-100")
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"),
+        ("pytorch_model_fsdp_0/", "optimizer_0/", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"),
+        ("model.safetensors", "pytorch_model_fsdp.bin", "optimizer.bin", "scheduler.pt", "rng_state_0.pth"),
+    ],
+    ids=["DDP", "FSDP, sharded", "FSDP, whole"],
+)
+def test_checkpoints_of_several_processes_are_complete(tmp_path: Path, files: tuple[str, ...]) -> None:
+    folder = tmp_path / "checkpoints" / "checkpoint-4"
+    folder.mkdir(parents=True)
+    for name in (*files, "trainer_state.json"):
+        (folder / name).mkdir() if name.endswith("/") else (folder / name).write_text("{}")
+    assert claim(tmp_path, resume=True) == folder
+
+
 @pytest.mark.parametrize("missing", CHECKPOINT_FILES)
 def test_a_checkpoint_without_one_of_its_files_is_ignored(tmp_path: Path, missing: str) -> None:
     whole = make_checkpoint(tmp_path, 1)

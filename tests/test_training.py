@@ -173,6 +173,28 @@ def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
     assert_same_weights(weights(run.out), weights(tmp_path / "again"))
 
 
+@pytest.mark.parametrize("lora", [False, True])
+def test_gradient_checkpointing_gives_the_same_weights(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lora: bool
+) -> None:
+    if lora:
+        pytest.importorskip("peft", reason="needs peft (the `peft` extra)")
+    build_trainer, models = training.build_trainer, []
+
+    def watched(model: Any, *arguments: Any) -> Any:
+        models.append(model)
+        return build_trainer(model, *arguments)
+
+    monkeypatch.setattr(training, "build_trainer", watched)
+    for checkpointing in (False, True):
+        out = tmp_path / str(checkpointing)
+        start(run.base, out, run.source, lora=lora, epochs=2, gradient_checkpointing=checkpointing)
+    assert [model.is_gradient_checkpointing for model in models] == [False, True]
+    plain = weights(tmp_path / "False")
+    for name, tensor in weights(tmp_path / "True").items():
+        torch.testing.assert_close(tensor, plain[name], rtol=1e-4, atol=1e-6)
+
+
 def test_another_seed_gives_other_weights(run: Run, tmp_path: Path) -> None:
     start(run.base, tmp_path / "other", run.source, seed=43, epochs=1)
     assert not torch.equal(weights(run.out)["classifier.weight"], weights(tmp_path / "other")["classifier.weight"])

@@ -59,31 +59,34 @@ class TokenBatchSampler(Sampler[list[int]]):
     Every epoch shuffles the rows, sorts pools of them by length, cuts the result where the running count of tokens
     passes a multiple of its mean, and shuffles the batches. Short texts make batches of many rows, long texts of few.
 
+    Several processes share every batch: it comes in as many parts, one after another, of which accelerate gives each
+    process one. So the batches are the same for any number of processes.
+
     Args:
-        lengths: Tokens of every row.
+        lengths: Tokens of every row; at least `parts` rows.
         batch_size: Rows of a batch on average over the data.
         seed: Seed of the order.
-        multiple_of: The number of batches is a multiple of this (the number of processes).
+        parts: Parts of a batch (the number of processes).
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, multiple_of: int = 1) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, parts: int = 1) -> None:
         self.lengths = np.asarray(lengths)
+        self.parts = parts
         # accelerate looks for a batch sampler's `sampler` to tell it the epoch.
         self.sampler = EpochShuffle(len(self.lengths), seed)
-        batches = max(1, round(len(self.lengths) / batch_size))
-        self.batches = min(-(-batches // multiple_of) * multiple_of, max(len(self.lengths), 1))
+        self.batches = max(1, min(round(len(self.lengths) / batch_size), len(self.lengths) // parts))
 
     @property
     def mean_rows(self) -> float:
-        """Rows of a batch on average."""
-        return len(self.lengths) / self.batches
+        """Rows of a part on average."""
+        return len(self.lengths) / len(self)
 
     def __len__(self) -> int:
-        return self.batches
+        return self.batches * self.parts
 
     def __iter__(self) -> Iterator[list[int]]:
         order = np.fromiter(self.sampler, dtype=np.int64, count=len(self.lengths))
-        pool = max(1, round(POOL_BATCHES * self.mean_rows))
+        pool = max(1, round(POOL_BATCHES * len(order) / self.batches))
         # Every other pool is sorted the other way round, so that neighbouring pools meet at like lengths.
         pools = [order[start : start + pool] for start in range(0, len(order), pool)]
         ordered = np.concatenate(
@@ -92,16 +95,18 @@ class TokenBatchSampler(Sampler[list[int]]):
                 for index, rows in enumerate(pools)
             ]
         )
-        # A batch ends where the running count of tokens passes a multiple of the mean; every batch keeps a row.
+        # A batch ends where the running count of tokens passes a multiple of the mean; every part keeps a row.
         lengths = self.lengths[ordered]
         middles = np.cumsum(lengths) - lengths / 2
         number = np.arange(1, self.batches)
         ends = np.searchsorted(middles, number * lengths.sum() / self.batches)
-        ends = np.maximum.accumulate(np.maximum(ends, number) - number) + number
-        cut = np.split(ordered, np.minimum(ends, len(ordered) - self.batches + number))
+        fewest = number * self.parts
+        ends = np.maximum.accumulate(np.maximum(ends, fewest) - fewest) + fewest
+        cut = np.split(ordered, np.minimum(ends, len(ordered) - len(self) + fewest))
         generator = np.random.default_rng((self.sampler.seed, self.sampler.epoch, 1))
         for batch in generator.permutation(self.batches):
-            yield cut[batch].tolist()
+            for part in np.array_split(cut[batch], self.parts):
+                yield part.tolist()
 
 
 def pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, torch.Tensor]:

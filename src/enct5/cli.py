@@ -39,10 +39,15 @@ def _quiet_libraries() -> None:
     import transformers
 
     transformers.logging.set_verbosity_error()
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not _speaks():
         transformers.logging.disable_progress_bar()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(torch|transformers|accelerate|huggingface_hub)\b")
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|accelerate|huggingface_hub|peft)\b")
+
+
+def _speaks() -> bool:
+    """Whether this process is the first on its machine, of those that `torchrun` or `accelerate launch` started."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _say(line: str) -> None:
@@ -79,6 +84,12 @@ def train(
     token_decoder: Annotated[
         bool, typer.Option("--token-decoder", help="Tokens: tag by a decoder layer that reads the text's own tokens.")
     ] = False,
+    lora: Annotated[
+        bool, typer.Option("--lora", help="Train small matrices beside those of the base (LoRA); needs peft.")
+    ] = False,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, more time: activations are computed again.")
+    ] = False,
     base: Annotated[str, typer.Option(help="T5 or EncT5 checkpoint: folder, hub id, or `bundled`.")] = "bundled",
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: by its size, 3 to 20.")] = None,
@@ -90,6 +101,10 @@ def train(
     eval_fraction: Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Evaluations (of 15) without a better score before it stops; default 8.")
+    ] = None,
+    hpo: Annotated[
+        int | None,
+        typer.Option(help="Trials of a search for rate, epochs, batch size and label smoothing; needs optuna."),
     ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; default 42.")] = None,
@@ -110,6 +125,7 @@ def train(
         "max_length": max_length,
         "eval_fraction": eval_fraction,
         "patience": patience,
+        "hpo": hpo,
         "precision": precision,
         "seed": seed,
     }
@@ -121,17 +137,24 @@ def train(
         task=task,
         label_separator=label_separator,
         token_decoder=token_decoder,
+        lora=lora,
+        gradient_checkpointing=gradient_checkpointing,
         base=base,
         out=out or str(Path("runs") / Path(data.partition(":")[0]).stem),
         **{name: value for name, value in options.items() if value is not None},
     )
     _quiet_libraries()
     from enct5 import console, training
+    from enct5.processes import process_state
 
     try:
         record = training.train(config, resume=resume, say=_say)
     except KeyboardInterrupt:
         raise EncT5Error(f"interrupted; the same command with --resume continues the run in {config.out}") from None
+    is_main = process_state().is_main_process
+    process_state().destroy_process_group()
+    if not is_main:
+        return
     console.show_metrics(record["metrics"], record["per_label"], record["data"]["eval_split"])
     _say(f"model: {config.out} ({record['seconds']:.0f} s); read its report.html, use it with:")
     _say(f"  enct5 predict {config.out} FILE")
@@ -283,7 +306,8 @@ def main() -> None:
         sys.exit(0)
     else:
         sys.exit(status if isinstance(status, int) else 0)
-    print(f"enct5: {message}", file=sys.stderr)
+    if _speaks():
+        print(f"enct5: {message}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -1,6 +1,7 @@
 """The error a user's mistake raises, and the phrasing shared by its messages."""
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 
 _MOST_LISTED = 20
@@ -8,6 +9,21 @@ _MOST_LISTED = 20
 
 class EncT5Error(Exception):
     """A user's mistake: the command line prints it as one line and exits with status 2."""
+
+
+def require(package: str, extra: str, option: str) -> None:
+    """Make sure that an optional dependency is installed.
+
+    Args:
+        package: What is imported.
+        extra: The extra of enct5 that brings it.
+        option: What the user asked for.
+
+    Raises:
+        EncT5Error: When it is not.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise EncT5Error(f"{option} needs {package}, which is not installed: pip install 'enct5[{extra}]'")
 
 
 def show(value: object, limit: int = 60) -> str:

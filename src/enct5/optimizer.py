@@ -1,11 +1,15 @@
 """The optimiser of `enct5 train`: AdamW whose steps are in proportion to each tensor's size."""
 
+import math
+
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 # Tensors that start at or near zero, such as the head's bias, still have to move.
 _SMALLEST_SIZE = 1e-3
 _HEAD = "classifier."
+_LORA_A, _LORA_B = ".lora_A.", ".lora_B."
 
 
 def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
@@ -16,12 +20,20 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
     where they are or tears the latter apart. T5 itself was trained with such relative steps (Adafactor,
     arXiv 1804.04235, section 8; arXiv 1910.10683, section 3.1.2).
 
+    LoRA's matrix B starts as zeros. Its step is such that the product with A moves the outputs of the adapted matrix W
+    as far as a step of W itself would: that adds up over all inputs, the product's only over its rank.
+
     Args:
         model: The model; tensors that need no gradient are left out.
         learning_rate: Step relative to a tensor's size.
         weight_decay: Decoupled decay of matrices and embeddings; vectors have none.
     """
-    sizes = {name: float(parameter.detach().float().square().mean().sqrt()) for name, parameter in _trained(model)}
+    parameters = dict(model.named_parameters())
+    sizes = {name: _size(parameter) for name, parameter in _trained(model)}
+    for name in [name for name in sizes if _LORA_B in name]:
+        adapted = parameters[f"{name.partition(_LORA_B)[0]}.base_layer.weight"]
+        rank, inputs = parameters[name].shape[1], adapted.shape[1]
+        sizes[name] = _size(adapted) * math.sqrt(inputs) / (rank * sizes[name.replace(_LORA_B, _LORA_A)])
     head = max((size for name, size in sizes.items() if _HEAD in name), default=0.0)  # its bias starts as zeros
     groups = [
         {
@@ -32,6 +44,13 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
         for name, parameter in _trained(model)
     ]
     return torch.optim.AdamW(groups, fused=True)
+
+
+@torch.no_grad()
+def _size(parameter: nn.Parameter) -> float:
+    """Root mean square of a tensor; of the whole one where this process holds a shard."""
+    tensor = parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
+    return float(tensor.float().square().mean().sqrt())
 
 
 def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from enct5 import entities, pages
 from enct5.calibration import BINS, reliability
 from enct5.metrics import AT_DEFAULT
+from enct5.search import SEARCHED
 from enct5.tasks import Task, find_task
 from enct5.thresholds import decide
 from enct5.training_config import TrainConfig
@@ -127,9 +128,19 @@ def write(
             (name, _setting(getattr(settings, name)), info.description)
             for name, info in type(settings).model_fields.items()
         ],
+        trials=_best_first(record.get("trials", []), task),
+        searched=[name for name in SEARCHED if name in (record.get("trials") or [{}])[0]],
         most_characters=_MOST_CHARACTERS,
     )
     (folder / REPORT).write_text(page, encoding="utf-8")
+
+
+def _best_first(trials: list[dict[str, Any]], task: Task) -> list[dict[str, Any]]:
+    """A search's trials, those completed before those stopped, which had no chance to show their best."""
+    sign = -1 if task.greater_is_better else 1
+    return sorted(
+        trials, key=lambda trial: (trial["outcome"] != "complete", trial["score"] is None, sign * (trial["score"] or 0))
+    )
 
 
 def _single(evaluation: _Evaluation) -> _Details:

@@ -14,8 +14,11 @@ METRICS = "metrics.json"
 CONFIG = "config.json"  # the last file to arrive in a run folder: it is complete when it has one
 WEIGHTS = "model.safetensors"
 _PARTIAL = ".partial"
-# What a checkpoint of the HF Trainer consists of; the last of them is written last.
-_CHECKPOINT_FILES = (WEIGHTS, "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+# What a checkpoint of the HF Trainer consists of: weights (of all, of LoRA's adapters, or by FSDP), and other files or
+# folders, some of them for each process; the state is written last.
+_WEIGHTS = (WEIGHTS, "adapter_model.safetensors", "pytorch_model_fsdp*")
+_OTHERS = ("optimizer*", "scheduler.pt", "rng_state*.pth")
+_STATE = "trainer_state.json"
 
 
 def claim(out: Path, resume: bool) -> Path | None:
@@ -52,10 +55,14 @@ def claim(out: Path, resume: bool) -> Path | None:
 def _is_complete(checkpoint: Path) -> bool:
     """Whether a checkpoint was written to its end (a killed run may leave a part of one)."""
     try:
-        json.loads((checkpoint / _CHECKPOINT_FILES[-1]).read_text(encoding="utf-8"))
+        json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return all((checkpoint / name).is_file() for name in _CHECKPOINT_FILES)
+
+    def holds(pattern: str) -> bool:
+        return any(checkpoint.glob(pattern))
+
+    return any(map(holds, _WEIGHTS)) and all(map(holds, _OTHERS))
 
 
 @contextmanager

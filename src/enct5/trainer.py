@@ -19,16 +19,19 @@ _FEWEST_LOSSES = 3
 
 
 class EncT5Trainer(Trainer):
-    """`Trainer` with `TokenBatchSampler` for the training data (its dataset has a `length` column)."""
+    """`Trainer` with `TokenBatchSampler` for the training data (its dataset has a `length` column).
+
+    A step's gradient is that of one process with the whole batch, however many processes share it.
+    """
 
     def get_train_dataloader(self) -> DataLoader:
         """The training data in batches of about equally many tokens."""
         dataset = cast("Dataset", self.train_dataset)
         self.batch_sampler = TokenBatchSampler(
             dataset["length"],
-            self.args.per_device_train_batch_size,
+            self.args.per_device_train_batch_size * self.args.world_size,
             seed=self.args.seed,
-            multiple_of=self.args.world_size,
+            parts=self.args.world_size,
         )
         rows: Any = dataset.select_columns(["input_ids", "labels"])
         loader = DataLoader(rows, batch_sampler=self.batch_sampler, collate_fn=self.data_collator)
@@ -50,11 +53,17 @@ class EncT5Trainer(Trainer):
     ) -> Any:
         """The model's loss; in training, scaled so that a text weighs the same in a batch of few and of many.
 
-        The loss of token labels is a mean over tokens, of which batches hold about equally many: it stays as it is.
+        The loss of token labels is a mean over tokens, of which batches hold about equally many: it stays as it is,
+        but for the processes' parts of a batch, whose gradients are averaged: a token weighs the same in each.
         """
-        of_tokens = inputs["labels"].shape == inputs["input_ids"].shape and not inputs["labels"].is_floating_point()
+        labels = inputs["labels"]
+        of_tokens = labels.shape == inputs["input_ids"].shape and not labels.is_floating_point()
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        if model.training and not of_tokens:
+        if model.training and of_tokens:
+            labelled = (labels != -100).sum().float()
+            average = cast("torch.Tensor", self.accelerator.reduce(labelled, "mean"))
+            loss = loss * (labelled / average.clamp(min=1 / self.args.world_size))  # 0 where no process has a label
+        elif model.training:
             loss = loss * (len(inputs["input_ids"]) / self.batch_sampler.mean_rows)
         return (loss, outputs) if return_outputs else loss
 

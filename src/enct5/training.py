@@ -15,27 +15,30 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from accelerate.utils import parse_flag_from_env
 from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedTokenizerBase,
     PrinterCallback,
+    TrainerState,
     TrainingArguments,
     set_seed,
 )
 
-from enct5 import __version__, data, model_card, report, run_folder
+from enct5 import __version__, adapters, data, model_card, report, run_folder, search
 from enct5.assets import bundled_t5
 from enct5.calibration import expected_calibration_error
 from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import PROMPTS, convert, start_prompts
-from enct5.errors import EncT5Error, show
+from enct5.errors import EncT5Error, require, show
 from enct5.inputs import WholeTexts, Windows
 from enct5.label_prompts import label_words, read_descriptions, start_from_words
 from enct5.loading import first_line, load_tokenizer, model_class_of
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.predict import Predictor
+from enct5.processes import agreed, process_state, whole_model
 from enct5.rescaling import rescale_outputs
 from enct5.tasks import TASKS, Task
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar, bfloat16_on_gpu
@@ -43,6 +46,7 @@ from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from peft import PeftModel
     from sklearn.preprocessing import StandardScaler
 
 EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
@@ -99,9 +103,52 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     """
     out = Path(config.out)
     started = time.time()
+    processes = process_state()
+    if not processes.is_main_process:
+        say = _say_nothing
+    _check_extras(config, processes.num_processes)
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, say)
+    _check_processes(config, prepared, processes.num_processes)
+    names = search.searched(config, prepared.task, _has_plain_loss(config)) if config.hpo else []
+    model = _new_model(config, base, tokenizer, prepared)
+    settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
+    checkpoint = agreed(lambda: _claim(settings, out, resume))
+    trials: list[dict[str, Any]] = []
+    if config.hpo:
+        found, trials = search.search(
+            settings,
+            names,
+            prepared.task,
+            lambda tried: _trial_trainer(tried, base, tokenizer, prepared),
+            out / run_folder.CHECKPOINTS / search.JOURNAL,
+            say,
+        )
+        settings, model = settings.model_copy(update=found), _new_model(config, base, tokenizer, prepared)
+    said = f"{settings.epochs:g} epochs of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
+    said += f"{model.num_parameters() / 1e6:.1f}M parameters"
+    trained: Any = adapters.add_adapters(model) if config.lora else model
+    if config.lora:
+        said += f", {trained.num_parameters(only_trainable=True) / 1e6:.2g}M trained"
+    if processes.num_processes > 1:
+        said += f", {processes.num_processes} processes"
+    say(said)
+
+    trainer = build_trainer(trained, tokenizer, prepared, settings, say)
+    if checkpoint is not None:
+        say(f"continuing from {checkpoint}")
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
+    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    model, adapter = adapters.merge(trained) if config.lora else (whole_model(trained), None)
+    return agreed(lambda: _conclude(model, adapter, tokenizer, prepared, settings, trainer.state, trials, started, say))
+
+
+def _new_model(
+    config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: _Prepared
+) -> EncT5ForClassification:
+    """The model that training starts from; always the same for the same seed."""
     set_seed(config.seed)
     model = build_model(
         base,
@@ -114,21 +161,55 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     )
     if prepared.prompt_texts is not None:
         start_from_words(model, tokenizer, prepared.prompt_texts)
-    settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
+    return model
+
+
+def _trial_trainer(
+    tried: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: _Prepared
+) -> EncT5Trainer:
+    """The trainer of a trial: as that of the run, but silent and without checkpoints."""
+    model = _new_model(tried, base, tokenizer, prepared)
+    trained = adapters.add_adapters(model) if tried.lora else model
+    return build_trainer(trained, tokenizer, prepared, tried, _say_nothing, keeps=False)
+
+
+def _say_nothing(line: str) -> None:
+    """What trials and processes other than the main one say."""
+
+
+def _check_extras(config: TrainConfig, processes: int) -> None:
+    """Refuse LoRA and a search where they cannot be had."""
+    if config.lora:
+        require("peft", "peft", "--lora")
+    if config.lora and parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        raise EncT5Error("--lora and FSDP do not go together; leave out one of them")
+    if config.hpo:
+        require("optuna", "hpo", "--hpo")
+    if config.hpo and processes > 1:
+        raise EncT5Error("--hpo searches in one process; start it without a launcher, then train with what it found")
+
+
+def _claim(settings: TrainConfig, out: Path, resume: bool) -> Path | None:
+    """Make the run folder this run's; return the checkpoint to continue from."""
     checkpoint = run_folder.claim(out, resume)
     _remember(settings, out, resume)
-    say(
-        f"{settings.epochs:g} epochs of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
-        f"{model.num_parameters() / 1e6:.1f}M parameters"
-    )
+    return checkpoint
 
-    trainer = build_trainer(model, tokenizer, prepared, settings, say)
-    if checkpoint is not None:
-        say(f"continuing from {checkpoint}")
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
-    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    tokenizer.model_max_length = config.max_length  # what a pipeline with truncation=True cuts to
+
+def _conclude(
+    model: EncT5ForClassification,
+    adapter: adapters.Adapter | None,
+    tokenizer: PreTrainedTokenizerBase,
+    prepared: _Prepared,
+    settings: TrainConfig,
+    state: TrainerState,
+    trials: list[dict[str, Any]],
+    started: float,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Finish the trained model, measure it, and write the run folder; return the run's record."""
+    out = Path(settings.out)
+    tokenizer.model_max_length = settings.max_length  # what a pipeline with truncation=True cuts to
     texts = [tuple(row.values()) for row in prepared.evaluation_texts]
     if prepared.scaler is not None:
         rescale_outputs(model, prepared.scaler.scale_, prepared.scaler.mean_)
@@ -145,10 +226,10 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     record = {
         "task": prepared.task.name,
         "data": {
-            "file": Path(config.data).name,
-            "sha256": _digest(config.data),
-            "text": list(config.text),
-            "label": config.label,
+            "file": Path(settings.data).name,
+            "sha256": _digest(settings.data),
+            "text": list(settings.text),
+            "label": settings.label,
             "train_rows": prepared.train_texts,
             "eval_rows": len(prepared.evaluation_texts),
             "eval_split": prepared.split,
@@ -159,13 +240,14 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
         "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),
         "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
         **calibration,
-        "base": Path(config.base).name if Path(config.base).exists() else config.base,
+        "base": Path(settings.base).name if Path(settings.base).exists() else settings.base,
         "parameters": model.num_parameters(),
-        "seed": config.seed,
-        "steps": trainer.state.global_step,
-        "best_step": trainer.state.best_global_step,
+        "seed": settings.seed,
+        "steps": state.global_step,
+        "best_step": state.best_global_step,
         "seconds": round(time.time() - started, 1),
-        "history": trainer.state.log_history,
+        "history": state.log_history,
+        **({"trials": trials} if trials else {}),
         "versions": {
             "enct5": __version__,
             "torch": torch.__version__,
@@ -176,6 +258,8 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     with run_folder.written_aside(out) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        if adapter is not None:
+            adapter.write(folder / adapters.ADAPTER, record["base"])
         settings.write(folder / TRAIN_CONFIG)
         (folder / run_folder.METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         model_card.write(record, folder)
@@ -280,6 +364,14 @@ def _check_options(config: TrainConfig, task: Task) -> None:
             f"--label-smoothing {config.label_smoothing:g} goes with plain cross-entropy; leave it out, or --loss and "
             "--class-weights"
         )
+
+
+def _check_processes(config: TrainConfig, prepared: _Prepared, processes: int) -> None:
+    """Refuse batches that the processes cannot share."""
+    if config.batch_size % processes:
+        raise EncT5Error(f"--batch-size {config.batch_size} is no multiple of the {processes} processes that share it")
+    if len(prepared.train) < processes:
+        raise EncT5Error(f"{prepared.train_texts} texts are too few for {processes} processes; start fewer")
 
 
 def _prompt_texts(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
@@ -450,13 +542,23 @@ def _measure(prepared: _Prepared, result: EvalPrediction) -> dict[str, float]:
 
 
 def build_trainer(
-    model: EncT5ForClassification,
+    model: "EncT5ForClassification | PeftModel",
     tokenizer: PreTrainedTokenizerBase,
     prepared: _Prepared,
     settings: TrainConfig,
     say: Callable[[str], None],
+    keeps: bool = True,
 ) -> EncT5Trainer:
-    """The HF Trainer of a run: evaluations, checkpoints, early stopping and the best model at the end."""
+    """The HF Trainer of a run: evaluations, checkpoints, early stopping and the best model at the end.
+
+    Args:
+        model: the model, which may have adapters.
+        tokenizer: its tokenizer.
+        prepared: the run's data.
+        settings: the run's settings, resolved.
+        say: called with every line of progress.
+        keeps: whether it writes checkpoints and ends with the best model.
+    """
     task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
     interval = max(1, math.ceil(steps / EVALUATIONS))
@@ -465,7 +567,7 @@ def build_trainer(
         TrainingArguments(
             output_dir=str(Path(settings.out) / run_folder.CHECKPOINTS),
             num_train_epochs=settings.epochs or 1,
-            per_device_train_batch_size=settings.batch_size,
+            per_device_train_batch_size=settings.batch_size // process_state().num_processes,
             per_device_eval_batch_size=EVAL_BATCH_SIZE,
             learning_rate=settings.learning_rate or 0.0,
             warmup_steps=settings.warmup,
@@ -473,13 +575,16 @@ def build_trainer(
             weight_decay=settings.weight_decay,
             label_smoothing_factor=settings.label_smoothing or 0.0,
             bf16=settings.precision == "bfloat16",
+            gradient_checkpointing=settings.gradient_checkpointing,
+            gradient_checkpointing_kwargs={"use_reentrant": False},
             use_cpu=not torch.cuda.is_available(),
+            ddp_find_unused_parameters=False,  # all are used, and looking for them takes time
             eval_strategy="steps",
             eval_steps=interval,
-            save_strategy="steps",
+            save_strategy="steps" if keeps else "no",
             save_steps=interval,
             save_total_limit=2,
-            load_best_model_at_end=True,
+            load_best_model_at_end=keeps,
             metric_for_best_model=task.metric_for_best_model,
             greater_is_better=task.greater_is_better,
             logging_steps=max(1, interval // 4),

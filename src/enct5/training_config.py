@@ -44,6 +44,12 @@ class TrainConfig(BaseModel):
     token_decoder: bool = Field(
         False, description="Tokens: the head reads a decoder layer fed with the text's own tokens, not the encoder."
     )
+    lora: bool = Field(
+        False, description="Train small matrices beside those of the base (LoRA), which stay as they are till the end."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations again in the backward pass, which takes time and saves memory."
+    )
     base: str = Field(BUNDLED, description="T5 or EncT5 checkpoint: folder, hub id, or the bundled tiny T5.")
     out: str = Field(description="Run folder to create.")
     epochs: float | None = Field(None, gt=0, description="Passes over the data; by default from its size, 3 to 20.")
@@ -57,6 +63,9 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")
     max_length: int = Field(512, ge=2, description="Tokens of a text; longer ones are cut, and counted in the report.")
     eval_fraction: float = Field(0.1, gt=0, le=0.5, description="Share held out when there is no evaluation data.")
+    hpo: int | None = Field(
+        None, ge=1, description="Trials of a search for rate, epochs, batch size and label smoothing, before training."
+    )
     patience: int = Field(8, ge=1, description="Evaluations (of 15 a run) without a better score before it stops.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto is bfloat16 on a GPU that has it, else float32."
