@@ -153,11 +153,10 @@ def test_what_the_user_names_stays_as_it_is() -> None:
         names(REGRESSION, learning_rate=0.01, epochs=3, batch_size=8)
 
 
-def test_a_run_is_trained_with_the_best_settings(
-    t5_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_is_trained_with_the_best_settings_and_so_is_a_resumed_one(
+    t5_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     source = write_rows(tmp_path / "messages.jsonl", messages(45))
-    options = {"hpo": 3, "learning_rate": None, "epochs": 2}
     said: list[str] = []
     config = TrainConfig.checked(
         data=source, text=("text",), label="label", base=str(t5_folder()), out=str(tmp_path / "run"), hpo=3, epochs=2
@@ -175,8 +174,21 @@ def test_a_run_is_trained_with_the_best_settings(
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "<h2>Search</h2>" in page
     assert f"{best['learning_rate']:.3g}" in page
-    start(t5_folder(), tmp_path / "plain", source, **options | found | {"hpo": None})
+    start(t5_folder(), tmp_path / "plain", source, epochs=2, **found)
     assert_same_weights(weights(tmp_path / "run"), weights(tmp_path / "plain"))
+
+    def interrupt(line: str) -> None:
+        if line.startswith("trial 2 "):
+            raise InterruptedError
+
+    config = config.model_copy(update={"out": str(tmp_path / "resumed")})
+    with pytest.raises(InterruptedError):
+        training.train(config, say=interrupt)
+    said.clear()
+    resumed = training.train(config, resume=True, say=said.append)
+    assert [line[:7] for line in said if line.startswith("trial ")] == ["trial 3"]
+    assert resumed["trials"] == record["trials"]
+    assert_same_weights(weights(tmp_path / "run"), weights(tmp_path / "resumed"))
 
 
 def test_mistakes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -575,8 +575,8 @@ def build_trainer(
             weight_decay=settings.weight_decay,
             label_smoothing_factor=settings.label_smoothing or 0.0,
             bf16=settings.precision == "bfloat16",
-            gradient_checkpointing=settings.gradient_checkpointing,
-            gradient_checkpointing_kwargs={"use_reentrant": False},
+            activation_checkpointing=settings.gradient_checkpointing,
+            activation_checkpointing_kwargs={"use_reentrant": False},
             use_cpu=not torch.cuda.is_available(),
             ddp_find_unused_parameters=False,  # all are used, and looking for them takes time
             eval_strategy="steps",
