@@ -13,10 +13,9 @@ import numpy.typing as npt
 from enct5 import entities, pages
 from enct5.calibration import BINS, reliability
 from enct5.metrics import AT_DEFAULT
-from enct5.search import SEARCHED
 from enct5.tasks import Task, find_task
 from enct5.thresholds import decide
-from enct5.training_config import TrainConfig
+from enct5.training_config import SEARCHED, TrainConfig
 
 if TYPE_CHECKING:
     from markupsafe import Markup

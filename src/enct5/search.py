@@ -16,14 +16,13 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from enct5.errors import EncT5Error
 from enct5.tasks import Task
 from enct5.trainer import EncT5Trainer
-from enct5.training_config import TrainConfig
+from enct5.training_config import SEARCHED, TrainConfig
 
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.trial import FrozenTrial
 
 JOURNAL = "trials.journal"
-SEARCHED = ("learning_rate", "epochs", "batch_size", "label_smoothing")
 # A trial is stopped when it is below the median of the others at the same share of its steps: not before there are so
 # many others, nor before so many of its evaluations, while the rate still rises.
 _FEWEST_TRIALS, _FEWEST_EVALUATIONS = 4, 4

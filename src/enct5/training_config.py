@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from enct5.errors import EncT5Error, show, unknown
 
 TRAIN_CONFIG = "train_config.yaml"
+SEARCHED = ("learning_rate", "epochs", "batch_size", "label_smoothing")  # what `hpo` tries other values of
 BUNDLED = "bundled"  # the name of the T5 checkpoint that comes with the package
 
 
