@@ -6,7 +6,6 @@ Every set: three seeds from the bundled T5, three from random weights of the sam
 words and word pairs with logistic regression, its C chosen on the same held-out split. Test files are measured once.
 """
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, Benchmark, read_training_rows, test_file, write_training_file
 
 SEEDS = (1, 2, 3)
@@ -133,10 +132,6 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
-    arguments = parser.parse_args()
     keys = [
         {"set": benchmark.name, "method": method, "seed": seed, "metric": benchmark.metric}
         for seed in SEEDS
@@ -144,7 +139,7 @@ def main() -> None:
         for method in METHODS
         # Logistic regression has no randomness of its own; its seed is that of the split.
     ]
-    records = read(FILE) if arguments.table else run_missing(FILE, keys, run, arguments.jobs)
+    records = records_asked_for(__doc__, FILE, keys, run)
     value = mean_and_spread(records, ("set", "method"), "value")
     seconds = mean_and_spread(records, ("set", "method"), "seconds")
     rows = [
@@ -161,11 +156,9 @@ def main() -> None:
     note = (
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). cola and rte "
         "have no labelled test file: "
-        "measured on their dev file, which nothing was tuned on. Seconds: one thread beside another run.\n"
-        f"{environment()}"
+        "measured on their dev file, which nothing was tuned on. Seconds: one thread beside another run."
     )
-    (RESULTS / "classification.md").write_text(f"{__doc__}\n{table}\n\n{note}\n", encoding="utf-8")
-    print(table)
+    write_table(FILE, __doc__, table, note)
 
 
 if __name__ == "__main__":

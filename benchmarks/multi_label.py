@@ -8,7 +8,6 @@ label. Its C is chosen by the macro F1 at 0.5 on the same held-out split, and it
 test file is measured once.
 """
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import GOEMOTIONS, read_training_rows, test_file, write_training_file
 
 SEEDS = (1, 2, 3)
@@ -100,17 +99,13 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
-    arguments = parser.parse_args()
     # Logistic regression has no randomness of its own; its seed is that of the split.
     keys = [
         {"set": GOEMOTIONS.name, "method": method, "seed": seed, "rows": GOEMOTIONS.rows, "epochs": None}
         for seed in SEEDS
         for method in METHODS
     ]
-    records = read(FILE) if arguments.table else run_missing(FILE, keys, run, arguments.jobs)
+    records = records_asked_for(__doc__, FILE, keys, run)
     found = {name: mean_and_spread(records, ("method",), name) for name in (*FIGURES, "seconds")}
     rows = [[method, *(found[name].get((method,), "") for name in (*FIGURES, "seconds"))] for method in METHODS]
     table = markdown_table(
@@ -118,11 +113,9 @@ def main() -> None:
     )
     note = (
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). Thresholds "
-        "are tuned for each label's F1 on the held-out tenth of the sample. Seconds: one thread beside another run.\n"
-        f"{environment()}"
+        "are tuned for each label's F1 on the held-out tenth of the sample. Seconds: one thread beside another run."
     )
-    (RESULTS / "multi_label.md").write_text(f"{__doc__}\n{table}\n\n{note}\n", encoding="utf-8")
-    print(table)
+    write_table(FILE, __doc__, table, note)
 
 
 if __name__ == "__main__":

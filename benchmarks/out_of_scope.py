@@ -8,7 +8,6 @@ chosen on dev.csv and dev_oos.csv for the best mean of accuracy on the one and r
 measured once. AUROC needs no threshold: how often a text in scope has a higher score than one out of scope.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classification import command, fit_tf_idf
-from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, DATA, write_training_file
 
 SEEDS = (1, 2, 3)
@@ -123,21 +122,16 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
-    arguments = parser.parse_args()
     keys = [{"method": method, "seed": seed} for seed in SEEDS for method in METHODS]
-    records = read(FILE) if arguments.table else run_missing(FILE, keys, run, arguments.jobs)
+    records = records_asked_for(__doc__, FILE, keys, run)
     figures = {name: mean_and_spread(records, ("method",), name) for name in (*FIGURES, "seconds")}
     rows = [[method, *(figures[name].get((method,), "") for name in figures)] for method in METHODS]
     table = markdown_table(["method", *FIGURES.values(), "seconds"], rows)
     note = (
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). Trained by\n"
-        f"`{command(BENCHMARK)}`. Seconds: one thread beside another run.\n{environment()}"
+        f"`{command(BENCHMARK)}`. Seconds: one thread beside another run."
     )
-    (RESULTS / "out_of_scope.md").write_text(f"{__doc__}\n{table}\n\n{note}\n", encoding="utf-8")
-    print(table)
+    write_table(FILE, __doc__, table, note)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ every seed, the same for all methods. Each method is `enct5 train` with one part
 - text-to-text: T5 learns to write the label's name (greedy search; what is no label's name counts as wrong).
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,7 +31,7 @@ from enct5.loading import load_tokenizer
 from enct5.predict import Predictor
 from enct5.trainer import EncT5Trainer
 from enct5.training_config import TrainConfig
-from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, GOEMOTIONS, MOVIE_REVIEWS, STSB, WNUT17, Benchmark, read_training_rows, test_file
 from text_to_text import text_to_text
 
@@ -172,18 +171,13 @@ def tables(records: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Run what is missing and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--table", action="store_true", help="only write the tables of what is on file")
-    arguments = parser.parse_args()
-    records = read(FILE) if arguments.table else run_missing(FILE, keys(), run, arguments.jobs)
+    records = records_asked_for(__doc__, FILE, keys(), run)
     text = tables(records)
     note = (
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). cola and rte: "
-        f"their dev file, which nothing was tuned on. Seconds: one thread beside another run.\n{environment()}"
+        f"their dev file, which nothing was tuned on. Seconds: one thread beside another run."
     )
-    (RESULTS / "quality.md").write_text(f"{__doc__}\n{text}\n\n{note}\n", encoding="utf-8")
-    print(text)
+    write_table(FILE, __doc__, text, note)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Result files: one JSON line a run, with what it ran on; a run that is on file is not repeated."""
 
+import argparse
 import json
 import multiprocessing
 import os
@@ -76,6 +77,28 @@ def run_missing(
                 file.write(json.dumps(record) + "\n")
             print(record, flush=True)
     return read(path)
+
+
+def records_asked_for(
+    description: str | None, path: Path, keys: Iterable[dict[str, Any]], run: Callable[[dict[str, Any]], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The records of a result file after the runs that the command line asks for: those missing, or with --table none.
+
+    Args:
+        description: the program's, for its --help.
+        path, keys, run: as for `run_missing`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
+    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
+    arguments = parser.parse_args()
+    return read(path) if arguments.table else run_missing(path, keys, run, arguments.jobs)
+
+
+def write_table(path: Path, description: str | None, table: str, note: str) -> None:
+    """Print a table, and write it beside its result file, between the program's description and a note."""
+    path.with_suffix(".md").write_text(f"{description}\n{table}\n\n{note}\n{environment()}\n", encoding="utf-8")
+    print(table)
 
 
 def mean_and_spread(records: list[dict[str, Any]], group: tuple[str, ...], value: str) -> dict[tuple, str]:

@@ -8,7 +8,6 @@ movie_reviews: reviews of some 700 words, cut to the default 512 tokens, beside 
 reviews. Three seeds; test files are measured once. Other pairs (rte) are in classification.py.
 """
 
-import argparse
 import tempfile
 import time
 from dataclasses import replace
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classification import command, tf_idf, train_and_measure
-from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import MOVIE_REVIEWS, STSB, Benchmark, read_training_rows, test_file
 
 SEEDS = (1, 2, 3)
@@ -110,17 +109,13 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
-    arguments = parser.parse_args()
     keys = [
         {"set": benchmark.name, "method": method, "seed": seed}
         for benchmark in SETS
         for seed in SEEDS
         for method in METHODS
     ]
-    records = read(FILE) if arguments.table else run_missing(FILE, keys, run, arguments.jobs)
+    records = records_asked_for(__doc__, FILE, keys, run)
     rows = []
     for benchmark in SETS:
         of_set = [record for record in records if record["set"] == benchmark.name]
@@ -132,10 +127,9 @@ def main() -> None:
     table = markdown_table(["set", "test figure", *METHODS, "seconds (enct5)", "command"], rows)
     note = (
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). Seconds: one "
-        f"thread beside another run.\n{environment()}"
+        f"thread beside another run."
     )
-    (RESULTS / "regression_and_pairs.md").write_text(f"{__doc__}\n{table}\n\n{note}\n", encoding="utf-8")
-    print(table)
+    write_table(FILE, __doc__, table, note)
 
 
 if __name__ == "__main__":

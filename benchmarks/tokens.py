@@ -7,12 +7,11 @@ fixed sample of the training rows), three seeds, defaults of `enct5 train`. The 
 out of the training file; test files are measured once. wnut17 is measured in words, as published figures are.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import WNUT17, Benchmark, test_file, write_training_file
 
 SEEDS = (1, 2, 3)
@@ -70,17 +69,13 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
-    arguments = parser.parse_args()
     keys = [
         {"set": benchmark.name, "head": head, "seed": seed, "metric": benchmark.metric}
         for seed in SEEDS
         for benchmark in SETS
         for head in HEADS
     ]
-    records = read(FILE) if arguments.table else run_missing(FILE, keys, run, arguments.jobs)
+    records = records_asked_for(__doc__, FILE, keys, run)
     value, held_out, seconds = (
         mean_and_spread(records, ("set", "head"), name) for name in ("value", "eval_value", "seconds")
     )
@@ -96,9 +91,8 @@ def main() -> None:
     ]
     table = markdown_table(["set", "head", "test entity F1", "held-out entity F1", "seconds", "command"], rows)
     seeds = ", ".join(map(str, SEEDS))
-    note = f"Mean ± standard deviation over the seeds on file ({seeds} when complete).\n{environment()}"
-    (RESULTS / "tokens.md").write_text(f"{__doc__}\n{table}\n\n{note}\n", encoding="utf-8")
-    print(table)
+    note = f"Mean ± standard deviation over the seeds on file ({seeds} when complete)."
+    write_table(FILE, __doc__, table, note)
 
 
 if __name__ == "__main__":
