@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from enct5.cli import app
 
-COMMANDS = ("train", "evaluate", "predict", "explain", "convert", "info", "demo")
+COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
 DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
 
 

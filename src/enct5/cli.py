@@ -31,6 +31,11 @@ Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
 AbstainBelow = Annotated[
     float | None, typer.Option(help="Give no label where its score (0 to 1) is lower; single-label only.")
 ]
+Device = Annotated[str, typer.Option(help="cpu, cuda or another; auto takes a GPU if there is one.")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Quantize = Annotated[
+    str | None, typer.Option(help="int8: faster on a CPU, approximate; needs onnx, onnxscript and onnxruntime.")
+]
 
 
 def _quiet_libraries() -> None:
@@ -168,13 +173,17 @@ def evaluate(
     label: Label = None,
     abstain_below: AbstainBelow = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quantize: Quantize = None,
 ) -> None:
     """Measure a model on labelled texts; the columns are those it was trained with unless named."""
     _quiet_libraries()
     from enct5 import console, evaluation
     from enct5.predict import Predictor
 
-    record = evaluation.evaluate(Predictor.from_pretrained(model), data, _columns(text), label, abstain_below)
+    predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
+    record = evaluation.evaluate(predictor, data, _columns(text), label, abstain_below)
     console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
     if json_file is not None:
         evaluation.write_json(record, json_file)
@@ -189,6 +198,9 @@ def predict(
     ] = None,
     text: Text = None,
     abstain_below: AbstainBelow = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quantize: Quantize = None,
 ) -> None:
     """Predict for every text: the input's columns and the predictions'."""
     _quiet_libraries()
@@ -196,7 +208,8 @@ def predict(
     from enct5.predict import Predictor
 
     prediction_file.check_output(out, data)
-    prediction_file.predict_table(Predictor.from_pretrained(model), data, _columns(text), out, abstain_below)
+    predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
+    prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below)
 
 
 @app.command()
@@ -259,6 +272,43 @@ def convert(
     _say(
         f"not used by EncT5: {len(result.unused)} tensors" + (f", such as {result.unused[0]}" if result.unused else "")
     )
+
+
+@app.command()
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],
+    file_format: Annotated[str, typer.Option("--format", help="onnx.")] = "onnx",
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Matrix products of 8-bit numbers: smaller, faster, approximate.")
+    ] = False,
+) -> None:
+    """Write a model for ONNX Runtime, in its inference form; `predict` and `evaluate` take the folder, too."""
+    if file_format != "onnx":
+        raise EncT5Error(f"--format is {show(file_format)}; the only format is onnx")
+    _quiet_libraries()
+    from enct5 import export as exporting
+
+    result = exporting.export(model, out, int8)
+    _say(f"{model} -> {out}: {result.megabytes:.1f} MB" + (" (int8)" if int8 else ""))
+    _say(
+        f"logits differ from the model's by {result.mean_difference:.1e} of their size on average, "
+        f"at most {result.difference:.1e} (random texts of {len(exporting.SHAPES)} shapes)"
+    )
+
+
+@app.command()
+def bench(model: Model) -> None:
+    """Measure how fast a model runs here, by every way to run it; the last line is one JSON object."""
+    _quiet_libraries()
+    import json
+
+    from enct5 import bench as measuring
+    from enct5 import console
+
+    record = measuring.bench(model)
+    console.show_speed(record["results"])
+    _say(json.dumps(record))
 
 
 @app.command()

@@ -43,6 +43,22 @@ def show_metrics(metrics: dict[str, float], per_label: list[dict[str, Any]], spl
         console.print(labels)
 
 
+def show_speed(results: list[dict[str, Any]]) -> None:
+    """Print what `enct5.bench.bench` measured: a line for each way, a column for each workload."""
+    rows: dict[str, list[str]] = {}
+    for result in results:
+        speed = (
+            f"{result['texts_per_second']:,.1f} texts/s"
+            if "texts_per_second" in result
+            else f"{result['p50_ms']:.1f} ms (p99 {result['p99_ms']:.1f})"
+        )
+        rows.setdefault(result["way"], []).append(f"{speed}, {result['ratio']:.2f}x")
+    table = Table("", *dict.fromkeys(result["work"] for result in results))
+    for way, cells in rows.items():
+        table.add_row(*_cells((way, *cells)))
+    Console().print(table)
+
+
 def show_facts(facts: dict[str, Any]) -> None:
     """Print names and values."""
     table = Table("", "", show_header=False, box=None)

@@ -11,6 +11,11 @@ class EncT5Error(Exception):
     """A user's mistake: the command line prints it as one line and exits with status 2."""
 
 
+def is_installed(package: str) -> bool:
+    """Whether an optional dependency can be imported."""
+    return importlib.util.find_spec(package) is not None
+
+
 def require(package: str, extra: str, option: str) -> None:
     """Make sure that an optional dependency is installed.
 
@@ -22,7 +27,7 @@ def require(package: str, extra: str, option: str) -> None:
     Raises:
         EncT5Error: When it is not.
     """
-    if importlib.util.find_spec(package) is None:
+    if not is_installed(package):
         raise EncT5Error(f"{option} needs {package}, which is not installed: pip install 'enct5[{extra}]'")
 
 

@@ -15,6 +15,7 @@ import torch
 
 from enct5.errors import EncT5Error, unknown
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.onnx_model import OnnxEncT5
 from enct5.words import Span, align
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def explain(predictor: "Predictor", text: Any, label: str | None = None) -> Expl
         EncT5Error: For something else than a text or pair, or a label that the model does not know.
     """
     model = predictor.model
+    if isinstance(model, OnnxEncT5):
+        raise EncT5Error("an exported model has no gradients to explain it by; use the folder it was exported from")
     if not isinstance(model, EncT5ForSequenceClassification):
         raise EncT5Error(f"this model does {predictor.task.description}; only labels of whole texts can be explained")
     id2label: Any = model.config.id2label

@@ -6,6 +6,8 @@ from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
+from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.onnx_model import OnnxEncT5
 from enct5.predict import Predictor
 
 
@@ -14,6 +16,18 @@ def _decoder(config: EncT5Config) -> str:
         return "none: the head reads the encoder's token states"
     fed = "the text's own tokens" if config.decoder_vocab_size is None else f"{config.decoder_vocab_size} prompt(s)"
     return f"{config.num_decoder_layers} layer(s), {fed}"
+
+
+def _model(model: EncT5ForClassification | OnnxEncT5) -> str:
+    if isinstance(model, OnnxEncT5):
+        return f"EncT5, exported to ONNX, {model.megabytes:.1f} MB"
+    return f"EncT5, {model.num_parameters() / 1e6:.1f}M parameters, {str(model.dtype).removeprefix('torch.')}"
+
+
+def _check_finite(source: str, model: EncT5ForClassification) -> None:
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise EncT5Error(f"{source}: {name} holds NaN or infinite values; the checkpoint is damaged")
 
 
 def inspect(source: str) -> dict[str, Any]:
@@ -30,9 +44,10 @@ def inspect(source: str) -> dict[str, Any]:
     """
     predictor = Predictor.from_pretrained(source, device="cpu")
     model, config, tokenizer = predictor.model, predictor.model.config, predictor.tokenizer
-    for name, parameter in model.named_parameters():
-        if not parameter.isfinite().all():
-            raise EncT5Error(f"{source}: {name} holds NaN or infinite values; the checkpoint is damaged")
+    if isinstance(model, OnnxEncT5):
+        predictor.logits([["text"] if predictor.task.inputs.takes_words else "text"])  # refuses what is no number
+    else:
+        _check_finite(source, model)
     if len(tokenizer) > config.vocab_size:
         raise EncT5Error(
             f"{source}: the tokenizer has {len(tokenizer)} tokens, but the model {config.vocab_size}; "
@@ -45,14 +60,15 @@ def inspect(source: str) -> dict[str, Any]:
     if predictor.task.inputs.windowed and longest < VERY_LARGE_INTEGER:
         cut = f"texts read in windows of {longest} tokens"
     facts = {
-        "model": f"EncT5, {model.num_parameters() / 1e6:.1f}M parameters, {model.dtype}".replace("torch.", ""),
+        "model": _model(model),
         "task": predictor.task.description,
         "labels": f"{len(labels)}: {shown}",
         "encoder": f"{config.num_layers} layers of width {config.d_model}, {config.feed_forward_proj}",
         "decoder": _decoder(config),
         "vocabulary": f"{config.vocab_size} ({type(tokenizer).__name__}, {cut})",
-        "fine-tuned": "yes" if model.is_fine_tuned() else "no: train it before use",
     }
+    if not isinstance(model, OnnxEncT5):
+        facts["fine-tuned"] = "yes" if model.is_fine_tuned() else "no: train it before use"
     if config.thresholds is not None:
         facts["thresholds"] = f"tuned for each label, {min(config.thresholds):.3f} to {max(config.thresholds):.3f}"
     if (trained := predictor.config) is not None:

@@ -11,11 +11,12 @@ import torch
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from enct5.batching import length_ordered_batches, pad
-from enct5.errors import EncT5Error, show
-from enct5.folding import FoldedEncT5
-from enct5.loading import load_model, load_tokenizer
+from enct5.batching import length_ordered_batches
+from enct5.engines import Engine, FoldedEngine, PlainEngine
+from enct5.errors import EncT5Error, show, unknown
+from enct5.loading import check_source, first_line, load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.onnx_model import OnnxEncT5, is_exported
 from enct5.tasks import Task, check_abstention, find_task, withhold
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
 MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
+BACKENDS = ("auto", "torch", "onnx")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 Text = str | tuple[str, str] | list[str]
 
@@ -35,7 +38,7 @@ class Predictor:
     """A trained model with its tokenizer, ready for texts.
 
     Attributes:
-        model: the model, in evaluation mode.
+        model: the model, in evaluation mode, or an exported one.
         tokenizer: its tokenizer; texts longer than `tokenizer.model_max_length` tokens are cut, or read in overlapping
             windows by models that tag tokens.
         task: what the model predicts.
@@ -46,35 +49,52 @@ class Predictor:
 
     def __init__(
         self,
-        model: EncT5ForClassification,
+        model: EncT5ForClassification | OnnxEncT5,
         tokenizer: PreTrainedTokenizerBase,
         config: TrainConfig | None = None,
         fold: bool = True,
     ) -> None:
-        self.model = model.eval()
+        self.model = model if isinstance(model, OnnxEncT5) else model.eval()
         self.tokenizer = tokenizer
         self.task: Task = find_task(str(model.config.problem_type))
         self.config = config
         self.fold = fold
-        self._folded: FoldedEncT5 | None = None
-        self._folded_weights: list[tuple[int, int]] = []
+        self._folded: FoldedEngine | None = None
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "auto", fold: bool = True) -> "Predictor":
-        """Load a run folder, another EncT5 checkpoint, or one from the hub.
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        fold: bool = True,
+        backend: str = "auto",
+        dtype: str = "auto",
+        quantize: str | None = None,
+    ) -> "Predictor":
+        """Load a run folder, another EncT5 checkpoint, an exported model, or one from the hub.
 
         Args:
             path: folder or hub id.
             device: `auto` takes a GPU if there is one.
             fold: False to predict with the plain model, which needs less memory.
+            backend: `torch`, `onnx` for a model that `enct5 export` wrote, `auto` for the one that a folder has.
+            dtype: of weights and arithmetic: `float32`, `bfloat16`, `float16`; `auto` is float32 on a CPU and what the
+                checkpoint holds elsewhere.
+            quantize: `int8` for matrix products of 8-bit numbers by ONNX Runtime on the CPU: faster, approximate.
 
         Raises:
-            EncT5Error: when there is no EncT5 model, or it is damaged.
+            EncT5Error: when there is no EncT5 model, or it is damaged; or for settings that do not go together.
         """
         source = str(path)
-        model = load_model(source)
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        for name, value, known in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
+            if value not in known:
+                raise unknown(name, value, known)
+        if quantize not in (None, "int8"):
+            raise unknown("quantize", str(quantize), ["int8"])
+        check_source(source)
+        exported = backend == "onnx" or (backend == "auto" and is_exported(source))
+        if exported or quantize:
+            _check_onnx(device, dtype, quantize if exported else None)
         trained_with = cached_file(
             source,
             TRAIN_CONFIG,
@@ -82,7 +102,14 @@ class Predictor:
             _raise_exceptions_for_connection_errors=False,
         )
         config = None if trained_with is None else TrainConfig.read(Path(trained_with))
-        return cls(cast(Any, model).to(device), load_tokenizer(source), config, fold)
+        if exported:
+            return cls(OnnxEncT5.from_pretrained(source), load_tokenizer(source), config)
+        model = load_model(source)
+        if quantize:
+            from enct5.export import in_memory
+
+            return cls(in_memory(model, int8=True), load_tokenizer(source), config)
+        return cls(_placed(model, device, dtype), load_tokenizer(source), config, fold)
 
     def predict(self, texts: Sequence[Text], abstain_below: float | None = None) -> list[dict[str, Any]]:
         """Classify (or score) texts.
@@ -171,44 +198,55 @@ class Predictor:
         config = self.model.config
         inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
         result = inputs.room(config.num_labels)
-        folded = self._inference_form() if inputs.rows else None
+        engine = self._engine() if inputs.rows else None
         most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
         for batch in length_ordered_batches([len(row) for row in inputs.rows], MAX_BATCH_TOKENS, most_rows):
-            rows = [inputs.rows[index] for index in batch]
-            for index, logits in zip(batch, self._rows_logits(rows, folded), strict=True):
+            assert engine is not None
+            outputs = engine([inputs.rows[index] for index in batch])
+            for index, logits in zip(batch, outputs, strict=True):
+                if not np.isfinite(logits).all():
+                    raise EncT5Error(
+                        "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"
+                    )
                 result[index] = logits
         return inputs.outputs(result, config.num_labels)
 
-    def _rows_logits(self, rows: list[Any], folded: FoldedEncT5 | None) -> Sequence[Any]:
-        """The logits of every row, `(num_labels,)` or `(tokens or more, num_labels)`."""
-        lengths = [len(row) for row in rows]
-        if folded is None:
-            tensors = pad(rows, int(self.tokenizer.pad_token_id))
-            outputs = self.model(**{name: tensor.to(self.model.device) for name, tensor in tensors.items()}).logits
-        else:
-            input_ids = torch.from_numpy(np.concatenate(rows)).long()
-            outputs = folded(input_ids.to(self.model.device), lengths)
-        logits = outputs.float().cpu().numpy()
-        if not np.isfinite(logits).all():
-            raise EncT5Error("the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged")
-        return logits if folded is None or not folded.labels_tokens else np.split(logits, np.cumsum(lengths)[:-1])
-
-    def _inference_form(self) -> FoldedEncT5 | None:
-        """The folded model, made anew where the weights have changed since; None to use the plain model."""
-        if self.fold and (self._folded is None or self._folded_weights != _state(self.model)):
+    def _engine(self) -> Engine:
+        """What runs the model; its inference form is made anew where the weights have changed since."""
+        if isinstance(self.model, OnnxEncT5):
+            return self.model
+        if self.fold and (self._folded is None or not self._folded.is_current()):
             try:
-                self._folded = FoldedEncT5(self.model)
+                self._folded = FoldedEngine(self.model)
             except ValueError as error:
                 logger.warning("predicting with the plain model, which is slower: %s", error)
                 self.fold = False
-            else:
-                self._folded_weights = _state(self.model)
-        return self._folded if self.fold else None
+        if self.fold and self._folded is not None:
+            return self._folded
+        return PlainEngine(self.model, int(self.tokenizer.pad_token_id))
 
 
-def _state(model: torch.nn.Module) -> list[tuple[int, int]]:
-    """What changes with a model's weights: where they lie, and how often they were written to."""
-    return [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in model.parameters()]
+def _placed(model: EncT5ForClassification, device: str, dtype: str) -> EncT5ForClassification:
+    """The model on its device, in its dtype."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if dtype == "auto" and device == "cpu":
+        dtype = "float32"
+    try:
+        # `to` of transformers' models is typed as that of one with fewer arguments
+        return cast(Any, model).to(device=device, **({} if dtype == "auto" else {"dtype": getattr(torch, dtype)}))
+    except (RuntimeError, AssertionError) as error:  # no such device, or none of its kind here
+        raise EncT5Error(f"cannot use the device {show(device)}: {first_line(error)}") from error
+
+
+def _check_onnx(device: str, dtype: str, quantize: str | None) -> None:
+    """Refuse settings that ONNX Runtime on the CPU does not have."""
+    if device not in ("auto", "cpu"):
+        raise EncT5Error(f"device is {show(device)}, but ONNX Runtime runs on the CPU here; leave it out")
+    if dtype not in ("auto", "float32"):
+        raise EncT5Error(f"dtype is {show(dtype)}, but an exported model has the numbers it was exported with")
+    if quantize is not None:
+        raise EncT5Error("the model is exported already; quantise it when you export it: enct5 export --int8")
 
 
 def _checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:

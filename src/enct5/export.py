@@ -1,0 +1,194 @@
+"""Write a trained model as an ONNX graph that gives the same logits without torch.
+
+The graph is the inference form (`enct5.folding`) on padded batches. It is compared with the model on several shapes
+before it gets its name.
+"""
+
+import logging
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+
+from enct5.configuration_enct5 import EncT5Config
+from enct5.errors import EncT5Error, require
+from enct5.folding import FoldedEncT5
+from enct5.loading import load_model, load_tokenizer
+from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.onnx_graph import ExportableEncT5
+from enct5.onnx_model import GRAPH, OnnxEncT5, is_exported
+from enct5.run_folder import written_aside
+from enct5.training_config import TRAIN_CONFIG
+
+OPSET = 20
+SHAPES = ((1, 1), (1, 16), (5, 33), (2, 300))  # texts and tokens of the batches that are compared
+# The largest difference allowed, as a share of the largest logit (of 1 where all are smaller). Of int8 the mean: single
+# logits of texts without sense, as these are, may be far off where a trained model's decisions stay.
+TOLERANCE, INT8_TOLERANCE = 1e-4, 0.1
+_LARGEST_FILE = 2**31 - 2**24  # bytes: more than a protocol buffer takes lies beside the graph
+
+
+class Exported(NamedTuple):
+    """What an export was found to be.
+
+    Attributes:
+        difference: Largest difference of its logits from the model's, over their largest or 1.
+        mean_difference: The mean difference likewise.
+        megabytes: Size of the graph and its weights.
+    """
+
+    difference: float
+    mean_difference: float
+    megabytes: float
+
+
+def export(source: str, out: Path, int8: bool = False) -> Exported:
+    """Write a model's graph, configuration and tokenizer into a folder that `Predictor` takes like any other.
+
+    Args:
+        source: folder or hub id of an EncT5 checkpoint.
+        out: folder to create; appears whole or not at all.
+        int8: store and multiply the matrices in 8 bits (inputs quantised as they come), which is faster and smaller,
+            and approximate.
+
+    Raises:
+        EncT5Error: without the packages, for an `out` that holds files, a model that has no inference form, or logits
+            that differ from the model's beyond tolerance.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise EncT5Error(f"{out} exists and is not empty; choose another folder, or delete it")
+    if is_exported(source):
+        raise EncT5Error(f"{source} is an exported model; export the folder it was made from")
+    model, tokenizer = load_model(source), load_tokenizer(source)
+    existed = out.exists()
+    try:
+        with written_aside(out) as folder:
+            result = write_graph(model, folder, int8)
+            model.config.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            if (trained_with := Path(source) / TRAIN_CONFIG).is_file():
+                (folder / TRAIN_CONFIG).write_bytes(trained_with.read_bytes())
+    except BaseException:
+        if not existed and out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+        raise
+    return result
+
+
+def in_memory(model: EncT5ForClassification, int8: bool) -> OnnxEncT5:
+    """A model as `export` would write it, without a folder.
+
+    Raises:
+        EncT5Error: as `export`.
+    """
+    with TemporaryDirectory() as folder:
+        write_graph(model, Path(folder), int8)
+        return OnnxEncT5(Path(folder) / GRAPH, cast(EncT5Config, model.config))
+
+
+def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Exported:
+    """Write the graph of a model, and compare it with the model.
+
+    Raises:
+        EncT5Error: as `export`.
+    """
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        require(package, "onnx", "export to ONNX")
+    model = model.float().cpu().eval()  # T5 overflows in float16
+    try:
+        graph = ExportableEncT5(FoldedEncT5(model)).eval()
+    except ValueError as error:
+        raise EncT5Error(f"the model cannot be exported: {error}") from error
+    _write_float32(graph, folder / GRAPH)
+    if int8:
+        _quantize(folder / GRAPH)
+    result = _compare(model, OnnxEncT5(folder / GRAPH, cast(EncT5Config, model.config)))
+    found, allowed = (result.mean_difference, INT8_TOLERANCE) if int8 else (result.difference, TOLERANCE)
+    if not found <= allowed:  # which NaN is not, either
+        raise EncT5Error(
+            f"the exported graph's logits differ from the model's by {found:.2g} of their size, which is more than "
+            f"{allowed:g}; " + ("export it without --int8" if int8 else "the model may be damaged (see `enct5 info`)")
+        )
+    return result
+
+
+def _write_float32(graph: ExportableEncT5, file: Path) -> None:
+    # two tensors: the exporter takes one that is given twice for one input
+    input_ids, attention_mask = torch.zeros(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long)
+    axes = {0: "batch", 1: "length"}
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)  # it warns of packages that the graph does not need
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                graph,
+                (input_ids, attention_mask),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=["input_ids", "attention_mask"],
+                output_names=["logits"],
+                dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+                verbose=False,
+            )
+    finally:
+        exporter.setLevel(level)
+    assert program is not None
+    weights = {buffer.data_ptr(): buffer.nbytes for buffer in graph.buffers()}
+    program.save(file, external_data=sum(weights.values()) > _LARGEST_FILE)
+
+
+def _quantize(file: Path) -> None:
+    """Replace a graph by one whose matrix products are those of 8-bit numbers."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    prepared, result = file.with_name("prepared.onnx"), file.with_name("int8.onnx")
+    large = (data := file.with_name(f"{GRAPH}.data")).exists()
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        quant_pre_process(file, prepared, skip_symbolic_shape=True, skip_onnx_shape=large, save_as_external_data=large)
+        constants = onnx.load(prepared, load_external_data=False).graph
+        by_head = {constant.name for constant in constants.initializer if len(constant.dims) > 2}
+        quantize_dynamic(
+            prepared,
+            result,
+            # one matrix a head is small, and no product of 8 bits takes it
+            nodes_to_exclude=[node.name for node in constants.node if by_head & set(node.input)],
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            reduce_range=True,  # 7 bits of weights: two products of 8 bits overflow where the CPU has no VNNI
+            weight_type=QuantType.QInt8,
+            use_external_data_format=large,
+        )
+    finally:
+        root.setLevel(level)
+    data.unlink(missing_ok=True)
+    result.replace(file)
+    for rest in file.parent.glob("prepared.onnx*"):
+        rest.unlink()
+
+
+@torch.inference_mode()
+def _compare(model: EncT5ForClassification, exported: OnnxEncT5) -> Exported:
+    random = np.random.default_rng(0)
+    differences, largest = [], 1.0
+    for texts, tokens in SHAPES:
+        input_ids = torch.from_numpy(random.integers(2, model.config.vocab_size, (texts, tokens)))
+        lengths = torch.from_numpy(random.integers(1, tokens + 1, texts))
+        lengths[0] = tokens
+        mask = (torch.arange(tokens) < lengths[:, None]).long()
+        wanted = model(input_ids=input_ids, attention_mask=mask).logits.numpy()
+        got = exported.logits(input_ids, mask)
+        counted = slice(None) if wanted.ndim == 2 else mask.numpy() > 0  # tags of padding mean nothing
+        differences.append(np.abs(got - wanted)[counted].ravel())
+        largest = max(largest, float(np.abs(wanted[counted]).max()))
+    together: Any = np.concatenate(differences) / largest
+    return Exported(float(together.max()), float(together.mean()), exported.megabytes)
