@@ -4,6 +4,7 @@ import csv
 import datetime
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from datasets import Dataset
 
+from enct5 import prediction_file
 from enct5.data import read_table
 from enct5.errors import EncT5Error
 from enct5.prediction_file import WRITERS, check_output, predict_table
@@ -222,7 +224,7 @@ def test_a_failure_leaves_the_former_file_and_nothing_else(tmp_path: Path, monke
         yield {"label": "x", "score": 1.0}
         raise RuntimeError("stop")
 
-    def broken_writer(frame: pd.DataFrame, file: Path) -> None:
+    def broken_writer(frame: pd.DataFrame, file: Path, header: bool) -> None:
         file.write_text("half")
         raise OSError(28, "No space left on device")
 
@@ -230,13 +232,14 @@ def test_a_failure_leaves_the_former_file_and_nothing_else(tmp_path: Path, monke
         patched.setattr(Echo, "stream", broken_stream)
         with pytest.raises(RuntimeError, match="stop"):
             predict_table(Echo(), str(given), None, out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
     with monkeypatch.context() as patched:
-        patched.setitem(WRITERS, ".csv", broken_writer)
-        with pytest.raises(EncT5Error, match=r"cannot write .*out\.csv: No space left on device"):
+        patched.setitem(WRITERS, ".csv", WRITERS[".csv"]._replace(write=broken_writer))
+        with pytest.raises(EncT5Error, match=r"cannot write .*out\.csv: No space left on device; .* with --resume"):
             predict_table(Echo(), str(given), None, out)
     assert out.read_text() == "former"
+    predict_table(Echo(), str(given), None, out, resume=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
-    predict_table(Echo(), str(given), None, out)
     assert read_table(str(out))["label"][:] == ["<a>", "<b>"]
 
 
@@ -269,6 +272,164 @@ def test_missing_texts_and_columns_are_refused(tmp_path: Path) -> None:
         predict_table(Echo(), str(given), None, None)
     with pytest.raises(EncT5Error, match=r"no column `texts`.*did you mean `text`"):
         predict_table(Echo(), str(given), ("texts",), None)
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+@pytest.mark.parametrize("source", list(WRITERS))
+def test_rows_in_many_chunks_make_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, kind: str
+) -> None:
+    given = write(tmp_path / f"in{source}", {"id": [f"{row:03d}" for row in range(len(TEXTS))], "text": TEXTS})
+    for size, name in ((100, "whole"), (3, "chunks"), (7, "halves")):
+        monkeypatch.setattr(prediction_file, "CHUNK_ROWS", size)
+        predict_table(Echo(), str(given), None, tmp_path / f"{name}{kind}")
+    whole, *others = (read_table(str(tmp_path / f"{name}{kind}")).to_dict() for name in ("whole", "chunks", "halves"))
+    assert others == [whole, whole]
+    assert whole["text"] == TEXTS
+
+
+def test_columns_that_only_later_rows_have_are_written_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = tmp_path / "in.jsonl"
+    given.write_text('{"text": "a"}\n{"text": "b", "n": null}\n{"text": "c", "n": 1}\n{"text": "d", "n": 0.5}\n')
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 1)
+    for kind in WRITERS:
+        predict_table(Echo(), str(given), None, tmp_path / f"out{kind}")
+        table = read_table(str(tmp_path / f"out{kind}"))
+        assert table.column_names == ["text", "n", "label", "score"]
+        assert table["label"][:] == ["<a>", "<b>", "<c>", "<d>"]
+    assert read_table(str(tmp_path / "out.parquet"))["n"][:] == [None, None, 1, 0.5]
+
+
+def test_rows_are_numbered_in_the_whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 2)
+    given = write(tmp_path / "in.jsonl", {"text": ["a", "b", "c", None, "d"]})
+    with pytest.raises(EncT5Error, match=r"lacks the text in 1 of rows 3 to 4 \(first: row 4\)"):
+        predict_table(Echo(), str(given), None, tmp_path / "out.csv")
+    given.write_text('{"text": "a"}\n{"text": "b"}\n{"text": "c"}\n{"text": 4}\n')
+    with pytest.raises(EncT5Error, match=r"column `text` of .*, row 4"):
+        predict_table(Echo(), str(given), None, tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]  # told before any prediction
+
+
+class Counting(Echo):
+    """Stops at a text, and remembers what it was asked for."""
+
+    def __init__(self, stop_at: str = "") -> None:
+        super().__init__()
+        self.stop_at, self.seen = stop_at, list[str]()
+
+    def stream(self, texts: Iterable[Any], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
+        for text, result in zip(texts, super().stream(texts, abstain_below), strict=True):
+            if text == self.stop_at:
+                raise KeyboardInterrupt
+            self.seen.append(text)
+            yield result
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_an_interrupted_call_is_resumed_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 3)
+    texts = [f"text {row}" for row in range(11)]
+    given, out = write(tmp_path / "in.csv", {"text": texts}), tmp_path / f"out{kind}"
+    predict_table(Echo(), str(given), None, tmp_path / f"whole{kind}")
+    with pytest.raises(EncT5Error, match="interrupted; the same command with --resume goes on"):
+        predict_table(Counting(stop_at="text 7"), str(given), None, out, model="m")
+    assert not out.exists()
+    with pytest.raises(EncT5Error, match="holds what an interrupted call has done; add --resume, or delete it"):
+        predict_table(Echo(), str(given), None, out, model="m")
+    for wrong, message in (({"model": "n"}, "another model"), ({"model": "m", "abstain_below": 0.5}, "abstain_below")):
+        with pytest.raises(EncT5Error, match=message):
+            predict_table(Echo(), str(given), None, out, resume=True, **wrong)
+    second = Counting()
+    predict_table(second, str(given), None, out, resume=True, model="m")
+    assert second.seen == texts[6:]  # the part that was not finished is done again
+    assert read_table(str(out)).to_dict() == read_table(str(tmp_path / f"whole{kind}")).to_dict()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.csv", out.name, f"whole{kind}"])
+    with pytest.raises(EncT5Error, match=r"no interrupted call for .* to resume; leave out --resume"):
+        predict_table(Echo(), str(given), None, out, resume=True, model="m")
+
+
+def test_other_data_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 1)
+    given, out = write(tmp_path / "in.csv", {"text": ["a", "b", "c"]}), tmp_path / "out.csv"
+    with pytest.raises(EncT5Error, match="interrupted"):
+        predict_table(Counting(stop_at="b"), str(given), None, out)
+    write(given, {"text": ["a", "b", "c", "d"]})
+    with pytest.raises(EncT5Error, match="another size and time of the data"):
+        predict_table(Echo(), str(given), None, out, resume=True)
+
+
+def test_only_files_can_be_resumed(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.csv", {"text": ["a"]})
+    for source, out in ((str(given), None), ("-", tmp_path / "out.csv")):
+        with pytest.raises(EncT5Error, match="only predictions of a file's rows to another file can be resumed"):
+            predict_table(Echo(), source, None, out, resume=True)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from enct5 import prediction_file
+from test_prediction_file import Echo
+
+class Killed(Echo):
+    def stream(self, texts, abstain_below=None):
+        for text, result in zip(texts, super().stream(texts, abstain_below)):
+            if text == "text 8":
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield result
+
+prediction_file.CHUNK_ROWS = 3
+prediction_file.predict_table(Killed(), sys.argv[2], None, Path(sys.argv[3]))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_call_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, out = write(tmp_path / "in.csv", {"text": [f"text {row}" for row in range(11)]}), tmp_path / "out.jsonl"
+    script = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(given), str(out)]
+    assert subprocess.run(script, capture_output=True, check=False).returncode == -9
+    assert not out.exists()
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 3)
+    second = Counting()
+    predict_table(second, str(given), None, out, resume=True)
+    assert second.seen == [f"text {row}" for row in range(6, 11)]
+    assert read_table(str(out))["label"][:] == [f"<text {row}>" for row in range(11)]
+
+
+MEMORY = """
+import re, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from enct5 import prediction_file
+from test_prediction_file import Echo
+
+prediction_file.CHUNK_ROWS = 1000
+prediction_file.predict_table(Echo(), sys.argv[2], None, Path(sys.argv[3]))
+print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of memory from Linux's /proc")
+@pytest.mark.parametrize("kind", [".jsonl", ".parquet"])
+def test_memory_does_not_grow_with_the_table(tmp_path: Path, kind: str) -> None:
+    peaks = []
+    for rows in (2_000, 40_000):  # 4 and 80 MB of text
+        given = write(tmp_path / f"in{rows}{kind}", {"text": [f"{row:2000d}" for row in range(rows)]})
+        script = [
+            sys.executable,
+            "-c",
+            MEMORY,
+            str(Path(__file__).parent),
+            str(given),
+            str(tmp_path / f"out{rows}.csv"),
+        ]
+        peaks.append(int(subprocess.run(script, capture_output=True, check=True, text=True).stdout) / 1024)
+    assert peaks[1] - peaks[0] < 60, peaks  # MiB
 
 
 def test_the_input_itself_is_no_output(tmp_path):

@@ -201,6 +201,9 @@ def predict(
     device: Device = "auto",
     dtype: Dtype = "auto",
     quantize: Quantize = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted call for the same --out.")
+    ] = False,
 ) -> None:
     """Predict for every text: the input's columns and the predictions'."""
     _quiet_libraries()
@@ -209,7 +212,7 @@ def predict(
 
     prediction_file.check_output(out, data)
     predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
-    prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below)
+    prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, model)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import numpy as np
 from enct5.errors import EncT5Error, show, unknown
 from enct5.inputs import WholeTexts, Windows
 from enct5.labels import guess_problem_type
-from enct5.reading import read_table
+from enct5.reading import read_chunks, read_table
 from enct5.tasks import Task, find_task
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "infer_task",
     "label_names",
     "label_values",
+    "read_chunks",
     "read_table",
     "read_texts",
     "split_held_out",
@@ -40,6 +41,7 @@ def check_columns(
     label: str | None,
     separator: str | None = None,
     takes_words: bool = False,
+    first_row: int = 1,
 ) -> None:
     """Refuse wrong column names, texts that are no texts, and missing values.
 
@@ -50,6 +52,7 @@ def check_columns(
         label: The label column, or None when there is none to check.
         separator: What separates labels in one text; when given, an empty label means a text without labels.
         takes_words: Whether a text may be a list of words.
+        first_row: The number of the table's first row, where it is a part of a larger one.
 
     Raises:
         EncT5Error: If anything is wrong with the columns.
@@ -64,17 +67,17 @@ def check_columns(
     if twice is not None:
         raise EncT5Error(f"column {show(twice)} of {source} is named twice; each text and the label needs its own")
     for name in text:
-        _check_texts(table[name][:], name, source, takes_words)
+        _check_texts(table[name][:], name, source, takes_words, first_row)
     if label is not None:
         empty = (None,) if separator is not None else (None, "")
         values = table[label][:]
         missing = [(value.strip() if isinstance(value, str) else value) in empty for value in values]
-        _refuse_missing(missing, "label", label, source)
+        _refuse_missing(missing, "label", label, source, first_row)
 
 
-def _check_texts(values: list[Any], column: str, source: str, takes_words: bool) -> None:
-    _refuse_missing([value is None for value in values], "text", column, source)
-    for row, value in enumerate(values, 1):
+def _check_texts(values: list[Any], column: str, source: str, takes_words: bool, first_row: int) -> None:
+    _refuse_missing([value is None for value in values], "text", column, source, first_row)
+    for row, value in enumerate(values, first_row):
         if isinstance(value, list):
             if not takes_words:
                 raise _a_list(value, f"column {show(column)} of {source}, row {row}")
@@ -101,11 +104,12 @@ def _a_list(value: list[Any], where: str) -> EncT5Error:
     )
 
 
-def _refuse_missing(missing: list[bool], kind: str, column: str, source: str) -> None:
+def _refuse_missing(missing: list[bool], kind: str, column: str, source: str, first_row: int) -> None:
     if any(missing):
+        of = f"{len(missing)} rows" if first_row == 1 else f"rows {first_row} to {first_row + len(missing) - 1}"
         raise EncT5Error(
-            f"column {show(column)} of {source} lacks the {kind} in {sum(missing)} of {len(missing)} rows "
-            f"(first: row {missing.index(True) + 1}); fill it in or remove the rows"
+            f"column {show(column)} of {source} lacks the {kind} in {sum(missing)} of {of} "
+            f"(first: row {missing.index(True) + first_row}); fill it in or remove the rows"
         )
 
 

@@ -1,65 +1,26 @@
 """Predict for a file of texts: the input's columns and the predictions', in the same rows."""
 
-import csv
-import json
-import math
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm.auto import tqdm
 
 from enct5 import data
 from enct5.errors import EncT5Error, show
 from enct5.evaluation import text_columns
+from enct5.output_parts import Parts
 from enct5.predict import Predictor
+from enct5.prediction_formats import WRITERS, write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
+    from datasets import Dataset
 
 STDIN = "-"
-
-
-def _lists_as_json(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """CSV has no lists: a field that holds one becomes JSON."""
-    return frame.map(lambda value: json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value)
-
-
-def _write_delimited(frame: "pd.DataFrame", file: Path | IO[str], separator: str) -> None:
-    frame = _lists_as_json(frame)
-    # Python writes a lone carriage return without quotes, and readers take it for the end of a row.
-    returns = frame.map(lambda value: isinstance(value, str) and "\r" in value).any(axis=None)
-    frame.to_csv(file, index=False, sep=separator, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
-
-
-def _write_csv(frame: "pd.DataFrame", file: Path | IO[str]) -> None:
-    _write_delimited(frame, file, ",")
-
-
-def _write_tsv(frame: "pd.DataFrame", file: Path | IO[str]) -> None:
-    _write_delimited(frame, file, "\t")
-
-
-def _write_jsonl(frame: "pd.DataFrame", file: Path) -> None:
-    # Not `to_json`, which rounds floats and turns dates into numbers. Only JSON's own values stay what they are.
-    with file.open("w", encoding="utf-8") as lines:
-        for row in frame.to_dict("records"):
-            values = {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in row.items()}
-            lines.write(json.dumps(values, ensure_ascii=False, default=str) + "\n")
-
-
-def _write_parquet(frame: "pd.DataFrame", file: Any) -> None:
-    frame.to_parquet(file, index=False)
-
-
-WRITERS: dict[str, Callable[["pd.DataFrame", Any], None]] = {
-    ".csv": _write_csv,
-    ".tsv": _write_tsv,
-    ".jsonl": _write_jsonl,
-    ".parquet": _write_parquet,
-}
+CHUNK_ROWS = 16384  # held in memory at a time
 
 
 def check_output(out: Path | None, source: str = STDIN) -> None:
@@ -84,19 +45,93 @@ def check_output(out: Path | None, source: str = STDIN) -> None:
         raise EncT5Error(f"the folder {out.parent} does not exist; create it, or choose another output")
 
 
-def _read_lines() -> list[str]:
+class _Rows(NamedTuple):
+    """The rows to predict for.
+
+    Attributes:
+        chunks: Tables of their rows from a number on, which is a multiple of `CHUNK_ROWS`.
+        text: The text columns.
+        names: All columns.
+        total: Number of rows; None for not known.
+    """
+
+    chunks: Callable[[int], Iterator["Dataset"]]
+    text: Sequence[str]
+    names: list[str]
+    total: int | None
+
+
+def _lines_of_stdin(first: int) -> Iterator["Dataset"]:
+    from datasets import Dataset
+
+    lines = (line.rstrip("\r\n") for line in sys.stdin)
     try:
-        return [line.rstrip("\r\n") for line in sys.stdin]
+        while part := list(islice(lines, CHUNK_ROWS)):
+            yield Dataset.from_dict({"text": part})
     except UnicodeDecodeError as error:
         raise EncT5Error(f"standard input is not UTF-8 ({error.reason}); convert it first") from error
 
 
-def predict_table(
-    predictor: Predictor, source: str, text: Sequence[str] | None, out: Path | None, abstain_below: float | None = None
-) -> None:
-    """Predict for every row of a table and write all columns.
+def _rows_of(predictor: Predictor, source: str, text: Sequence[str] | None) -> _Rows:
+    """Read a table once, so that its faults are told before any work is done."""
+    if source == STDIN:
+        if text is not None:
+            raise EncT5Error("standard input has lines, not columns; leave out --text, or name a file")
+        # One text column however the model was trained: a line is a text.
+        return _Rows(_lines_of_stdin, ("text",), ["text"], None)
+    columns = text_columns(predictor, text)
+    names: dict[str, None] = {}
+    count = 0
+    for chunk in data.read_chunks(source, CHUNK_ROWS):
+        takes_words = predictor.task.inputs.takes_words
+        data.check_columns(chunk, source, columns, None, takes_words=takes_words, first_row=count + 1)
+        names |= dict.fromkeys(chunk.column_names)
+        count += len(chunk)
+    return _Rows(
+        lambda first: islice(data.read_chunks(source, CHUNK_ROWS), first // CHUNK_ROWS, None),
+        columns,
+        list(names),
+        count,
+    )
 
-    A prediction column whose name the input has already is written as `predicted_<name>`.
+
+def _frames(predictor: Predictor, rows: _Rows, first: int, abstain_below: float | None) -> Iterator["pd.DataFrame"]:
+    """Chunk by chunk, the columns of the input and of the predictions."""
+    import pandas as pd
+
+    new: dict[str, str] = {}  # columns of predictions, by the task's names for them
+    for name in predictor.task.prediction_columns:
+        new[name] = name
+        while new[name] in rows.names:  # predictions for the output of an earlier call have `predicted_label`, too
+            new[name] = f"predicted_{new[name]}"
+    with tqdm(total=rows.total, initial=first, unit="text", disable=not sys.stderr.isatty()) as bar:
+        for chunk in rows.chunks(first):
+            results = []
+            for result in predictor.stream(data.read_texts(chunk, rows.text), abstain_below):
+                results.append(result)
+                bar.update()
+            columns = {
+                name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names
+            }
+            columns |= {column: [result[name] for result in results] for name, column in new.items()}
+            yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+    if rows.total is None and first == 0 and not bar.n:
+        yield pd.DataFrame(columns=[*rows.names, *new.values()], dtype=object)
+
+
+def predict_table(
+    predictor: Predictor,
+    source: str,
+    text: Sequence[str] | None,
+    out: Path | None,
+    abstain_below: float | None = None,
+    resume: bool = False,
+    model: str = "",
+) -> None:
+    """Predict for every row of a table and write all columns, in memory that does not grow with the table.
+
+    A prediction column whose name the input has already is written as `predicted_<name>`. Until all rows are done,
+    what is done lies in the folder `<out>.partial`, from which an interrupted call can be resumed.
 
     Args:
         predictor: the model.
@@ -104,40 +139,57 @@ def predict_table(
         text: text column, or two for pairs; by default those of the training.
         out: file to write, whole or not at all; `None` writes CSV to standard output.
         abstain_below: leave the label empty where its score is lower (single-label only).
+        resume: go on with an interrupted call for the same output.
+        model: where the model came from; another one cannot resume.
+
+    Raises:
+        EncT5Error: for a table without such columns, an output that cannot be written, or nothing to resume.
     """
-    import pandas as pd
     import pyarrow as pa
 
-    if source == STDIN:
-        if text is not None:
-            raise EncT5Error("standard input has lines, not columns; leave out --text, or name a file")
-        # One text column however the model was trained: a line is a text.
-        texts: list[Any] = _read_lines()
-        frame = pd.DataFrame({"text": texts}, dtype=object)
-    else:
-        columns = text_columns(predictor, text)
-        table = data.read_table(source)
-        data.check_columns(table, source, columns, None, takes_words=predictor.task.inputs.takes_words)
-        texts = data.read_texts(table, columns)
-        frame = pd.DataFrame({name: pd.Series(table[name][:], dtype=object) for name in table.column_names})
-    stream = predictor.stream(texts, abstain_below)
-    results = list(tqdm(stream, total=len(texts), unit="text", disable=not sys.stderr.isatty()))
-    for name in predictor.task.prediction_columns:
-        column = name
-        while column in frame.columns:  # predictions for the output of an earlier call have `predicted_label`, too
-            column = f"predicted_{column}"
-        frame[column] = pd.Series([result[name] for result in results], dtype=object)
+    if resume and (out is None or source == STDIN):
+        raise EncT5Error("only predictions of a file's rows to another file can be resumed; name both")
     if out is None:
-        _write_csv(frame, sys.stdout)
+        for number, frame in enumerate(_frames(predictor, _rows_of(predictor, source, text), 0, abstain_below)):
+            write_csv(frame, sys.stdout, number == 0)
+            sys.stdout.flush()
         return
-    partial = out.with_name(out.name + ".partial")
+    rows = _rows_of(predictor, source, text)
+    parts = Parts(out, _asked_for(source, text, abstain_below, model), resume)
+    kind = WRITERS[out.suffix.lower()]
     try:
-        WRITERS[out.suffix.lower()](frame, partial)
-        os.replace(partial, out)
+        written = parts.count * CHUNK_ROWS
+        for frame in _frames(predictor, rows, written, abstain_below):
+            with parts.next() as file:
+                kind.write(frame, file, parts.count == 0)
+            written += len(frame)
+        parts.join(kind.join)
     except OSError as error:
-        raise EncT5Error(f"cannot write {out}: {error.strerror or error}") from error
+        again = "" if source == STDIN else "; the same command with --resume goes on with what is done"
+        raise EncT5Error(f"cannot write {out}: {error.strerror or error}{again}") from error
+    except KeyboardInterrupt:
+        if source == STDIN:
+            parts.remove()
+            raise
+        raise EncT5Error(f"interrupted; the same command with --resume goes on with {out}") from None
     except pa.ArrowException as error:  # a column of different types, say, which JSON may hold
+        parts.remove()
         raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    print(f"{len(frame)} predictions written to {out}", file=sys.stderr)
+    except BaseException:
+        parts.remove()
+        raise
+    print(f"{written if rows.total is None else rows.total} predictions written to {out}", file=sys.stderr)
+
+
+def _asked_for(source: str, text: Sequence[str] | None, abstain_below: float | None, model: str) -> dict[str, Any]:
+    """What has to be the same in a call that resumes another."""
+    file = Path(source)
+    seen = [file.stat().st_size, file.stat().st_mtime_ns] if file.is_file() else None
+    return {
+        "model": model,
+        "data": source,
+        "size and time of the data": seen,
+        "text": None if text is None else list(text),
+        "abstain_below": abstain_below,
+        "rows of a part": CHUNK_ROWS,
+    }

@@ -8,8 +8,9 @@ up silently, JSON strings such as "2024-01-31" turn into timestamps, and a copy 
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _WRONG_FIELD_COUNT = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
-_LARGEST_BLOCK = 2**31 - 1
+_BLOCK = 2**26  # bytes of a CSV file that are parsed at a time; a record must fit in
+_TAIL = 2**20
 
 
 def read_table(source: str) -> "Dataset":
@@ -39,13 +41,35 @@ def read_table(source: str) -> "Dataset":
     Raises:
         EncT5Error: If the source is missing, unreadable, empty or broken.
     """
+    return next(read_chunks(source, None))
+
+
+def read_chunks(source: str, rows: int | None) -> Iterator["Dataset"]:
+    """Read a table as `read_table` does, so many rows at a time, in memory that does not grow with the file.
+
+    JSON that is one list is read as a whole. The columns of JSON lines are those of the chunk's rows.
+
+    Args:
+        source: A path, or a data set of the hub.
+        rows: Rows of a chunk; None for all in one.
+
+    Yields:
+        Tables of `rows` rows, the last of fewer.
+
+    Raises:
+        EncT5Error: If the source is missing, unreadable, empty or broken; for what is broken, when it is reached.
+    """
+    found = False
     try:
-        table = _read_file(Path(source).expanduser(), source) if _is_path(source) else _read_hub(source)
+        chunks = _read_file(Path(source).expanduser(), source, rows) if _is_path(source) else _read_hub(source, rows)
+        for chunk in chunks:
+            if len(chunk):
+                found = True
+                yield _name_classes(chunk)
     except OSError as error:
         raise EncT5Error(f"cannot read {source}: {error.strerror or error}") from error
-    if len(table) == 0:
+    if not found:
         raise _no_rows(source)
-    return _name_classes(table)
 
 
 def _no_rows(source: str) -> EncT5Error:
@@ -69,39 +93,63 @@ def _is_path(source: str) -> bool:
     raise EncT5Error(f"no file {show(source, 200)}; " + (f"did you mean `{guess}`?" if guess else "check the path"))
 
 
-def _read_file(path: Path, source: str) -> "Dataset":
+def _read_file(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise EncT5Error(f"cannot tell the format of {source}; its name must end in one of {', '.join(_READERS)}")
     if path.stat().st_size == 0:
         raise EncT5Error(f"{source} is empty; give a file with rows")
-    return reader(path, source)
+    return reader(path, source, rows)
 
 
-def _read_csv(path: Path, source: str) -> "Dataset":
-    return _read_delimited(path, source, ",")
+def _tables(batches: Iterable["pa.RecordBatch"], rows: int | None) -> Iterator["Dataset"]:
+    """Batches of any size as tables of `rows` rows, or as one."""
+    import pyarrow as pa
+    from datasets import Dataset
+
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        while rows is not None and sum(map(len, held)) >= rows:
+            table = pa.Table.from_batches(held)
+            yield Dataset(table.slice(0, rows))
+            held = table.slice(rows).to_batches()
+    if held:
+        yield Dataset(pa.Table.from_batches(held))
 
 
-def _read_tsv(path: Path, source: str) -> "Dataset":
-    return _read_delimited(path, source, "\t")
+def _read_csv(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
+    return _tables(_delimited_batches(path, source, ","), rows)
 
 
-def _read_delimited(path: Path, source: str, delimiter: str) -> "Dataset":
+def _read_tsv(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
+    return _tables(_delimited_batches(path, source, "\t"), rows)
+
+
+def _delimited_batches(path: Path, source: str, delimiter: str) -> Iterator["pa.RecordBatch"]:
     import pyarrow as pa
     import pyarrow.csv
-    from datasets import Dataset
 
     _check_utf8(path, source)
     names = _column_names(path, source, delimiter)
+    number, batch = 1, None  # rows so far, the header among them
     try:
-        table = pa.csv.read_csv(
+        reader = pa.csv.open_csv(
             path,
-            # one block: a record may hold line breaks, and one thread: only then are broken rows numbered
-            pa.csv.ReadOptions(use_threads=False, block_size=min(path.stat().st_size, _LARGEST_BLOCK)),
+            # one thread: only then are broken rows numbered
+            pa.csv.ReadOptions(use_threads=False, block_size=min(path.stat().st_size, _BLOCK)),
             pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         )
+        for batch in reader:
+            number += len(batch)
+            yield batch
     except pa.ArrowException as error:
+        if "straddles two block" in str(error):
+            raise EncT5Error(
+                f"{source}, a row after row {number} (the header is row 1) is longer than {_BLOCK // 2**20} MiB, so a "
+                "quote is not closed, perhaps; close it, or shorten the text"
+            ) from error
         if "Empty CSV file or block" in str(error):  # column names alone, without an end of line
             raise _no_rows(source) from error
         wrong = _WRONG_FIELD_COUNT.search(str(error))
@@ -112,8 +160,8 @@ def _read_delimited(path: Path, source: str, delimiter: str) -> "Dataset":
             f"{source}, row {row} (the header is row 1) has {found} fields, the header has {expected}: "
             f"{show(text)}; put a text that holds {_delimiter_name(delimiter)} or a line break between double quotes"
         ) from error
-    _check_last_quote(table, path, source)
-    return Dataset(table)
+    if batch is not None and len(batch):
+        _check_last_quote(str(batch.column(batch.num_columns - 1)[-1]), number, path, source)
 
 
 def _delimiter_name(delimiter: str) -> str:
@@ -135,71 +183,84 @@ def _column_names(path: Path, source: str, delimiter: str) -> list[str]:
     return names
 
 
-def _check_last_quote(table: "pa.Table", path: Path, source: str) -> None:
+def _check_last_quote(last: str, row: int, path: Path, source: str) -> None:
     """Refuse a quote that is never closed: pyarrow takes the rest of the file as one value and says nothing."""
-    last = str(table.column(table.num_columns - 1)[-1]) if table.num_rows else ""
-    if "\n" in last and not path.read_bytes().rstrip().endswith(b'"'):
-        row = table.num_rows + 1
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        ends_quoted = file.read().rstrip().endswith(b'"')
+    if "\n" in last and not ends_quoted:
         raise EncT5Error(
             f"{source}, row {row} (the header is row 1): the quote before {show(last)} is never closed; "
             'close it, or write each `"` inside a quoted text twice'
         )
 
 
-def _read_json(path: Path, source: str) -> "Dataset":
+def _read_json(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
     import pyarrow as pa
     from datasets import Dataset
 
     _check_utf8(path, source)
-    rows = _json_rows(path, source)
-    names = dict.fromkeys(name for row in rows for name in row)
-    try:
-        return Dataset.from_dict({name: [row.get(name) for row in rows] for name in names}, on_mixed_types="use_json")
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
-        raise EncT5Error(f"cannot make a table of {source}: {show(error, 200)}") from error
+    objects = _json_rows(path, source)
+    while part := list(islice(objects, rows)):
+        names = dict.fromkeys(name for row in part for name in row)
+        columns = {name: [row.get(name) for row in part] for name in names}
+        try:
+            yield Dataset.from_dict(columns, on_mixed_types="use_json")
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+            raise EncT5Error(f"cannot make a table of {source}: {show(error, 200)}") from error
 
 
-def _json_rows(path: Path, source: str) -> list[dict[str, Any]]:
+def _json_parts(path: Path) -> Iterator[tuple[int, str]]:
+    """The whole of a file that holds a list, or its lines that are not empty, each with its line number."""
     # only "\n" ends a JSON line: str.splitlines would also split texts at rarer line separators
     with path.open(encoding="utf-8-sig", newline="\n") as file:
-        text = file.read()
-    whole = text.lstrip().startswith("[")
-    numbered = [(1, text)] if whole else [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    parsed: list[tuple[int, Any]] = []
-    for number, part in numbered:
+        filled = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+        first = next(filled, None)
+        if first is None:
+            return
+        number, line = first
+        if line.lstrip().startswith("["):
+            yield number, line + file.read()
+            return
+        yield number, line.removesuffix("\n")
+        yield from ((number, line.removesuffix("\n")) for number, line in filled)
+
+
+def _json_rows(path: Path, source: str) -> Iterator[dict[str, Any]]:
+    first = None
+    for number, part in _json_parts(path):
+        first = first or number
         try:
-            parsed.append((number, json.loads(part)))
+            parsed = json.loads(part)
         except json.JSONDecodeError as error:
-            line = number + error.lineno - 1
             raise EncT5Error(
-                f"{source}, line {line} is not JSON ({error.msg} at column {error.colno}); "
+                f"{source}, line {number + error.lineno - 1} is not JSON ({error.msg} at column {error.colno}); "
                 "expected one object a line, or one list of objects"
             ) from error
-    if whole:
-        parsed = list(enumerate(parsed[0][1], 1))
-    for number, row in parsed:
-        if not isinstance(row, dict):
-            raise EncT5Error(
-                f"{source}, {'item' if whole else 'line'} {number} is {show(row)}, not an object; "
-                'expected {"column": value, ...}'
-            )
-    return [row for _, row in parsed]
+        whole = isinstance(parsed, list) and number == first
+        for place, row in enumerate(parsed, 1) if whole else [(number, parsed)]:
+            if not isinstance(row, dict):
+                raise EncT5Error(
+                    f"{source}, {'item' if whole else 'line'} {place} is {show(row)}, not an object; "
+                    'expected {"column": value, ...}'
+                )
+            yield row
 
 
-def _read_parquet(path: Path, source: str) -> "Dataset":
+def _read_parquet(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
     import pyarrow as pa
     import pyarrow.parquet
-    from datasets import Dataset
 
     try:
-        table = pa.parquet.read_table(path)
-        # pandas saves the index of a filtered frame as a column that is no part of the data
-        return Dataset(table.drop_columns([name for name in table.column_names if name.startswith("__index_level_")]))
+        with pa.parquet.ParquetFile(path) as file:
+            # pandas saves the index of a filtered frame as a column that is no part of the data
+            names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
+            yield from _tables(file.iter_batches(batch_size=rows or 65_536, columns=names), rows)
     except (pa.ArrowException, ValueError) as error:
         raise EncT5Error(f"cannot read {source} as Parquet: {show(error, 200)}") from error
 
 
-_READERS: dict[str, Callable[[Path, str], "Dataset"]] = {
+_READERS: dict[str, Callable[[Path, str, int | None], Iterator["Dataset"]]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".jsonl": _read_json,
@@ -222,7 +283,13 @@ def _check_utf8(path: Path, source: str) -> None:
             offset += len(line)
 
 
-def _read_hub(source: str) -> "Dataset":
+def _read_hub(source: str, rows: int | None) -> Iterator["Dataset"]:
+    table = _load_hub(source)
+    for start in range(0, len(table), rows or len(table)):
+        yield table.select(range(start, min(len(table), start + (rows or len(table)))))
+
+
+def _load_hub(source: str) -> "Dataset":
     import datasets
 
     name, _, split = source.partition(":")

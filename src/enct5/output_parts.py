@@ -1,0 +1,82 @@
+"""An output that takes long: written part by part aside, and under its name when all of it is there."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from enct5.errors import EncT5Error, show
+
+_ASKED_FOR = "asked_for.json"
+_UNFINISHED = "unfinished"
+
+
+class Parts:
+    """The parts of an output, in the folder `<out>.partial` beside it.
+
+    A part is there as a whole or not at all, so a call that was killed can be resumed after its last one.
+
+    Args:
+        out: The output.
+        asked_for: What was asked for; a call that resumes has to ask for the same.
+        resume: Whether to go on with an interrupted call.
+
+    Attributes:
+        count: Number of parts that are there.
+
+    Raises:
+        EncT5Error: Without anything to resume, or with it but not asked to; or if the folder cannot be made.
+    """
+
+    def __init__(self, out: Path, asked_for: dict[str, Any], resume: bool) -> None:
+        self.out, self._folder = out, out.with_name(f"{out.name}.partial")
+        if resume:
+            self._check_same(asked_for)
+        elif self._folder.exists():
+            raise EncT5Error(f"{self._folder} holds what an interrupted call has done; add --resume, or delete it")
+        else:
+            try:
+                self._folder.mkdir()
+                (self._folder / _ASKED_FOR).write_text(json.dumps(asked_for), encoding="utf-8")
+            except OSError as error:
+                raise EncT5Error(f"cannot write {out}: {error.strerror}; choose another output") from error
+        self.count = 0
+        while self._part(self.count).exists():
+            self.count += 1
+
+    def _check_same(self, asked_for: dict[str, Any]) -> None:
+        try:
+            before = json.loads((self._folder / _ASKED_FOR).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise EncT5Error(f"there is no interrupted call for {self.out} to resume; leave out --resume") from None
+        for name, value in asked_for.items():
+            if before[name] != value:
+                raise EncT5Error(
+                    f"the interrupted call had another {name} ({show(before[name])}, not {show(value)}); repeat that "
+                    f"command, or delete {self._folder}"
+                )
+
+    def _part(self, number: int) -> Path:
+        return self._folder / f"{number:06}"
+
+    @contextmanager
+    def next(self) -> Iterator[Path]:
+        """The file to write the next part to."""
+        file = self._folder / _UNFINISHED
+        yield file
+        os.replace(file, self._part(self.count))
+        self.count += 1
+
+    def join(self, join: Callable[[list[Path], Path], None]) -> None:
+        """Make the output of the parts, and delete them."""
+        file = self._folder / _UNFINISHED
+        join([self._part(number) for number in range(self.count)], file)
+        os.replace(file, self.out)
+        self.remove()
+
+    def remove(self) -> None:
+        """Delete the parts."""
+        shutil.rmtree(self._folder, ignore_errors=True)
