@@ -1,150 +1,288 @@
-"""Speed of prediction on one CPU thread, against the loop that a user of transformers would write.
+"""Speed and memory of prediction on this CPU, against the loop that a user of transformers would write, and the limit.
 
     python benchmarks/inference.py               (writes results/inference.jsonl and .md)
 
 - loop: transformers' T5 encoder and one layer of its decoder, eager attention, attention mask, batches of 64 in file
   order, padded.
-- sorted: the same model and batches as `Predictor(fold=False)` has them, of like length under a budget of tokens.
-- folded: `FoldedEncT5` on the batches of `Predictor`.
+- loop, sorted: the same in batches of like length under a budget of tokens, as all of ours have them.
+- plain: `EncT5ForSequenceClassification`; folded: `FoldedEncT5`, `Predictor`'s default; onnx: `enct5 export`, and int8.
+- limit: the encoder's matrix products alone, on the same tokens without padding.
+- t5 classifier: transformers' `T5ForSequenceClassification`; t5 generates: two tokens by `generate`; bert: `BertModel`
+  of the same width, depth and vocabulary with a linear head; all in batches of 64 in file order, padded.
 
-All three run under `inference_mode`, from token ids to logits, in turn, with the same random weights, and have to
-agree to 1e-4. Times are medians over the repetitions, ratios medians of the repetitions' own, with the least and the
-greatest.
+All run under `inference_mode`, from token ids to logits, in turn, with random weights (the same ones in all forms of
+EncT5, whose float32 logits have to agree to 1e-4). A cell is the time of the loop over that of the system: the median
+over the repetitions, with the least and the greatest. Memory is the peak of a process of its own, above what it held
+before the first text.
 """
 
-import argparse
+import multiprocessing
+import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import AutoTokenizer, T5Config, T5Model
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    T5Config,
+    T5ForConditionalGeneration,
+    T5ForSequenceClassification,
+    T5Model,
+)
 
 from enct5 import EncT5Config, EncT5ForSequenceClassification
 from enct5.assets import bundled_t5
 from enct5.batching import length_ordered_batches, pad
 from enct5.data import read_table
-from enct5.folding import FoldedEncT5
-from enct5.predict import MAX_BATCH_TOKENS
-from records import RESULTS, environment, markdown_table, read, run_missing
+from enct5.engines import Engine, FoldedEngine, PlainEngine
+from enct5.export import in_memory
+from enct5.predict import MAX_BATCH_PROMPTS, MAX_BATCH_TOKENS
+from records import RESULTS, markdown_table, records_asked_for, write_table
 from sets import CLASSIFICATION, test_file
 
 SIZES = {
     "t5-small": {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
     "t5-base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
 }
-TEXTS = ("128 sentences of sst2", "8 texts of 512 tokens", "1 text of 4096 tokens")
+VOCABULARY = 32128
 BATCH = 64
 FILE = RESULTS / "inference.jsonl"
 
 Rows = list[np.ndarray]
+System = Callable[[Rows], torch.Tensor | None]
+
+OURS = ("plain", "folded", "onnx", "onnx int8")
+OTHERS = ("t5 classifier", "t5 generates", "bert", "bert, sorted")
+
+
+class Work(NamedTuple):
+    """Texts, the number of prompts, and what runs on them."""
+
+    texts: str
+    systems: tuple[str, ...]
+    sizes: tuple[str, ...] = tuple(SIZES)
+    labels: int = 2
+    prompts: int = 1
+    repetitions: int = 5
+    memory: tuple[str, ...] = ()
+
+
+WORKS = {
+    "sst2 sentences": Work("128 sentences of sst2", ("loop", "loop, sorted", *OURS, "limit", *OTHERS)),
+    "texts of 512 tokens": Work("8 of 512", ("loop", "plain", "folded", "onnx", "onnx int8", "limit")),
+    "single texts of 16 tokens": Work("1 of 16", ("loop", *OURS), repetitions=30),
+    "28 labels": Work("2 of 512", ("loop", "plain", "folded"), ("t5-base",), 28, 28),
+    "500 labels": Work("2 of 512", ("loop", "plain", "folded"), ("t5-base",), 500, 500),
+    "4271 labels": Work(
+        "1 of 512", ("loop", "plain", "folded"), ("t5-base",), 4271, 4271, 3, memory=("loop", "plain", "folded")
+    ),
+    "a text of 8192 tokens": Work(
+        "1 of 8192", ("loop", "plain", "folded"), ("t5-small",), repetitions=3, memory=("loop", "plain", "folded")
+    ),
+}
 
 
 def token_ids(texts: str) -> Rows:
     """Token ids of every text, in file order."""
-    tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
-    if texts == TEXTS[0]:
+    if "sst2" in texts:
         sst2 = next(benchmark for benchmark in CLASSIFICATION if benchmark.name == "sst2")
-        sentences = read_table(test_file(sst2))["sentence"][:128]
-        return [np.array(ids) for ids in tokenizer(list(sentences))["input_ids"]]
+        sentences = read_table(test_file(sst2))["sentence"][: int(texts.split()[0])]
+        return [np.array(ids) for ids in AutoTokenizer.from_pretrained(bundled_t5())(list(sentences))["input_ids"]]
     count, length = (int(word) for word in texts.split() if word.isdigit())
-    return list(np.random.default_rng(0).integers(2, len(tokenizer), size=(count, length)))
+    rows = np.random.default_rng(0).integers(2, VOCABULARY, size=(count, length))
+    rows[:, -1] = 1  # T5's classifier reads the end token
+    return list(rows)
+
+
+def in_file_order(forward: Callable[[Rows], Any], rows: Rows) -> torch.Tensor:
+    """Batches of 64 as they come."""
+    return torch.cat([forward(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)])
+
+
+def by_length(forward: Callable[[Rows], Any], prompts: int, rows: Rows) -> torch.Tensor:
+    """The batches of `Predictor`."""
+    batches = length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS, max(1, MAX_BATCH_PROMPTS // prompts))
+    logits = torch.cat([torch.as_tensor(forward([rows[index] for index in batch])) for batch in batches])
+    return logits[np.argsort(np.concatenate(batches))]
 
 
 class Loop:
-    """A model of transformers' own parts with the weights of an EncT5 of one prompt."""
+    """A model of transformers' own parts with the weights of an EncT5."""
 
     def __init__(self, model: EncT5ForSequenceClassification) -> None:
         config = T5Config(**{name: getattr(model.config, name) for name in ("vocab_size", *SIZES["t5-base"])})
         config.num_decoder_layers, config._attn_implementation = 1, "eager"
         self.t5 = T5Model(config).eval()
         weights = model.transformer.state_dict()
-        self.prompt = weights.pop("decoder.embed_tokens.weight")
+        self.prompts = weights.pop("decoder.embed_tokens.weight")
         self.t5.load_state_dict(weights, strict=False)  # the decoder's embedding is not used
         self.head = model.classifier
 
     def __call__(self, rows: Rows) -> torch.Tensor:
-        """Logits of a padded batch."""
-        prompts = self.prompt.expand(len(rows), 1, -1)
-        states = self.t5(**pad(rows, 0), decoder_inputs_embeds=prompts, use_cache=False).last_hidden_state
+        """Logits of a padded batch; labels see each other, as a decoder without a causal mask has them."""
+        count = len(self.prompts)
+        prompts = self.prompts.expand(len(rows), count, -1)
+        mask = torch.zeros(len(rows), 1, count, count)  # added to the scores: nothing is hidden
+        states = self.t5(
+            **pad(rows, 0), decoder_inputs_embeds=prompts, decoder_attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        if count > 1:
+            return (states * self.head.weight).sum(-1) + self.head.bias
         return functional.linear(states[:, 0], self.head.weight, self.head.bias)
 
 
-def systems(model: EncT5ForSequenceClassification) -> dict[str, Callable[[Rows], torch.Tensor]]:
-    """From all texts to their logits, by name."""
-    loop, folded = Loop(model), FoldedEncT5(model)
+class Limit:
+    """The matrix products of an encoder, on packed tokens that are always the same."""
 
-    def run_folded(rows: Rows) -> torch.Tensor:
-        return folded(torch.from_numpy(np.concatenate(rows)), [len(row) for row in rows])
+    def __init__(self, model: EncT5ForSequenceClassification) -> None:
+        self.weights = [
+            torch.cat([part.weight for part in parts])
+            for block in model.transformer.encoder.block
+            for attention, dense in [(block.layer[0].SelfAttention, block.layer[1].DenseReluDense)]
+            for parts in [(attention.q, attention.k, attention.v), (attention.o,), (dense.wi,), (dense.wo,)]
+        ]
+        self.inputs = {
+            width: torch.randn(MAX_BATCH_TOKENS, width) for width in {weight.shape[1] for weight in self.weights}
+        }
 
-    def in_file_order(rows: Rows) -> torch.Tensor:
-        return torch.cat([loop(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)])
+    def __call__(self, rows: Rows) -> torch.Tensor:
+        """Nothing of use, in the least time that an encoder can take."""
+        for weight in self.weights:
+            functional.linear(self.inputs[weight.shape[1]][: sum(map(len, rows))], weight)
+        return torch.zeros(len(rows), 1)
 
-    def by_length(forward: Callable[[Rows], torch.Tensor], rows: Rows) -> torch.Tensor:
-        batches = length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS)
-        logits = torch.cat([forward([rows[index] for index in batch]) for batch in batches])
-        return logits[np.argsort(np.concatenate(batches))]
 
-    def plain(rows: Rows) -> torch.Tensor:
-        return model(**pad(rows, 0)).logits
+def t5_classifier(settings: dict[str, Any]) -> Callable[[Rows], torch.Tensor]:
+    """Transformers' own classifier: all decoder layers over a copy of the text."""
+    model = T5ForSequenceClassification(
+        T5Config(**settings, vocab_size=VOCABULARY, num_labels=2, decoder_start_token_id=0)
+    ).eval()
+    return lambda rows: model(**pad(rows, 0)).logits
 
-    return {
-        "loop": in_file_order,
-        "sorted": lambda rows: by_length(plain, rows),
-        "folded": lambda rows: by_length(run_folded, rows),
-    }
+
+def t5_generates(settings: dict[str, Any]) -> Callable[[Rows], torch.Tensor]:
+    """Two tokens, greedily: a label's word and the end."""
+    model = T5ForConditionalGeneration(T5Config(**settings, vocab_size=VOCABULARY, decoder_start_token_id=0)).eval()
+    return lambda rows: model.generate(**pad(rows, 0), min_new_tokens=2, max_new_tokens=2, do_sample=False)
+
+
+def bert(settings: dict[str, Any]) -> Callable[[Rows], torch.Tensor]:
+    """BERT of the same width and depth."""
+    config = BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=settings["d_model"],
+        intermediate_size=settings["d_ff"],
+        num_hidden_layers=settings["num_layers"],
+        num_attention_heads=settings["num_heads"],
+    )
+    model, head = BertModel(config).eval(), torch.nn.Linear(config.hidden_size, 2)
+    return lambda rows: head(model(**pad(rows, 0)).pooler_output)
+
+
+def enct5_model(size: str, work: Work) -> EncT5ForSequenceClassification:
+    """Random weights of a size; label prompts without position bias, as models from T5 have them."""
+    torch.manual_seed(0)
+    kind = "multi_label_classification" if work.prompts > 1 else "single_label_classification"
+    config = EncT5Config(**SIZES[size], vocab_size=VOCABULARY, num_labels=work.labels, problem_type=kind)
+    return EncT5ForSequenceClassification(config).eval()
+
+
+def engine(name: str, model: EncT5ForSequenceClassification) -> Engine:
+    """One of ours."""
+    if name == "plain":
+        return PlainEngine(model, 0)
+    return FoldedEngine(model) if name == "folded" else in_memory(model, int8=name.endswith("int8"))
+
+
+def system(name: str, size: str, work: Work, model: EncT5ForSequenceClassification) -> System:
+    """From all texts to their logits."""
+    if name in OURS:
+        return partial(by_length, engine(name, model), work.prompts)
+    if name == "limit":
+        return partial(by_length, Limit(model), work.prompts)
+    if name in OTHERS:
+        build = {"t5 classifier": t5_classifier, "t5 generates": t5_generates}.get(name, bert)
+        forward = build(SIZES[size])
+        return partial(by_length, forward, 1) if name.endswith("sorted") else partial(in_file_order, forward)
+    loop = Loop(model)
+    return partial(by_length, loop, work.prompts) if name.endswith("sorted") else partial(in_file_order, loop)
+
+
+def memory(name: str, size: str, work: Work) -> float:
+    """MiB at the peak of a run above what the process held before it; in a process of its own."""
+
+    def held(what: str) -> float:
+        found = re.search(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))
+        assert found is not None
+        return int(found[1]) / 1024
+
+    rows = token_ids(work.texts)
+    run_system = system(name, size, work, enct5_model(size, work))
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak is counted from here
+    before = held("VmRSS")
+    with torch.inference_mode():
+        run_system(rows)
+    return round(held("VmHWM") - before, 1)
 
 
 @torch.inference_mode()
 def run(key: dict[str, Any]) -> dict[str, Any]:
-    """Seconds of every repetition, by system."""
-    torch.manual_seed(0)
-    rows = token_ids(key["texts"])
-    vocabulary = 1 + max(int(row.max()) for row in rows)
-    model = EncT5ForSequenceClassification(
-        EncT5Config(**SIZES[key["size"]], vocab_size=vocabulary, num_labels=2)
-    ).eval()
-    ways = systems(model)
+    """Seconds of every repetition, by system, and memory."""
+    work, size = WORKS[key["work"]], key["size"]
+    rows, model = token_ids(work.texts), enct5_model(size, work)
+    ways = {name: system(name, size, work, model) for name in work.systems}
     wanted = ways["loop"](rows)  # warms it up, too
-    difference = max(float((way(rows) - wanted).abs().max()) for way in ways.values())
+    assert wanted is not None
+    difference = 0.0
+    for name, way in ways.items():
+        logits = way(rows)
+        if name in ("loop, sorted", "plain", "folded", "onnx") and logits is not None:
+            difference = max(difference, float((logits - wanted).abs().max()))
     assert difference < 1e-4, f"the logits differ by {difference}"
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(key["repetitions"]):
+    for _ in range(work.repetitions):
         for name, way in ways.items():
             started = time.perf_counter()
             way(rows)
-            seconds[name].append(round(time.perf_counter() - started, 4))
-    return {"seconds": seconds, "difference": difference, "tokens": sum(len(row) for row in rows)}
+            seconds[name].append(round(time.perf_counter() - started, 5))
+    del ways, model
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        peaks = {name: pool.submit(memory, name, size, work).result() for name in work.memory}
+    return {"seconds": seconds, "memory": peaks, "difference": difference, "tokens": sum(len(row) for row in rows)}
 
 
-def table_row(record: dict[str, Any]) -> list[str]:
-    """A record's line of the table."""
-    seconds = record["seconds"]
-    cells = [record["size"], record["texts"]]
+def lines(record: dict[str, Any]) -> list[list[str]]:
+    """A record's lines of the table."""
+    seconds, peaks = record["seconds"], record["memory"]
+    cells = []
     for name, times in seconds.items():
-        cell = f"{median(times):.2f} s"
-        if name != "loop":
-            ratios = [loop / own for loop, own in zip(seconds["loop"], times, strict=True)]
-            cell += f", {median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})"
-        cells.append(cell)
-    return [*cells, f"{record['difference']:.0e}"]
+        ratios = [loop / own for loop, own in zip(seconds["loop"], times, strict=True)]
+        spread = "" if name == "loop" else f" ({min(ratios):.2f} to {max(ratios):.2f})"
+        least = f"{peaks[name]:,.0f} MiB" if name in peaks else ""
+        cells.append(
+            [record["size"], record["work"], name, f"{median(times):.3f}", f"{median(ratios):.2f}{spread}", least]
+        )
+    return cells
 
 
 def main() -> None:
     """Run what is missing and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
-    parser.add_argument("--repetitions", type=int, default=7)
-    options = parser.parse_args()
-    keys = [{"size": size, "texts": texts, "repetitions": options.repetitions} for size in SIZES for texts in TEXTS]
-    records = read(FILE) if options.table else run_missing(FILE, keys, run, jobs=1)
-    rows = [table_row(record) for key in keys for record in records if key.items() <= record.items()]
-    table = markdown_table(["size", "texts", "loop", "sorted", "folded", "greatest difference of logits"], rows)
-    (RESULTS / "inference.md").write_text(f"{__doc__}\n{table}\n\n{environment()}\n", encoding="utf-8")
-    print(table)
+    keys = [{"size": size, "work": name} for name, work in WORKS.items() for size in work.sizes]
+    records = records_asked_for(__doc__, FILE, keys, run)
+    rows = [line for key in keys for record in records if key.items() <= record.items() for line in lines(record)]
+    table = markdown_table(["size", "work", "system", "seconds", "times as fast as the loop", "memory"], rows)
+    differences = [record["difference"] for record in records]
+    note = f"Greatest difference of float32 logits: {max(differences, default=0):.0e}. One thread."
+    write_table(FILE, __doc__, table, note)
 
 
 if __name__ == "__main__":

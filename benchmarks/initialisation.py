@@ -2,20 +2,19 @@
 
     python benchmarks/initialisation.py            (writes results/initialisation.jsonl and .md)
 
-Samples of 3,000 training rows, 5 epochs, three seeds; figures of the held-out rows (no test file is touched, since the
+Samples of 2,000 training rows, 5 epochs, three seeds; figures of the held-out rows (no test file is touched, since the
 table chooses a default). Label words are for the multi-label set only: other tasks have one prompt for all labels.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from records import RESULTS, environment, markdown_table, mean_and_spread, run_missing
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, GOEMOTIONS, write_training_file
 
 SEEDS = (1, 2, 3)
-ROWS, EPOCHS = 3000, 5
+ROWS, EPOCHS = 2000, 5
 SETS = (
     *(benchmark for benchmark in CLASSIFICATION if benchmark.name in ("banking77", "sst2", "snips")),
     GOEMOTIONS,
@@ -83,9 +82,6 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    jobs = parser.parse_args().jobs
     keys = [
         {"set": benchmark.name, "prompts": start, "seed": seed, "metric": benchmark.metric}
         for seed in SEEDS
@@ -93,7 +89,7 @@ def main() -> None:
         for start in STARTS
         if start != "label words" or benchmark.name == "goemotions"
     ]
-    records = run_missing(FILE, keys, run, jobs)
+    records = records_asked_for(__doc__, FILE, keys, run)
     value = mean_and_spread(records, ("set", "prompts"), "value")
     loss = mean_and_spread(records, ("set", "prompts"), "mean_loss")
     rows = [
@@ -110,9 +106,8 @@ def main() -> None:
         for benchmark in SETS
     ]
     table = markdown_table(["set", "held-out figure", *STARTS], rows)
-    note = f"In brackets: training loss averaged over the run, a measure of how fast it learns.\n{environment()}"
-    (RESULTS / "initialisation.md").write_text(f"{__doc__}\n{table}\n\n{note}\n", encoding="utf-8")
-    print(table)
+    note = "In brackets: training loss averaged over the run, a measure of how fast it learns."
+    write_table(FILE, __doc__, table, note)
 
 
 if __name__ == "__main__":

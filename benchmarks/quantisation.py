@@ -1,0 +1,79 @@
+"""What approximate arithmetic costs a trained model: bfloat16 and int8 against float32.
+
+    python benchmarks/quantisation.py            (writes results/quantisation.jsonl and .md)
+
+One `enct5 train` for every set and seed, 5 epochs, on the fixed samples of `classification.py`; then its test file
+with each arithmetic. Agreement: the share of test texts that get the label they get in float32.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
+from sets import CLASSIFICATION, test_file, write_training_file
+
+SEEDS, EPOCHS = (1, 2, 3), 5
+SETS = tuple(benchmark for benchmark in CLASSIFICATION if benchmark.name in ("banking77", "sst2", "snips"))
+WAYS: dict[str, dict[str, str]] = {
+    "float32": {"dtype": "float32"},
+    "bfloat16": {"dtype": "bfloat16"},
+    "int8": {"quantize": "int8"},
+}
+FILE = RESULTS / "quantisation.jsonl"
+
+
+def run(key: dict[str, Any]) -> dict[str, Any]:
+    """Accuracy and agreement of every arithmetic, of one trained model."""
+    from enct5 import training
+    from enct5.data import read_table
+    from enct5.predict import Predictor
+    from enct5.training_config import TrainConfig
+
+    benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
+    table = read_table(test_file(benchmark))
+    texts, labels = table[benchmark.text[0]][:], np.array([str(label) for label in table[benchmark.label][:]])
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        config = TrainConfig.checked(
+            data=write_training_file(benchmark, folder),
+            text=benchmark.text,
+            label=benchmark.label,
+            out=str(folder / "run"),
+            epochs=EPOCHS,
+            seed=key["seed"],
+        )
+        training.train(config, say=lambda line: None)
+        predicted = {
+            way: np.array(
+                [
+                    record["label"]
+                    for record in Predictor.from_pretrained(config.out, device="cpu", **options).predict(texts)
+                ]
+            )
+            for way, options in WAYS.items()
+        }
+    return {
+        **{way: float((found == labels).mean()) for way, found in predicted.items()},
+        **{f"{way} agrees": float((found == predicted["float32"]).mean()) for way, found in predicted.items()},
+    }
+
+
+def main() -> None:
+    """Run what is missing and write the table."""
+    keys = [{"set": benchmark.name, "seed": seed} for seed in SEEDS for benchmark in SETS]
+    records = records_asked_for(__doc__, FILE, keys, run)
+    accuracy = {way: mean_and_spread(records, ("set",), way) for way in WAYS}
+    agreement = {way: mean_and_spread(records, ("set",), f"{way} agrees") for way in WAYS}
+    rows = [
+        [name, *(accuracy[way][name,] for way in WAYS), agreement["bfloat16"][name,], agreement["int8"][name,]]
+        for name in dict.fromkeys(record["set"] for record in records)
+    ]
+    head = ["set", *(f"accuracy, {way}" for way in WAYS), "bfloat16 agrees", "int8 agrees"]
+    write_table(FILE, __doc__, markdown_table(head, rows), "Mean ± standard deviation over the seeds on file.")
+
+
+if __name__ == "__main__":
+    main()
