@@ -593,6 +593,33 @@ def test_gradient_checkpointing_changes_no_gradient(config: dict, reentrant: boo
 # Precision, devices, compilation
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("problem_type", [SINGLE, MULTI])
+def test_deep_decoders_run_in_float16(tmp_path: Path, attention: str, problem_type: str) -> None:
+    """Behind the first layer's `wo`, which stays in float32, the prompts' states are float32, the texts' float16."""
+    model, ids = random_model(num_labels=3, num_decoder_layers=2, problem_type=problem_type), random_ids(2, 6)
+    model.save_pretrained(tmp_path)
+    half = EncT5ForSequenceClassification.from_pretrained(
+        tmp_path, dtype=torch.float16, attn_implementation=attention
+    ).eval()
+    torch.testing.assert_close(half(ids).logits.float(), model.eval()(ids).logits, atol=0.02, rtol=0.02)
+
+
+@torch.no_grad()
+def test_a_head_of_another_size_is_new_and_all_else_is_loaded(tmp_path: Path) -> None:
+    model = random_model(num_labels=3)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(RuntimeError, match=r"size mismatch|mismatched"):
+        EncT5ForSequenceClassification.from_pretrained(tmp_path, num_labels=42)
+    larger = EncT5ForSequenceClassification.from_pretrained(tmp_path, num_labels=42, ignore_mismatched_sizes=True)
+    assert larger.classifier.weight.shape == (42, model.config.d_model)
+    assert 0.5 < larger.classifier.weight.std() * model.config.d_model**0.5 < 2
+    assert torch.equal(larger.classifier.bias, torch.zeros(42))
+    for name, parameter in model.transformer.named_parameters():
+        assert torch.equal(parameter, larger.transformer.get_parameter(name)), name
+
+
 def test_half_precision_stays_near_float32(tmp_path: Path) -> None:
     model, ids = random_model(num_labels=3), random_ids(4, 6)
     expected = logits_of(model, ids)

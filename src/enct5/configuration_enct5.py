@@ -104,6 +104,7 @@ class EncT5Config(T5Config):
                 self.problem_type = "single_label_classification"
         if self.problem_type == "token_classification":
             self.decoder_vocab_size = None
+            self.is_encoder_decoder = self.token_decoder
         elif self.decoder_vocab_size is None:
             self.decoder_vocab_size = self.num_labels if self.problem_type == "multi_label_classification" else 1
 

@@ -224,7 +224,8 @@ class EncT5Block(T5Block):
     ) -> torch.Tensor:
         """Cross-attention and feed-forward, `(batch, prompts, d_model)` to the same; each prompt for itself."""
         # T5's cross-attention has no position bias; left to itself it would add zeros for every head, prompt and token.
-        no_bias = hidden_states.new_zeros(1, 1, 1, 1)
+        # In the texts' dtype: behind `wo`, which float16 models keep in float32, the prompts' own states are float32.
+        no_bias = encoder_hidden_states.new_zeros(1, 1, 1, 1)
         hidden_states, _, _ = self.layer[1](
             hidden_states,
             key_value_states=encoder_hidden_states,
