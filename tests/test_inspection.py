@@ -83,6 +83,13 @@ def test_truncated_weights_are_refused(folder: Path) -> None:
     assert "weights" in refusal(folder)
 
 
+def test_pickled_weights_are_refused_with_the_remedy(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    with pytest.raises(EncT5Error, match=r"are pickled \(pytorch_model.bin\), .* save them as safetensors"):
+        inspect(str(copy))
+
+
 def test_missing_weights_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     assert "model.safetensors" in refusal(folder)

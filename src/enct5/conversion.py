@@ -23,7 +23,7 @@ from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
 from enct5.loading import check_source, first_line, load_tokenizer, model_class_of
 from enct5.modeling_enct5 import EncT5ForClassification, EncT5ForTokenClassification
-from enct5.run_folder import WEIGHTS, written_aside
+from enct5.run_folder import WEIGHTS, told_when_full, written_aside
 
 logger = logging.getLogger(__name__)
 
@@ -323,7 +323,7 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
     tokenizer = load_tokenizer(base, revision=options.get("revision"), token=options.get("token"))
     existed = out.exists()
     try:
-        with written_aside(out) as folder:
+        with told_when_full(out, "make room"), written_aside(out) as folder:
             conversion.model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
             model_card.write_converted(base, config, conversion.model.num_parameters(), folder)

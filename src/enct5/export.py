@@ -20,7 +20,7 @@ from enct5.loading import load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_graph import ExportableEncT5
 from enct5.onnx_model import GRAPH, OnnxEncT5, is_exported
-from enct5.run_folder import written_aside
+from enct5.run_folder import told_when_full, written_aside
 from enct5.training_config import TRAIN_CONFIG
 
 OPSET = 20
@@ -65,7 +65,7 @@ def export(source: str, out: Path, int8: bool = False) -> Exported:
     model, tokenizer = load_model(source), load_tokenizer(source)
     existed = out.exists()
     try:
-        with written_aside(out) as folder:
+        with told_when_full(out, "make room"), written_aside(out) as folder:
             result = write_graph(model, folder, int8)
             model.config.save_pretrained(folder)
             tokenizer.save_pretrained(folder)

@@ -63,13 +63,25 @@ def model_class_of(config: EncT5Config) -> type[EncT5ForClassification]:
     return getattr(modeling_enct5, find_task(str(config.problem_type)).model_class)
 
 
+def _check_no_pickles(source: str) -> None:
+    """Refuse weights that are pickles: reading them may run whatever their author put in."""
+    folder = Path(source)
+    pickles = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.pkl") for file in folder.glob(pattern))
+    if folder.is_dir() and pickles and not any(folder.glob("*.safetensors")):
+        raise EncT5Error(
+            f"the weights of {source} are pickled ({pickles[0]}), and reading those may run foreign code; whoever "
+            "trusts them can save them as safetensors, by `save_pretrained` of the program that wrote them"
+        )
+
+
 def load_model(source: str) -> EncT5ForClassification:
-    """Load an EncT5 checkpoint.
+    """Load an EncT5 checkpoint, from safetensors alone.
 
     Raises:
         EncT5Error: when it is none, or damaged; the message says what to do.
     """
     check_source(source)
+    _check_no_pickles(source)
     try:
         config = AutoConfig.from_pretrained(source)
     except Exception as error:  # transformers raises whatever the damage leads to
@@ -81,7 +93,7 @@ def load_model(source: str) -> EncT5ForClassification:
         )
     try:
         model, info = model_class_of(config).from_pretrained(
-            source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+            source, config=config, output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True
         )
     except Exception as error:
         raise EncT5Error(f"cannot load the weights of {source}: {first_line(error)}; get the model again") from error

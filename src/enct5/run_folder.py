@@ -1,11 +1,15 @@
 """The folder of a training run: where its parts lie, and how they appear whole or not at all."""
 
+import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from enct5.errors import EncT5Error
 
@@ -83,6 +87,39 @@ def written_aside(out: Path) -> Iterator[Path]:
             os.replace(file, out / file.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+@contextmanager
+def told_when_full(out: Path, remedy: str) -> Iterator[None]:
+    """Tell in one line that nothing more can be written; whatever was saved before is still there.
+
+    Args:
+        out: Where.
+        remedy: What to do then.
+
+    Raises:
+        EncT5Error: in the place of the libraries' errors about a full or read-only disk.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = _no_room(error)
+        if reason is None:
+            raise
+        raise EncT5Error(f"cannot write to {out}: {reason}; {remedy}") from error
+
+
+def _no_room(error: Exception) -> str | None:
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno in _NO_ROOM else None
+    if found := re.search(r"\(os error (\d+)\)", str(error)):  # as safetensors has it
+        return os.strerror(int(found[1])) if int(found[1]) in _NO_ROOM else None
+    # torch says no more than this
+    full = re.search(r"PytorchStreamWriter failed|inline_container\.cc.*unexpected pos", str(error))
+    return "the disk is full, perhaps" if full else None
 
 
 def finish(out: Path) -> None:

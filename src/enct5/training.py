@@ -61,6 +61,7 @@ _FEW_TEXTS, _FEWEST_EPOCHS, _MOST_EPOCHS = 900, 3, 20
 # The peak rate up to this width; the wider, the smaller (T5-base: 0.0019; T5's authors fine-tuned at 0.001).
 _LEARNING_RATE, _NARROW = 0.01, 256
 _LABEL_SMOOTHING = 0.1
+_MAKE_ROOM = "make room, and the same command with --resume goes on from the last checkpoint"
 
 
 @dataclass
@@ -138,11 +139,15 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     trainer = build_trainer(trained, tokenizer, prepared, settings, say)
     if checkpoint is not None:
         say(f"continuing from {checkpoint}")
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    with run_folder.told_when_full(out, _MAKE_ROOM):
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     model, adapter = adapters.merge(trained) if config.lora else (whole_model(trained), None)
-    return agreed(lambda: _conclude(model, adapter, tokenizer, prepared, settings, trainer.state, trials, started, say))
+    with run_folder.told_when_full(out, _MAKE_ROOM):
+        return agreed(
+            lambda: _conclude(model, adapter, tokenizer, prepared, settings, trainer.state, trials, started, say)
+        )
 
 
 def _new_model(

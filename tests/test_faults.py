@@ -1,0 +1,88 @@
+"""Faults of the machine: told in one line, nothing half-written under a final name, nothing lost that was saved.
+
+A full disk is simulated by a limit on the size of files, which every system call obeys.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from enct5 import cli
+from enct5.predict import Predictor
+from test_predict import saved_model
+
+pytest.importorskip("resource", reason="limits of processes are POSIX's")
+
+pytestmark = pytest.mark.slow
+
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+sys.argv[0] = "enct5"
+from enct5.cli import main
+main()
+"""
+
+
+def run_with_files_of_at_most(limit: int, *arguments: object) -> tuple[int, str]:
+    """Status and last line on stderr of the command."""
+    script = [sys.executable, "-c", LIMITED, str(limit), *map(str, arguments)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr.strip().rpartition("\n")[2]
+
+
+def run(*arguments: object) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["enct5", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    file = tmp_path / "data.jsonl"
+    rows = [{"text": f"text number {row} {'yes' if row % 2 else 'no'}", "label": "ab"[row % 2]} for row in range(60)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("limit", [500_000, 1_500_000])  # too little for the weights; for the optimiser's state
+def test_a_full_disk_stops_training_in_one_line_and_it_goes_on_later(
+    t5_folder: Callable[..., Path], tmp_path: Path, data: Path, limit: int
+) -> None:
+    out = tmp_path / "run"
+    options = ("--text", "text", "--label", "label", "--base", t5_folder(), "--out", out, "--epochs", 2)
+    status, line = run_with_files_of_at_most(limit, "train", data, *options)
+    assert status == 2, line
+    assert line.startswith(f"enct5: cannot write to {out}: ")
+    assert "make room, and the same command with --resume goes on from the last checkpoint" in line
+    assert not (out / "config.json").exists()
+    assert run("train", data, *options, "--resume") == 0
+    assert len(Predictor.from_pretrained(out).predict(["yes", "no"])) == 2
+
+
+def test_a_full_disk_stops_predictions_in_one_line_and_they_go_on_later(
+    t5_folder: Callable[..., Path], tmp_path: Path, data: Path
+) -> None:
+    folder, out = saved_model(t5_folder(), tmp_path / "model"), tmp_path / "out.csv"
+    status, line = run_with_files_of_at_most(1000, "predict", folder, data, "-o", out)
+    assert (status, out.exists()) == (2, False), line
+    assert line.startswith(f"enct5: cannot write {out}: ")
+    assert "the same command with --resume goes on with what is done" in line
+    assert run("predict", folder, data, "-o", out, "--resume") == 0
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 61
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["data.jsonl", "model", "out.csv"]
+
+
+def test_a_full_disk_leaves_no_part_of_a_converted_model(t5_folder: Callable[..., Path], tmp_path: Path) -> None:
+    status, line = run_with_files_of_at_most(500_000, "convert", t5_folder(), tmp_path / "out", "--num-labels", 2)
+    assert status == 2, line
+    assert line.startswith(f"enct5: cannot write to {tmp_path / 'out'}: ")
+    assert not (tmp_path / "out").exists()
