@@ -334,7 +334,7 @@ def test_an_interrupted_call_is_resumed_where_it_was(
     texts = [f"text {row}" for row in range(11)]
     given, out = write(tmp_path / "in.csv", {"text": texts}), tmp_path / f"out{kind}"
     predict_table(Echo(), str(given), None, tmp_path / f"whole{kind}")
-    with pytest.raises(EncT5Error, match="interrupted; the same command with --resume goes on"):
+    with pytest.raises(EncT5Error, match="interrupted; the same command with --resume goes on with what is done"):
         predict_table(Counting(stop_at="text 7"), str(given), None, out, model="m")
     assert not out.exists()
     with pytest.raises(EncT5Error, match="holds what an interrupted call has done; add --resume, or delete it"):
@@ -359,6 +359,13 @@ def test_other_data_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.M
     write(given, {"text": ["a", "b", "c", "d"]})
     with pytest.raises(EncT5Error, match="another size and time of the data"):
         predict_table(Echo(), str(given), None, out, resume=True)
+
+
+def test_what_was_read_from_standard_input_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(monkeypatch, b"a\nb\n")
+    with pytest.raises(EncT5Error, match="^interrupted$"):
+        predict_table(Counting(stop_at="b"), "-", None, tmp_path / "out.csv")
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_files_can_be_resumed(tmp_path: Path) -> None:

@@ -212,7 +212,8 @@ def predict(
 
     prediction_file.check_output(out, data)
     predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
-    prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, model)
+    run = " ".join([model, dtype, quantize or ""]).strip()  # what a call that resumes has to have in common
+    prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run)
 
 
 @app.command()

@@ -164,14 +164,12 @@ def predict_table(
                 kind.write(frame, file, parts.count == 0)
             written += len(frame)
         parts.join(kind.join)
-    except OSError as error:
-        again = "" if source == STDIN else "; the same command with --resume goes on with what is done"
-        raise EncT5Error(f"cannot write {out}: {error.strerror or error}{again}") from error
-    except KeyboardInterrupt:
+    except (OSError, KeyboardInterrupt) as error:
         if source == STDIN:
             parts.remove()
-            raise
-        raise EncT5Error(f"interrupted; the same command with --resume goes on with {out}") from None
+        again = "" if source == STDIN else "; the same command with --resume goes on with what is done"
+        what = f"cannot write {out}: {error.strerror or error}" if isinstance(error, OSError) else "interrupted"
+        raise EncT5Error(f"{what}{again}") from error
     except pa.ArrowException as error:  # a column of different types, say, which JSON may hold
         parts.remove()
         raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error
