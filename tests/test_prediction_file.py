@@ -363,7 +363,7 @@ def test_other_data_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_was_read_from_standard_input_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     feed(monkeypatch, b"a\nb\n")
-    with pytest.raises(EncT5Error, match="^interrupted$"):
+    with pytest.raises(EncT5Error, match=r"^interrupted$"):
         predict_table(Counting(stop_at="b"), "-", None, tmp_path / "out.csv")
     assert not list(tmp_path.iterdir())
 
