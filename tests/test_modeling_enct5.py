@@ -278,10 +278,10 @@ def test_ids_and_embeddings_exclude_each_other(both: bool) -> None:
         random_model()(**inputs)
 
 
-@pytest.mark.parametrize("source", ["argument", "config"])
+@pytest.mark.parametrize("source", ["argument", "config", "config from the start"])
 def test_a_tuple_holds_the_same_values(source: str) -> None:
-    model, ids = random_model(num_labels=3), random_ids(2, 5)
-    expected = model(ids, labels=LABELS[SINGLE])
+    expected = random_model(num_labels=3)(ids := random_ids(2, 5), labels=LABELS[SINGLE])
+    model = random_model(num_labels=3, return_dict=source != "config from the start")
     if source == "config":
         model.config.return_dict = False
     outputs = model(ids, labels=LABELS[SINGLE], **({"return_dict": False} if source == "argument" else {}))
@@ -290,6 +290,9 @@ def test_a_tuple_holds_the_same_values(source: str) -> None:
     assert torch.equal(outputs[1], expected.logits)
     assert torch.equal(outputs[2], expected.encoder_last_hidden_state)
     assert len(outputs) == 3
+    below = model.transformer(ids, return_dict=False)
+    assert type(below) is tuple
+    assert torch.equal(below[1], expected.encoder_last_hidden_state)
 
 
 @pytest.mark.parametrize("config", VARIANTS)

@@ -158,8 +158,11 @@ def test_states_are_those_of_the_stack_that_the_head_reads() -> None:
         assert [len(output.hidden_states), len(output.attentions)] == [layers, layers - 1]
         expected = functional.linear(output.hidden_states[-1], model.classifier.weight, model.classifier.bias)
         torch.testing.assert_close(output.logits, expected)
-        as_tuple = model(ids(2, 4), return_dict=False)
-        torch.testing.assert_close(as_tuple[0], output.logits)
+        for as_tuple in (
+            model(ids(2, 4), return_dict=False),
+            tagger(**config, attn_implementation="eager", return_dict=False)(ids(2, 4)),
+        ):
+            torch.testing.assert_close(as_tuple[0], output.logits)
 
 
 @pytest.mark.parametrize("token_decoder", [False, True])
@@ -206,6 +209,9 @@ def test_a_model_of_another_kind_may_be_the_start(tmp_path: Path) -> None:
     classifier.save_pretrained(tmp_path)
     model = EncT5ForTokenClassification.from_pretrained(tmp_path, token_decoder=True)
     assert (model.config.problem_type, model.config.decoder_vocab_size) == ("token_classification", None)
+    for token_decoder in (True, False):
+        config = EncT5ForTokenClassification.from_pretrained(tmp_path, token_decoder=token_decoder).config
+        assert config.is_encoder_decoder is token_decoder
     EncT5Config.from_dict(model.config.to_dict())  # nothing is left that only classifiers of texts may have
     for name, tensor in model.transformer.decoder.state_dict().items():
         assert torch.equal(tensor, classifier.transformer.decoder.state_dict()[name]), name

@@ -1,6 +1,7 @@
 """transformers' own common tests, from the source archive of the installed release: they are not part of its wheel.
 
-The archive is downloaded once, by pip. Sub-packages that the two files import and the archive lacks are stand-ins.
+The archive is downloaded once, by pip. Sub-packages that the two files import and the archive lacks are stand-ins;
+the values that every configuration has to take are ours.
 """
 
 import importlib
@@ -21,7 +22,18 @@ FILES = ("test_modeling_common.py", "test_configuration_common.py")
 STAND_INS = {
     "exporters/test_export.py": "class ExportTesterMixin:\n    pass\n",
     "generation/test_utils.py": "class GenerationTesterMixin:\n    pass\n",
-    "utils/test_configuration_utils.py": "config_common_kwargs = {}\n",
+    "utils/test_configuration_utils.py": """config_common_kwargs = {
+    "return_dict": False,
+    "output_hidden_states": True,
+    "output_attentions": True,
+    "dtype": "float16",
+    "chunk_size_feed_forward": 2,
+    "architectures": ["EncT5ForSequenceClassification"],
+    "id2label": {0: "score"},
+    "label2id": {"score": 0},
+    "problem_type": "regression",
+}
+""",
 }
 
 
@@ -31,8 +43,9 @@ def _download(folder: Path) -> None:
     release = f"transformers=={transformers.__version__}"
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", release]
+        pip += ["--retries", "0", "--dest", temporary]  # offline, every run of the tests would wait for retries
         try:
-            subprocess.run([*pip, "--dest", temporary], check=True, capture_output=True, timeout=300)
+            subprocess.run(pip, check=True, capture_output=True, timeout=300)
             (archive,) = Path(temporary).glob("*.tar.gz")
         except (subprocess.SubprocessError, ValueError):
             pytest.skip(f"needs the source archive of {release}, which cannot be downloaded", allow_module_level=True)

@@ -41,7 +41,9 @@ from transformers.modeling_outputs import (
 )
 from transformers.models.t5.modeling_t5 import T5Block, T5LayerNorm, T5PreTrainedModel, T5Stack
 from transformers.models.umt5.modeling_umt5 import UMT5Stack
-from transformers.utils import logging
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, logging
+from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_enct5 import EncT5Config
@@ -370,13 +372,14 @@ class EncT5Model(EncT5PreTrainedModel):
         """Replace the encoder's embedding of text."""
         self.encoder.embed_tokens = new_embeddings
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         encoder_outputs: BaseModelOutput | tuple[torch.Tensor, ...] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> Seq2SeqModelOutput:
         """Encode the texts and let the prompts read them.
 
@@ -396,10 +399,11 @@ class EncT5Model(EncT5PreTrainedModel):
         """
         if attention_mask is None and input_ids is not None and self.config.pad_token_id is not None:
             attention_mask = (input_ids != self.config.pad_token_id).long()
-        # The stacks hold copies of the configuration, so a flag set on the model's own must be passed on.
+        # The stacks hold copies of the configuration, so a flag set on the model's own must be passed on; and what they
+        # return is read by name below, whatever the copies say of `return_dict`.
         for flag in ("output_attentions", "output_hidden_states"):
             kwargs[flag] = getattr(self.config, flag) if kwargs.get(flag) is None else kwargs[flag]
-        kwargs.pop("return_dict", None)
+        kwargs["return_dict"] = True
         if encoder_outputs is None:
             encoder_outputs = self.encoder(
                 input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
@@ -495,6 +499,7 @@ class EncT5ForSequenceClassification(EncT5ForClassification):
             )
         super().__init__(config)
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
@@ -502,9 +507,8 @@ class EncT5ForSequenceClassification(EncT5ForClassification):
         inputs_embeds: torch.Tensor | None = None,
         encoder_outputs: BaseModelOutput | tuple[torch.Tensor, ...] | None = None,
         labels: torch.Tensor | None = None,
-        return_dict: bool | None = None,
-        **kwargs: Any,
-    ) -> Seq2SeqSequenceClassifierOutput | tuple[torch.Tensor, ...]:
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> Seq2SeqSequenceClassifierOutput:
         """Classify (or score) a batch of texts.
 
         Args:
@@ -526,11 +530,12 @@ class EncT5ForSequenceClassification(EncT5ForClassification):
             attention_mask=attention_mask,
             inputs_embeds=inputs_embeds,
             encoder_outputs=encoder_outputs,
+            return_dict=True,
             **kwargs,
         )
         logits = self.classifier(outputs.last_hidden_state)
         loss = None if labels is None else self.compute_loss(logits, labels.to(logits.device))
-        result = Seq2SeqSequenceClassifierOutput(
+        return Seq2SeqSequenceClassifierOutput(
             loss=loss,
             logits=logits,
             decoder_hidden_states=outputs.decoder_hidden_states,
@@ -540,8 +545,6 @@ class EncT5ForSequenceClassification(EncT5ForClassification):
             encoder_hidden_states=outputs.encoder_hidden_states,
             encoder_attentions=outputs.encoder_attentions,
         )
-        return_dict = self.config.return_dict if return_dict is None else return_dict
-        return result if return_dict else result.to_tuple()
 
     def compute_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss that `config.problem_type`, `loss` and `class_weights` name: a mean over the batch, in float32."""
@@ -581,8 +584,10 @@ class EncT5ForTokenClassification(EncT5ForClassification):
         # A checkpoint of another kind may be the start of a tagger; it has no prompts then, nor what is about labels.
         config.problem_type, config.decoder_vocab_size = "token_classification", None
         config.loss = config.loss_gamma = config.class_weights = config.thresholds = None
+        config.is_encoder_decoder = config.is_encoder_decoder and config.token_decoder
         super().__init__(config)
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
@@ -590,9 +595,8 @@ class EncT5ForTokenClassification(EncT5ForClassification):
         inputs_embeds: torch.Tensor | None = None,
         encoder_outputs: BaseModelOutput | tuple[torch.Tensor, ...] | None = None,
         labels: torch.Tensor | None = None,
-        return_dict: bool | None = None,
-        **kwargs: Any,
-    ) -> TokenClassifierOutput | tuple[torch.Tensor, ...]:
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> TokenClassifierOutput:
         """Label every token of a batch of texts.
 
         Args:
@@ -614,18 +618,17 @@ class EncT5ForTokenClassification(EncT5ForClassification):
             attention_mask=attention_mask,
             inputs_embeds=inputs_embeds,
             encoder_outputs=encoder_outputs,
+            return_dict=True,
             **kwargs,
         )
         logits = self.classifier(outputs.last_hidden_state)
         decodes = self.config.token_decoder
-        result = TokenClassifierOutput(
+        return TokenClassifierOutput(
             loss=None if labels is None else self.compute_loss(logits, labels.to(logits.device)),
             logits=logits,
             hidden_states=outputs.decoder_hidden_states if decodes else outputs.encoder_hidden_states,
             attentions=outputs.decoder_attentions if decodes else outputs.encoder_attentions,
         )
-        return_dict = self.config.return_dict if return_dict is None else return_dict
-        return result if return_dict else result.to_tuple()
 
     def compute_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, the mean over the labelled tokens; a scalar in float32."""
