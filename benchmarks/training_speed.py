@@ -1,20 +1,18 @@
 """Training speed and quality: batches of like length (the default) against fixed-size random padded batches.
 
-    python benchmarks/training_speed.py            (writes results/training_speed.json and .md)
+    python benchmarks/training_speed.py            (writes results/training_speed.jsonl and .md)
 
 Speed: text tokens a second over one epoch of 1,500 sst2 training sentences, forward, backward and optimiser as `enct5
 train` runs them, the two sides interleaved in one process. Quality: held-out accuracy after 5 epochs of 2,000 rows.
 """
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from records import RESULTS, environment, markdown_table, mean_and_spread, run_missing
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, write_training_file
 
 REPETITIONS, SPEED_ROWS = 5, 1500
@@ -83,12 +81,13 @@ def measure_speed() -> dict[str, Any]:
         "ratio_median": round(statistics.median(ratios), 3),
         "ratio_min": round(min(ratios), 3),
         "ratio_max": round(max(ratios), 3),
-        **environment(),
     }
 
 
 def run(key: dict[str, Any]) -> dict[str, Any]:
-    """Held-out accuracy of one training run."""
+    """The speed of both sides, or the held-out accuracy of one training run."""
+    if key["measure"] == "speed":
+        return measure_speed()
     from enct5 import training
     from enct5.training_config import TrainConfig
 
@@ -110,23 +109,24 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="quality runs at a time, one thread each")
-    jobs = parser.parse_args().jobs
-    speed = measure_speed()
-    (RESULTS / "training_speed.json").write_text(json.dumps(speed, indent=2) + "\n", encoding="utf-8")
-    keys = [{"set": b.name, "batches": side, "seed": seed} for seed in SEEDS for b in SETS for side in SIDES]
-    records = run_missing(FILE, keys, run, jobs)
-    value = mean_and_spread(records, ("set", "batches"), "value")
-    rows = [[b.name, *(value[b.name, side] for side in SIDES)] for b in SETS]
+    """Run what is missing and write the tables."""
+    runs = [
+        {"measure": "accuracy", "set": b.name, "batches": side, "seed": seed}
+        for seed in SEEDS
+        for b in SETS
+        for side in SIDES
+    ]
+    records = records_asked_for(__doc__, FILE, [{"measure": "speed"}, *runs], run)
+    value = mean_and_spread([r for r in records if r["measure"] == "accuracy"], ("set", "batches"), "value")
+    rows = [[b.name, *(value.get((b.name, side), "") for side in SIDES)] for b in SETS]
     table = markdown_table(["held-out accuracy", *SIDES], rows)
-    text = (
-        f"Speed: {speed['ratio_median']}x ({speed['ratio_min']} to {speed['ratio_max']}, {REPETITIONS} repetitions): "
-        f"{speed['tokens_per_second']} text tokens a second.\n\n{table}"
-    )
-    (RESULTS / "training_speed.md").write_text(f"{__doc__}\n{text}\n\n{environment()}\n", encoding="utf-8")
-    print(text)
+    notes = [
+        f"Speed: {r['ratio_median']} times as many text tokens a second ({r['ratio_min']} to {r['ratio_max']}, "
+        f"{REPETITIONS} repetitions): {r['tokens_per_second']}."
+        for r in records
+        if r["measure"] == "speed"
+    ]
+    write_table(FILE, __doc__, table, "\n".join([*notes, "Mean ± standard deviation over the seeds on file."]))
 
 
 if __name__ == "__main__":
