@@ -1,6 +1,7 @@
 """Shared fixtures: tiny random T5 checkpoints with the bundled tokenizer, and the places of data that may be absent."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,14 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"needs {path.name} of the shared test data, which is not here")
     return path
+
+
+@pytest.fixture(autouse=True)
+def verbosity() -> Iterator[None]:
+    """The command quietens transformers; a test that runs it must not quieten the next one's warnings."""
+    yield
+    if "transformers" in sys.modules:
+        sys.modules["transformers"].logging.set_verbosity_warning()
 
 
 @pytest.fixture(scope="session")

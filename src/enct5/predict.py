@@ -95,21 +95,14 @@ class Predictor:
         exported = backend == "onnx" or (backend == "auto" and is_exported(source))
         if exported or quantize:
             _check_onnx(device, dtype, quantize if exported else None)
-        trained_with = cached_file(
-            source,
-            TRAIN_CONFIG,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
-        config = None if trained_with is None else TrainConfig.read(Path(trained_with))
         if exported:
-            return cls(OnnxEncT5.from_pretrained(source), load_tokenizer(source), config)
+            return cls(OnnxEncT5.from_pretrained(source), load_tokenizer(source), _trained_with(source))
         model = load_model(source)
         if quantize:
             from enct5.export import in_memory
 
-            return cls(in_memory(model, int8=True), load_tokenizer(source), config)
-        return cls(_placed(model, device, dtype), load_tokenizer(source), config, fold)
+            return cls(in_memory(model, int8=True), load_tokenizer(source), _trained_with(source))
+        return cls(_placed(model, device, dtype), load_tokenizer(source), _trained_with(source), fold)
 
     def predict(self, texts: Sequence[Text], abstain_below: float | None = None) -> list[dict[str, Any]]:
         """Classify (or score) texts.
@@ -224,6 +217,17 @@ class Predictor:
         if self.fold and self._folded is not None:
             return self._folded
         return PlainEngine(self.model, int(self.tokenizer.pad_token_id))
+
+
+def _trained_with(source: str) -> TrainConfig | None:
+    """The settings of the run that a checkpoint is of, if it says them."""
+    file = cached_file(
+        source,
+        TRAIN_CONFIG,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return None if file is None else TrainConfig.read(Path(file))
 
 
 def _placed(model: EncT5ForClassification, device: str, dtype: str) -> EncT5ForClassification:
