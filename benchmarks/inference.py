@@ -5,7 +5,8 @@
 - loop: transformers' T5 encoder and one layer of its decoder, eager attention, attention mask, batches of 64 in file
   order, padded.
 - loop, sorted: the same in batches of like length under a budget of tokens, as all of ours have them.
-- plain: `EncT5ForSequenceClassification`; folded: `FoldedEncT5`, `Predictor`'s default; onnx: `enct5 export`, and int8.
+- plain: `EncT5ForSequenceClassification`; folded: `FoldedEncT5`, `Predictor`'s default, and in bfloat16; onnx: `enct5
+  export`, and int8; onnx, plain: the graph of the model as it is.
 - limit: the encoder's matrix products alone, on the same tokens without padding.
 - t5 classifier: transformers' `T5ForSequenceClassification`; t5 generates: two tokens by `generate`; bert: `BertModel`
   of the same width, depth and vocabulary with a linear head; all in batches of 64 in file order, padded.
@@ -16,8 +17,10 @@ over the repetitions, with the least and the greatest. Memory is the peak of a p
 before the first text.
 """
 
+import copy
 import multiprocessing
 import re
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -45,6 +48,7 @@ from enct5.batching import length_ordered_batches, pad
 from enct5.data import read_table
 from enct5.engines import Engine, FoldedEngine, PlainEngine
 from enct5.export import in_memory
+from enct5.onnx_model import OnnxEncT5
 from enct5.predict import MAX_BATCH_PROMPTS, MAX_BATCH_TOKENS
 from records import RESULTS, markdown_table, records_asked_for, write_table
 from sets import CLASSIFICATION, test_file
@@ -60,7 +64,8 @@ FILE = RESULTS / "inference.jsonl"
 Rows = list[np.ndarray]
 System = Callable[[Rows], torch.Tensor | None]
 
-OURS = ("plain", "folded", "onnx", "onnx int8")
+OURS = ("plain", "folded", "folded bfloat16", "onnx", "onnx int8")
+EXACT = ("loop, sorted", "plain", "folded", "onnx", "onnx, plain")
 OTHERS = ("t5 classifier", "t5 generates", "bert", "bert, sorted")
 
 
@@ -77,9 +82,9 @@ class Work(NamedTuple):
 
 
 WORKS = {
-    "sst2 sentences": Work("128 sentences of sst2", ("loop", "loop, sorted", *OURS, "limit", *OTHERS)),
-    "texts of 512 tokens": Work("8 of 512", ("loop", "plain", "folded", "onnx", "onnx int8", "limit")),
-    "single texts of 16 tokens": Work("1 of 16", ("loop", *OURS), repetitions=30),
+    "sst2 sentences": Work("128 sentences of sst2", ("loop", "loop, sorted", *OURS, "onnx, plain", "limit", *OTHERS)),
+    "texts of 512 tokens": Work("8 of 512", ("loop", *OURS, "limit")),
+    "single texts of 16 tokens": Work("1 of 16", ("loop", *OURS, "onnx, plain"), repetitions=30),
     "28 labels": Work("2 of 512", ("loop", "plain", "folded"), ("t5-base",), 28, 28),
     "500 labels": Work("2 of 512", ("loop", "plain", "folded"), ("t5-base",), 500, 500),
     "4271 labels": Work(
@@ -200,13 +205,49 @@ def engine(name: str, model: EncT5ForSequenceClassification) -> Engine:
     """One of ours."""
     if name == "plain":
         return PlainEngine(model, 0)
+    if name == "folded bfloat16":
+        half: Any = copy.deepcopy(model)
+        return FoldedEngine(half.to(torch.bfloat16))
     return FoldedEngine(model) if name == "folded" else in_memory(model, int8=name.endswith("int8"))
+
+
+class LogitsAlone(torch.nn.Module):
+    """A model for `torch.onnx.export`."""
+
+    def __init__(self, model: EncT5ForSequenceClassification) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """The logits."""
+        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+
+def plain_graph(model: EncT5ForSequenceClassification) -> OnnxEncT5:
+    """What `torch.onnx.export` makes of a model as it is."""
+    ids, mask = torch.zeros(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long)
+    axes = {0: "batch", 1: "length"}
+    shapes = {"input_ids": axes, "attention_mask": axes}
+    program = torch.onnx.export(
+        LogitsAlone(model),
+        (ids, mask),
+        dynamo=True,
+        input_names=list(shapes),
+        dynamic_shapes=shapes,
+        verbose=False,
+    )
+    assert program is not None
+    with tempfile.TemporaryDirectory() as folder:
+        program.save(Path(folder) / "model.onnx")
+        return OnnxEncT5(Path(folder) / "model.onnx", model.config)
 
 
 def system(name: str, size: str, work: Work, model: EncT5ForSequenceClassification) -> System:
     """From all texts to their logits."""
     if name in OURS:
         return partial(by_length, engine(name, model), work.prompts)
+    if name == "onnx, plain":
+        return partial(by_length, plain_graph(model), work.prompts)
     if name == "limit":
         return partial(by_length, Limit(model), work.prompts)
     if name in OTHERS:
@@ -245,7 +286,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     difference = 0.0
     for name, way in ways.items():
         logits = way(rows)
-        if name in ("loop, sorted", "plain", "folded", "onnx") and logits is not None:
+        if name in EXACT and logits is not None:
             difference = max(difference, float((logits - wanted).abs().max()))
     assert difference < 1e-4, f"the logits differ by {difference}"
     seconds: dict[str, list[float]] = {name: [] for name in ways}

@@ -28,7 +28,9 @@ def test_the_last_line_has_every_way_and_workload(
     assert not stopped.value.code
     lines = capsys.readouterr().out.splitlines()
     record: dict[str, Any] = json.loads(lines[-1])
-    ways = ["plain", "folded (default)"] + (["onnx", "onnx int8"] if is_installed("onnxscript") else [])
+    ways = ["plain", "folded (default)", "folded bfloat16"] + (
+        ["onnx", "onnx int8"] if is_installed("onnxscript") else []
+    )
     works = [bench.SHORT, bench.LONG, bench.REQUEST]
     assert [(entry["work"], entry["way"]) for entry in record["results"]] == [(w, way) for w in works for way in ways]
     for entry in record["results"]:

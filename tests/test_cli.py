@@ -353,7 +353,10 @@ def test_train_evaluate_predict_and_info_work_together(
 
     predicted = enct5("predict", out, data, "-o", tmp_path / "predicted.csv")
     assert (predicted.status, predicted.out) == (0, "")
-    assert predicted.err == f"30 predictions written to {tmp_path / 'predicted.csv'}\n"
+    told, settings = predicted.err.splitlines()
+    assert told == f"30 predictions written to {tmp_path / 'predicted.csv'}"
+    assert settings.startswith("predicted with form: inference form, device: ")
+    assert settings.endswith(", batch tokens: 2048")
     table = read_table(str(tmp_path / "predicted.csv"))
     assert table.column_names == ["text", "label", "predicted_label", "score"]
     right = [a == b for a, b in zip(table["label"][:], table["predicted_label"][:], strict=True)]

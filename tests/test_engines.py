@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from enct5.engines import FoldedEngine, PlainEngine
+from enct5.engines import CompiledEngine, FoldedEngine, PlainEngine
 from test_folding import TASKS, TOKENS, random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -40,3 +40,13 @@ def test_a_model_without_inference_form_is_refused_with_the_reason() -> None:
     model.classifier = type("Other", (torch.nn.Linear,), {})(32, 3)
     with pytest.raises(ValueError, match="classifier"):
         FoldedEngine(model)
+
+
+@torch.no_grad()
+@pytest.mark.slow
+def test_the_compiled_model_gives_the_plain_model_s_logits() -> None:
+    model = random_model(num_labels=3)
+    plain, compiled = PlainEngine(model, pad_token_id=0), CompiledEngine(model, pad_token_id=0)
+    for rows in (ROWS, ROWS[:2], ROWS[2:3]):
+        for wanted, got in zip(plain(rows), compiled(rows), strict=True):
+            np.testing.assert_allclose(got, wanted, atol=1e-5 * max(1.0, np.abs(wanted).max()))

@@ -94,6 +94,46 @@ def test_neighbours_do_not_change_a_result(predictor: Predictor) -> None:
     np.testing.assert_allclose(with_a_long_one[:-1], alone, atol=1e-5)
 
 
+def test_compiled_predictions_are_the_same(folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[object] = []
+    original = torch.compile
+
+    def watched(model: torch.nn.Module, **options: Any) -> Any:
+        compiled.append(model)
+        return original(model, backend="eager", **options)  # test_engines.py runs the real compiler
+
+    monkeypatch.setattr(torch, "compile", watched)
+    other = Predictor.from_pretrained(folder, compile=True)
+    texts = sentences(20)
+    np.testing.assert_allclose(other.logits(texts), predictor.logits(texts), atol=1e-5)
+    assert compiled == [other.model]
+    assert other.settings()["form"] == "compiled model"
+
+
+def test_a_compiler_that_fails_is_told_once(
+    folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*args: Any, **options: Any) -> None:
+        raise RuntimeError("no C++ compiler\nat all")
+
+    monkeypatch.setattr(torch, "compile", failing)
+    other = Predictor.from_pretrained(folder, compile=True)
+    texts = sentences(3)
+    for _ in range(2):
+        np.testing.assert_array_equal(other.logits(texts), predictor.logits(texts))
+    assert [record.getMessage() for record in caplog.records] == [
+        "predicting with a model that is not compiled: no C++ compiler"
+    ]
+    assert other.settings()["form"] == "inference form"
+
+
+def test_settings_say_how_predictions_are_made(folder: Path, predictor: Predictor) -> None:
+    usual = {"device": "cpu", "dtype": "float32", "threads": 1, "batch_tokens": 2048}
+    assert predictor.settings() == {"form": "inference form"} | usual
+    half = Predictor.from_pretrained(folder, device="cpu", fold=False, dtype="bfloat16")
+    assert half.settings() == {"form": "plain model"} | usual | {"dtype": "bfloat16"}
+
+
 def test_batches_keep_the_token_budget(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[list[int]] = []
     forward = FoldedEncT5.forward

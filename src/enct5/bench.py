@@ -1,5 +1,6 @@
 """How fast a model is on this machine, by every way to run it: short texts, long ones, and single requests."""
 
+import copy
 import platform
 import time
 from statistics import median
@@ -39,6 +40,9 @@ def engines(predictor: Predictor) -> dict[str, Engine]:
         found["folded (default)"] = FoldedEngine(model)
     except ValueError as error:
         raise EncT5Error(f"the model cannot be folded: {error}; there is nothing to compare") from error
+    if model.dtype == torch.float32:
+        half: Any = copy.deepcopy(model)
+        found["folded bfloat16"] = FoldedEngine(half.to(torch.bfloat16))
     if model.device.type == "cpu" and all(map(is_installed, ("onnx", "onnxscript", "onnxruntime"))):
         found |= _exported(model)
     return found

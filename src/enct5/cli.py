@@ -187,6 +187,7 @@ def evaluate(
     console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
     if json_file is not None:
         evaluation.write_json(record, json_file)
+    console.show_settings(predictor.settings())
 
 
 @app.command()
@@ -207,13 +208,14 @@ def predict(
 ) -> None:
     """Predict for every text: the input's columns and the predictions'."""
     _quiet_libraries()
-    from enct5 import prediction_file
+    from enct5 import console, prediction_file
     from enct5.predict import Predictor
 
     prediction_file.check_output(out, data)
     predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
     run = " ".join([model, dtype, quantize or ""]).strip()  # what a call that resumes has to have in common
     prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run)
+    console.show_settings(predictor.settings(), stderr=True)  # results may go to standard output
 
 
 @app.command()

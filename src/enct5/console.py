@@ -67,6 +67,12 @@ def show_facts(facts: dict[str, Any]) -> None:
     Console().print(table)
 
 
+def show_settings(settings: dict[str, Any], stderr: bool = False) -> None:
+    """Print how predictions were made."""
+    line = "predicted with " + ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in settings.items())
+    Console(stderr=stderr).print(line, soft_wrap=True, highlight=False)
+
+
 def show_predictions(rows: list[dict[str, Any]]) -> None:
     """Print records with the same keys, one a line."""
     table = Table(*rows[0], show_lines=True)

@@ -1,6 +1,6 @@
-"""Two ways of running a model on rows of token ids: as it is, and in its inference form."""
+"""Ways of running a model on rows of token ids: as it is, compiled, and in its inference form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,13 @@ from enct5.modeling_enct5 import EncT5ForClassification
 
 
 class Engine(Protocol):
-    """What gives the logits of rows of token ids."""
+    """What gives the logits of rows of token ids.
+
+    Attributes:
+        form: what it runs, in a few words.
+    """
+
+    form: str
 
     def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The logits of every row: `(num_labels,)`, or of tokens `(tokens or more, num_labels)`."""
@@ -22,14 +28,33 @@ class Engine(Protocol):
 class PlainEngine:
     """The model itself, on padded batches."""
 
+    form = "plain model"
+
     def __init__(self, model: EncT5ForClassification, pad_token_id: int) -> None:
         self.model, self.pad_token_id = model, pad_token_id
+        self._forward: Callable[..., Any] = model
 
     def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The logits of every row."""
         tensors = pad(rows, self.pad_token_id)
-        outputs = self.model(**{name: tensor.to(self.model.device) for name, tensor in tensors.items()})
+        outputs = self._forward(**{name: tensor.to(self.model.device) for name, tensor in tensors.items()})
         return outputs.logits.float().cpu().numpy()
+
+
+class CompiledEngine(PlainEngine):
+    """The model compiled by torch for batches of any size, on padded batches.
+
+    Raises:
+        Exception: whatever the compiler raises, such as for want of a C++ compiler.
+    """
+
+    form = "compiled model"
+
+    def __init__(self, model: EncT5ForClassification, pad_token_id: int) -> None:
+        super().__init__(model, pad_token_id)
+        self._forward = torch.compile(model, dynamic=True)
+        # Compilation waits for the first batch; one with padding, so that a failure shows here.
+        self([[pad_token_id] * 3, [pad_token_id] * 2])
 
 
 class FoldedEngine:
@@ -38,6 +63,8 @@ class FoldedEngine:
     Raises:
         ValueError: for a model that has none; the message is a clause that says why.
     """
+
+    form = "inference form"
 
     def __init__(self, model: EncT5ForClassification) -> None:
         self.model, self.folded, self._weights = model, FoldedEncT5(model), _state(model)

@@ -33,10 +33,13 @@ class OnnxEncT5:
     Attributes:
         config: as given.
         megabytes: size of the graph and its weights.
+        form: what is run, in a few words.
 
     Raises:
         EncT5Error: without onnxruntime, or for a damaged graph.
     """
+
+    form = "ONNX Runtime"
 
     def __init__(self, graph: Path, config: EncT5Config) -> None:
         require("onnxruntime", "onnx", "an exported model")

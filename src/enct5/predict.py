@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from enct5.batching import length_ordered_batches
-from enct5.engines import Engine, FoldedEngine, PlainEngine
+from enct5.engines import CompiledEngine, Engine, FoldedEngine, PlainEngine
 from enct5.errors import EncT5Error, show, unknown
 from enct5.loading import check_source, first_line, load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
@@ -45,6 +45,8 @@ class Predictor:
         config: how the model was trained, if its folder says so.
         fold: whether predictions come from the model's inference form (`enct5.folding`), which gives the same logits
             but for rounding, faster; False also for a model that has none, which a warning says.
+        compile: whether predictions come from the model compiled by torch; False also where that fails, which a warning
+            says.
     """
 
     def __init__(
@@ -53,13 +55,15 @@ class Predictor:
         tokenizer: PreTrainedTokenizerBase,
         config: TrainConfig | None = None,
         fold: bool = True,
+        compile: bool = False,
     ) -> None:
         self.model = model if isinstance(model, OnnxEncT5) else model.eval()
         self.tokenizer = tokenizer
         self.task: Task = find_task(str(model.config.problem_type))
         self.config = config
-        self.fold = fold
+        self.fold, self.compile = fold, compile
         self._folded: FoldedEngine | None = None
+        self._compiled: CompiledEngine | None = None
 
     @classmethod
     def from_pretrained(
@@ -70,6 +74,7 @@ class Predictor:
         backend: str = "auto",
         dtype: str = "auto",
         quantize: str | None = None,
+        compile: bool = False,
     ) -> "Predictor":
         """Load a run folder, another EncT5 checkpoint, an exported model, or one from the hub.
 
@@ -81,6 +86,8 @@ class Predictor:
             dtype: of weights and arithmetic: `float32`, `bfloat16`, `float16`; `auto` is float32 on a CPU and what the
                 checkpoint holds elsewhere.
             quantize: `int8` for matrix products of 8-bit numbers by ONNX Runtime on the CPU: faster, approximate.
+            compile: run the plain model compiled by torch in place of the inference form. Compiling takes a minute or
+                so, and pays on GPUs if anywhere.
 
         Raises:
             EncT5Error: when there is no EncT5 model, or it is damaged; or for settings that do not go together.
@@ -94,7 +101,7 @@ class Predictor:
         check_source(source)
         exported = backend == "onnx" or (backend == "auto" and is_exported(source))
         if exported or quantize:
-            _check_onnx(device, dtype, quantize if exported else None)
+            _check_onnx(device, dtype, compile, quantize if exported else None)
         if exported:
             return cls(OnnxEncT5.from_pretrained(source), load_tokenizer(source), _trained_with(source))
         model = load_model(source)
@@ -102,7 +109,7 @@ class Predictor:
             from enct5.export import in_memory
 
             return cls(in_memory(model, int8=True), load_tokenizer(source), _trained_with(source))
-        return cls(_placed(model, device, dtype), load_tokenizer(source), _trained_with(source), fold)
+        return cls(_placed(model, device, dtype), load_tokenizer(source), _trained_with(source), fold, compile)
 
     def predict(self, texts: Sequence[Text], abstain_below: float | None = None) -> list[dict[str, Any]]:
         """Classify (or score) texts.
@@ -172,6 +179,19 @@ class Predictor:
         """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
         return self._logits(list(_checked(texts, self.task)))
 
+    @torch.inference_mode()
+    def settings(self) -> dict[str, Any]:
+        """How predictions are made on this machine.
+
+        Returns:
+            `form` (inference form, plain model, compiled model, ONNX Runtime), `device`, `dtype` (of torch's forms),
+            `threads` of the CPU, and `batch_tokens`, the most tokens of a batch unless one text has more.
+        """
+        settings = {"form": self._engine().form, "device": "cpu"}
+        if not isinstance(self.model, OnnxEncT5):
+            settings |= {"device": str(self.model.device), "dtype": str(self.model.dtype).removeprefix("torch.")}
+        return {**settings, "threads": torch.get_num_threads(), "batch_tokens": MAX_BATCH_TOKENS}
+
     def explain(self, text: Text, label: str | None = None) -> "Explanation":
         """What each label's prompt attended to in a text, and what moved its logit; see `enct5.explain.explain`.
 
@@ -208,6 +228,15 @@ class Predictor:
         """What runs the model; its inference form is made anew where the weights have changed since."""
         if isinstance(self.model, OnnxEncT5):
             return self.model
+        pad_token_id = int(self.tokenizer.pad_token_id)
+        if self.compile and self._compiled is None:
+            try:
+                self._compiled = CompiledEngine(self.model, pad_token_id)
+            except Exception as error:  # compilers raise whatever they stumble over
+                logger.warning("predicting with a model that is not compiled: %s", first_line(error))
+                self.compile = False
+        if self.compile and self._compiled is not None:
+            return self._compiled
         if self.fold and (self._folded is None or not self._folded.is_current()):
             try:
                 self._folded = FoldedEngine(self.model)
@@ -216,7 +245,7 @@ class Predictor:
                 self.fold = False
         if self.fold and self._folded is not None:
             return self._folded
-        return PlainEngine(self.model, int(self.tokenizer.pad_token_id))
+        return PlainEngine(self.model, pad_token_id)
 
 
 def _trained_with(source: str) -> TrainConfig | None:
@@ -243,12 +272,14 @@ def _placed(model: EncT5ForClassification, device: str, dtype: str) -> EncT5ForC
         raise EncT5Error(f"cannot use the device {show(device)}: {first_line(error)}") from error
 
 
-def _check_onnx(device: str, dtype: str, quantize: str | None) -> None:
+def _check_onnx(device: str, dtype: str, compile: bool, quantize: str | None) -> None:
     """Refuse settings that ONNX Runtime on the CPU does not have."""
     if device not in ("auto", "cpu"):
         raise EncT5Error(f"device is {show(device)}, but ONNX Runtime runs on the CPU here; leave it out")
     if dtype not in ("auto", "float32"):
         raise EncT5Error(f"dtype is {show(dtype)}, but an exported model has the numbers it was exported with")
+    if compile:
+        raise EncT5Error("compile is True, but torch does not run the model where ONNX Runtime does; leave it out")
     if quantize is not None:
         raise EncT5Error("the model is exported already; quantise it when you export it: enct5 export --int8")
 
