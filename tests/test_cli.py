@@ -352,11 +352,9 @@ def test_train_evaluate_predict_and_info_work_together(
     assert "30 rows of good.csv" in evaluated.out
 
     predicted = enct5("predict", out, data, "-o", tmp_path / "predicted.csv")
-    assert (predicted.status, predicted.out) == (0, "")
-    told, settings = predicted.err.splitlines()
-    assert told == f"30 predictions written to {tmp_path / 'predicted.csv'}"
-    assert settings.startswith("predicted with form: inference form, device: ")
-    assert settings.endswith(", batch tokens: 2048")
+    assert (predicted.status, predicted.err) == (0, f"30 predictions written to {tmp_path / 'predicted.csv'}\n")
+    assert predicted.out.startswith("predicted with form: inference form, device: ")
+    assert predicted.out.endswith(", batch tokens: 2048\n")
     table = read_table(str(tmp_path / "predicted.csv"))
     assert table.column_names == ["text", "label", "predicted_label", "score"]
     right = [a == b for a, b in zip(table["label"][:], table["predicted_label"][:], strict=True)]

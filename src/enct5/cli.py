@@ -215,7 +215,8 @@ def predict(
     predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
     run = " ".join([model, dtype, quantize or ""]).strip()  # what a call that resumes has to have in common
     prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run)
-    console.show_settings(predictor.settings(), stderr=True)  # results may go to standard output
+    if out is not None:
+        console.show_settings(predictor.settings())
 
 
 @app.command()

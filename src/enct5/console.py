@@ -67,10 +67,10 @@ def show_facts(facts: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def show_settings(settings: dict[str, Any], stderr: bool = False) -> None:
+def show_settings(settings: dict[str, Any]) -> None:
     """Print how predictions were made."""
     line = "predicted with " + ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in settings.items())
-    Console(stderr=stderr).print(line, soft_wrap=True, highlight=False)
+    Console().print(line, soft_wrap=True, highlight=False)
 
 
 def show_predictions(rows: list[dict[str, Any]]) -> None:
