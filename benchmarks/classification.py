@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import CLASSIFICATION, Benchmark, read_training_rows, test_file, write_training_file
+from sets import CLASSIFICATION, Benchmark, read_training_rows, test_file
+from training_runs import train_and_measure
 
 SEEDS = (1, 2, 3)
 METHODS = ("enct5", "random weights", "tf-idf + logistic regression")
@@ -43,24 +44,9 @@ def random_t5(folder: Path, seed: int) -> str:
     return str(folder)
 
 
-def train_and_measure(benchmark: Benchmark, base: str, seed: int, folder: Path) -> dict[str, Any]:
-    """One run of `enct5 train` and one of `enct5 evaluate`."""
-    from enct5 import training
-    from enct5.evaluation import evaluate
-    from enct5.predict import Predictor
-    from enct5.training_config import TrainConfig
-
-    config = TrainConfig.checked(
-        data=write_training_file(benchmark, folder),
-        text=benchmark.text,
-        label=benchmark.label,
-        base=base,
-        out=str(folder / "run"),
-        epochs=benchmark.epochs,
-        seed=seed,
-    )
-    record = training.train(config, say=lambda line: None)
-    measured = evaluate(Predictor.from_pretrained(config.out), test_file(benchmark))
+def run_enct5(benchmark: Benchmark, seed: int, folder: Path, base: str = "bundled") -> dict[str, Any]:
+    """The record of one run of `enct5 train` and one of `enct5 evaluate`."""
+    record, measured = train_and_measure(benchmark, folder, seed, base=base)
     return {
         "value": measured["metrics"][benchmark.metric],
         "eval_value": record["metrics"][benchmark.metric],
@@ -127,7 +113,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
         if key["method"] == METHODS[2]:
             return tf_idf(benchmark, key["seed"])
         base = "bundled" if key["method"] == METHODS[0] else random_t5(folder / "t5", key["seed"])
-        return train_and_measure(benchmark, base, key["seed"], folder)
+        return run_enct5(benchmark, key["seed"], folder, base)
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
-from sets import CLASSIFICATION, DATA, SAMPLE_SEED, write_training_file
+from sets import CLASSIFICATION, DATA, SAMPLE_SEED
+from training_runs import train
 
 SEEDS = (1, 2, 3)
 METHODS = ("attention", "gradient x input", "integrated gradients", "random")
@@ -72,21 +73,8 @@ def without(words: list[str], order: np.ndarray, fraction: float) -> str:
 
 def run(key: dict[str, Any]) -> dict[str, Any]:
     """One record: a trained model and what every method's deletions do to it."""
-    from enct5 import training
-    from enct5.predict import Predictor
-    from enct5.training_config import TrainConfig
-
     with tempfile.TemporaryDirectory() as temporary:
-        config = TrainConfig.checked(
-            data=write_training_file(SST2, Path(temporary), key["rows"]),
-            text=SST2.text,
-            label=SST2.label,
-            epochs=key["epochs"],
-            out=str(Path(temporary) / "run"),
-            seed=key["seed"],
-        )
-        record = training.train(config, say=lambda line: None)
-        predictor = Predictor.from_pretrained(config.out)
+        predictor, record = train(SST2, Path(temporary), key["seed"], key["rows"], epochs=key["epochs"])
 
     def scores(texts: list[str]) -> np.ndarray:
         return predictor.task.scores(predictor.logits(texts))

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import CLASSIFICATION, GOEMOTIONS, write_training_file
+from sets import CLASSIFICATION, GOEMOTIONS, read_training_rows
+from training_runs import train
 
 SEEDS = (1, 2, 3)
 ROWS, EPOCHS = 2000, 4
@@ -43,13 +44,11 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     from enct5 import data, training
     from enct5.assets import bundled_t5
     from enct5.metrics import AT_DEFAULT
-    from enct5.training_config import TrainConfig
 
     benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        file = write_training_file(benchmark, folder, ROWS)
-        table = data.read_table(file)
+        table = read_training_rows(benchmark, ROWS)
         task = data.infer_task(table, benchmark.label)
         set_seed(key["seed"])
         tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
@@ -59,17 +58,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
         start_prompts(model, tokenizer, key["prompts"], key["seed"])
         model.save_pretrained(folder / "base")
         tokenizer.save_pretrained(folder / "base")
-        config = TrainConfig.checked(
-            data=file,
-            text=benchmark.text,
-            label=benchmark.label,
-            base=str(folder / "base"),
-            out=str(folder / "run"),
-            epochs=EPOCHS,
-            patience=100,
-            seed=key["seed"],
-        )
-        record = training.train(config, say=lambda line: None)
+        _, record = train(benchmark, folder, key["seed"], ROWS, base=str(folder / "base"), epochs=EPOCHS, patience=100)
         losses = [entry["loss"] for entry in record["history"] if "loss" in entry]
         figures = record["metrics"]
         return {

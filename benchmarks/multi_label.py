@@ -16,33 +16,13 @@ from typing import Any
 import numpy as np
 
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import GOEMOTIONS, read_training_rows, test_file, write_training_file
+from sets import GOEMOTIONS, read_training_rows, test_file
+from training_runs import train_and_measure
 
 SEEDS = (1, 2, 3)
 METHODS = ("enct5", "enct5, label words", "tf-idf + logistic regression")
 FIGURES = ("macro_f1_at_0.5", "macro_f1", "micro_f1_at_0.5", "micro_f1")
 FILE = RESULTS / "multi_label.jsonl"
-
-
-def train_and_measure(seed: int, label_prompts: str, folder: Path, rows: int | None, epochs: float | None) -> Any:
-    """One run of `enct5 train` and one of `enct5 evaluate`."""
-    from enct5 import training
-    from enct5.evaluation import evaluate
-    from enct5.predict import Predictor
-    from enct5.training_config import TrainConfig
-
-    config = TrainConfig.checked(
-        data=write_training_file(GOEMOTIONS, folder, rows),
-        text=GOEMOTIONS.text,
-        label=GOEMOTIONS.label,
-        label_prompts=label_prompts,
-        out=str(folder / "run"),
-        epochs=epochs,
-        seed=seed,
-    )
-    record = training.train(config, say=lambda line: None)
-    measured = evaluate(Predictor.from_pretrained(config.out), test_file(GOEMOTIONS))
-    return {**measured["metrics"], "eval_macro_f1": record["metrics"]["macro_f1"], "seconds": record["seconds"]}
 
 
 def tf_idf(seed: int, rows: int | None) -> dict[str, Any]:
@@ -94,7 +74,10 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
         return tf_idf(key["seed"], key["rows"])
     with tempfile.TemporaryDirectory() as temporary:
         prompts = "names" if key["method"] == METHODS[1] else "pad"
-        return train_and_measure(key["seed"], prompts, Path(temporary), key["rows"], key["epochs"])
+        record, measured = train_and_measure(
+            GOEMOTIONS, Path(temporary), key["seed"], key["rows"], label_prompts=prompts, epochs=key["epochs"]
+        )
+    return {**measured["metrics"], "eval_macro_f1": record["metrics"]["macro_f1"], "seconds": record["seconds"]}
 
 
 def main() -> None:

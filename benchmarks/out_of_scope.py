@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from classification import command, fit_tf_idf
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import CLASSIFICATION, DATA, write_training_file
+from sets import CLASSIFICATION, DATA
+from training_runs import train
 
 SEEDS = (1, 2, 3)
 METHODS = ("enct5", "tf-idf + logistic regression")
@@ -39,20 +40,7 @@ Classifier = Callable[[list[str]], tuple[npt.NDArray[Any], npt.NDArray[np.float6
 
 def train_enct5(seed: int, folder: Path, **settings: Any) -> Classifier:
     """One run of `enct5 train`."""
-    from enct5 import training
-    from enct5.predict import Predictor
-    from enct5.training_config import TrainConfig
-
-    config = TrainConfig.checked(
-        data=write_training_file(BENCHMARK, folder),
-        text=BENCHMARK.text,
-        label=BENCHMARK.label,
-        out=str(folder / "run"),
-        seed=seed,
-        **settings,
-    )
-    training.train(config, say=lambda line: None)
-    predictor = Predictor.from_pretrained(config.out)
+    predictor, _ = train(BENCHMARK, folder, seed, **settings)
 
     def classify(texts: list[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
         results = predictor.predict(texts)

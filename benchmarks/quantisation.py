@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from enct5.data import read_table
+from enct5.predict import Predictor
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import CLASSIFICATION, test_file, write_training_file
+from sets import CLASSIFICATION, test_file
+from training_runs import train
 
 SEEDS, EPOCHS = (1, 2, 3), 5
 SETS = tuple(benchmark for benchmark in CLASSIFICATION if benchmark.name in ("banking77", "sst2", "snips"))
@@ -27,30 +30,17 @@ FILE = RESULTS / "quantisation.jsonl"
 
 def run(key: dict[str, Any]) -> dict[str, Any]:
     """Accuracy and agreement of every arithmetic, of one trained model."""
-    from enct5 import training
-    from enct5.data import read_table
-    from enct5.predict import Predictor
-    from enct5.training_config import TrainConfig
-
     benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
     table = read_table(test_file(benchmark))
     texts, labels = table[benchmark.text[0]][:], np.array([str(label) for label in table[benchmark.label][:]])
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        config = TrainConfig.checked(
-            data=write_training_file(benchmark, folder),
-            text=benchmark.text,
-            label=benchmark.label,
-            out=str(folder / "run"),
-            epochs=EPOCHS,
-            seed=key["seed"],
-        )
-        training.train(config, say=lambda line: None)
+        train(benchmark, Path(temporary), key["seed"], epochs=EPOCHS)
+        folder = Path(temporary) / "run"
         predicted = {
             way: np.array(
                 [
                     record["label"]
-                    for record in Predictor.from_pretrained(config.out, device="cpu", **options).predict(texts)
+                    for record in Predictor.from_pretrained(folder, device="cpu", **options).predict(texts)
                 ]
             )
             for way, options in WAYS.items()

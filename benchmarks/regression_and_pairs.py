@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classification import command, tf_idf, train_and_measure
+from classification import command, run_enct5, tf_idf
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import MOVIE_REVIEWS, STSB, Benchmark, read_training_rows, test_file
 
@@ -101,7 +101,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
     if key["method"] == METHODS[0]:
         with tempfile.TemporaryDirectory() as temporary:
-            record = train_and_measure(benchmark, "bundled", key["seed"], Path(temporary))
+            record = run_enct5(benchmark, key["seed"], Path(temporary))
     else:
         record = (ridge if benchmark.name == "stsb" else tf_idf)(benchmark, key["seed"])
     return record | record.pop("metrics")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import WNUT17, Benchmark, test_file, write_training_file
+from sets import WNUT17, Benchmark
+from training_runs import train_and_measure
 
 SEEDS = (1, 2, 3)
 HEADS = ("linear", "token decoder")
@@ -36,24 +37,11 @@ def command(benchmark: Benchmark) -> str:
 
 def run(key: dict[str, Any]) -> dict[str, Any]:
     """One run of `enct5 train` and one of `enct5 evaluate`."""
-    from enct5 import training
-    from enct5.evaluation import evaluate
-    from enct5.predict import Predictor
-    from enct5.training_config import TrainConfig
-
     benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        config = TrainConfig.checked(
-            data=write_training_file(benchmark, folder),
-            text=benchmark.text,
-            label=benchmark.label,
-            out=str(folder / "run"),
-            token_decoder=key["head"] == "token decoder",
-            seed=key["seed"],
+        record, measured = train_and_measure(
+            benchmark, Path(temporary), key["seed"], token_decoder=key["head"] == "token decoder"
         )
-        record = training.train(config, say=lambda line: None)
-        measured = evaluate(Predictor.from_pretrained(config.out), test_file(benchmark))
     return {
         "value": measured["metrics"][benchmark.metric],
         "precision": measured["metrics"]["entity_precision"],

@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from enct5 import training
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, write_training_file
+from training_runs import train
 
 REPETITIONS, SPEED_ROWS = 5, 1500
 SEEDS, QUALITY_ROWS, EPOCHS = (1, 2, 3), 2000, 5
@@ -34,7 +36,6 @@ def seconds_an_epoch(side: str, file: str, folder: Path, seed: int) -> tuple[flo
     """Time of one epoch without evaluation, and the text tokens in it."""
     from transformers import AutoTokenizer, DataCollatorWithPadding, TrainingArguments
 
-    from enct5 import training
     from enct5.assets import bundled_t5
     from enct5.training_config import TrainConfig
 
@@ -88,23 +89,10 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     """The speed of both sides, or the held-out accuracy of one training run."""
     if key["measure"] == "speed":
         return measure_speed()
-    from enct5 import training
-    from enct5.training_config import TrainConfig
-
     benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
     training.EncT5Trainer = trainer_class(key["batches"])  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        config = TrainConfig.checked(
-            data=write_training_file(benchmark, folder, QUALITY_ROWS),
-            text=benchmark.text,
-            label=benchmark.label,
-            out=str(folder / "run"),
-            epochs=EPOCHS,
-            patience=100,
-            seed=key["seed"],
-        )
-        record = training.train(config, say=lambda line: None)
+        _, record = train(benchmark, Path(temporary), key["seed"], QUALITY_ROWS, epochs=EPOCHS, patience=100)
     return {"value": record["metrics"]["accuracy"], "seconds": record["seconds"]}
 
 

@@ -1,0 +1,55 @@
+"""`enct5 train` on a benchmark's training rows, and `enct5 evaluate` on its test file."""
+
+from pathlib import Path
+from typing import Any
+
+from enct5 import training
+from enct5.evaluation import evaluate
+from enct5.predict import Predictor
+from enct5.training_config import TrainConfig
+from sets import Benchmark, test_file, write_training_file
+
+
+def train(
+    benchmark: Benchmark, folder: Path, seed: int, rows: int | None = None, **settings: Any
+) -> tuple[Predictor, dict[str, Any]]:
+    """One run.
+
+    Args:
+        benchmark: what to train on.
+        folder: a temporary folder.
+        seed: of the run.
+        rows: size of the fixed sample, where it is another than the benchmark's.
+        settings: options of `enct5 train`.
+
+    Returns:
+        The trained model, and the record that training returns.
+    """
+    config = TrainConfig.checked(
+        **{
+            "data": write_training_file(benchmark, folder, rows),
+            "text": benchmark.text,
+            "label": benchmark.label,
+            "out": str(folder / "run"),
+            "epochs": benchmark.epochs,
+            "seed": seed,
+            **settings,
+        }
+    )
+    record = training.train(config, say=lambda line: None)
+    return Predictor.from_pretrained(config.out), record
+
+
+def train_and_measure(
+    benchmark: Benchmark, folder: Path, seed: int, rows: int | None = None, **settings: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """One run, and its figures on the test file.
+
+    Args:
+        benchmark, folder, seed, rows, settings: as for `train`.
+
+    Returns:
+        The records that training and evaluation return.
+    """
+    predictor, record = train(benchmark, folder, seed, rows, **settings)
+    return record, evaluate(predictor, test_file(benchmark))
