@@ -58,7 +58,16 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
         start_prompts(model, tokenizer, key["prompts"], key["seed"])
         model.save_pretrained(folder / "base")
         tokenizer.save_pretrained(folder / "base")
-        _, record = train(benchmark, folder, key["seed"], ROWS, base=str(folder / "base"), epochs=EPOCHS, patience=100)
+        _, record = train(
+            benchmark,
+            folder,
+            key["seed"],
+            ROWS,
+            base=str(folder / "base"),
+            label_prompts="pad",  # those of the base stay
+            epochs=EPOCHS,
+            patience=100,
+        )
         losses = [entry["loss"] for entry in record["history"] if "loss" in entry]
         figures = record["metrics"]
         return {

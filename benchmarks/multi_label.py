@@ -2,10 +2,11 @@
 
     python benchmarks/multi_label.py               (writes results/multi_label.jsonl and .md)
 
-A fixed sample of 10,000 training rows, three seeds of `enct5 train` with its defaults from the bundled T5, with and
-without `--label-prompts names`, beside scikit-learn's TF-IDF of words and word pairs with one logistic regression a
-label. Its C is chosen by the macro F1 at 0.5 on the same held-out split, and its thresholds are tuned there alike. The
-test file is measured once.
+A fixed sample of 10,000 training rows, three seeds of `enct5 train` with its defaults from the bundled T5 (prompts
+start from labels' words), and with `--label-prompts pad`, beside scikit-learn's TF-IDF of words and word pairs with one
+logistic regression a label. Its C is chosen by the macro F1 at 0.5 on the same held-out split, and its thresholds are
+tuned there alike. The test file is measured once. The default was chosen by the held-out rows, where the figure is
+optimistic: its thresholds were tuned on them.
 """
 
 import tempfile
@@ -20,7 +21,7 @@ from sets import GOEMOTIONS, read_training_rows, test_file
 from training_runs import train_and_measure
 
 SEEDS = (1, 2, 3)
-METHODS = ("enct5", "enct5, label words", "tf-idf + logistic regression")
+METHODS = ("enct5", "enct5, --label-prompts pad", "tf-idf + logistic regression")
 FIGURES = ("macro_f1_at_0.5", "macro_f1", "micro_f1_at_0.5", "micro_f1")
 FILE = RESULTS / "multi_label.jsonl"
 
@@ -73,7 +74,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     if key["method"] == METHODS[2]:
         return tf_idf(key["seed"], key["rows"])
     with tempfile.TemporaryDirectory() as temporary:
-        prompts = "names" if key["method"] == METHODS[1] else "pad"
+        prompts = "pad" if key["method"] == METHODS[1] else None
         record, measured = train_and_measure(
             GOEMOTIONS, Path(temporary), key["seed"], key["rows"], label_prompts=prompts, epochs=key["epochs"]
         )
@@ -89,11 +90,13 @@ def main() -> None:
         for method in METHODS
     ]
     records = records_asked_for(__doc__, FILE, keys, run)
-    found = {name: mean_and_spread(records, ("method",), name) for name in (*FIGURES, "seconds")}
-    rows = [[method, *(found[name].get((method,), "") for name in (*FIGURES, "seconds"))] for method in METHODS]
-    table = markdown_table(
-        ["goemotions, test", "macro F1 at 0.5", "tuned", "micro F1 at 0.5", "tuned", "seconds"], rows
-    )
+    found = {
+        name: mean_and_spread([record for record in records if name in record], ("method",), name)
+        for name in (*FIGURES, "eval_macro_f1", "seconds")
+    }
+    rows = [[method, *(figures.get((method,), "") for figures in found.values())] for method in METHODS]
+    head = ["macro F1 at 0.5", "tuned", "micro F1 at 0.5", "tuned", "held-out macro F1, tuned there", "seconds"]
+    table = markdown_table(["goemotions, test", *head], rows)
     note = (
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). Thresholds "
         "are tuned for each label's F1 on the held-out tenth of the sample. Seconds: one thread beside another run."

@@ -60,9 +60,9 @@ class Method:
 METHODS = {
     "enct5": Method(),
     "reference recipe": Method(with_normal_prompts, ReferenceRecipe, {"learning_rate": 5e-5}),
-    "mean pooling": Method(encoder_with("mean")),
-    "last token": Method(encoder_with("last")),
-    "full decoder": Method(full_decoder),
+    "mean pooling": Method(encoder_with("mean"), options={"label_prompts": "pad"}),
+    "last token": Method(encoder_with("last"), options={"label_prompts": "pad"}),
+    "full decoder": Method(full_decoder, options={"label_prompts": "pad"}),
     "text-to-text": Method(),
 }
 

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoTokenizer
 
 from enct5.errors import EncT5Error
-from enct5.label_prompts import label_words, read_descriptions, start_from_words
+from enct5.label_prompts import are_untrained, label_words, read_descriptions, start_from_words
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 
 NAMES = ["card_arrival", "no", "ärger"]
@@ -120,13 +120,16 @@ def test_prompts_are_the_mean_embedding_of_the_words(t5_folder: Callable[..., Pa
     assert model.transformer.decoder.embed_tokens.weight.requires_grad
 
 
-def test_a_label_without_words_is_refused(t5_folder: Callable[..., Path]) -> None:
+def test_a_label_without_words_keeps_its_prompt(t5_folder: Callable[..., Path]) -> None:
     folder = str(t5_folder())
     model = EncT5ForSequenceClassification.from_t5(
-        folder, problem_type="multi_label_classification", id2label={0: "a", 1: " "}
+        folder, problem_type="multi_label_classification", id2label={0: "a", 1: "\u200b"}
     )
-    with pytest.raises(EncT5Error, match="has no words to start its prompt from; describe it in a file"):
-        start_from_words(model, AutoTokenizer.from_pretrained(folder), ["a", ""])
+    assert are_untrained(model)
+    start = model.transformer.decoder.embed_tokens.weight.detach().clone()
+    start_from_words(model, AutoTokenizer.from_pretrained(folder), ["a", ""])
+    assert not are_untrained(model)
+    assert torch.equal(model.transformer.decoder.embed_tokens.weight[1], start[1])
 
 
 @pytest.mark.parametrize("layers", [1, 2])

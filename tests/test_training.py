@@ -359,7 +359,8 @@ def test_prompts_start_from_label_names_or_descriptions(
     descriptions = {"refund": "money back", "Café Ärger": "trouble with coffee", "delivery": "parcels", "spare": "x"}
     (tmp_path / "labels.json").write_text(json.dumps(descriptions), encoding="utf-8")
     cases = {
-        "pad": ({}, ["<pad>"] * 3),
+        "default": ({}, list(LABELS)),
+        "pad": ({"label_prompts": "pad"}, ["<pad>"] * 3),
         "names": ({"label_prompts": "names"}, list(LABELS)),
         "described": ({"label_descriptions": str(tmp_path / "labels.json")}, [descriptions[name] for name in LABELS]),
     }

@@ -26,8 +26,7 @@ def test_defaults_are_the_documented_ones() -> None:
     assert (config.batch_size, config.max_length, config.eval_fraction) == (32, 512, 0.1)
     assert (config.patience, config.seed, config.warmup, config.weight_decay) == (8, 42, 0.1, 0.01)
     assert config.epochs is config.learning_rate is config.eval is config.label_separator is None
-    assert config.label_prompts == "pad"
-    assert config.label_descriptions is config.loss is config.class_weights is None
+    assert config.label_prompts is config.label_descriptions is config.loss is config.class_weights is None
 
 
 def test_all_problems_come_at_once() -> None:
@@ -54,7 +53,7 @@ def test_all_problems_come_at_once() -> None:
         ("warmup", 1, "less than 1"),
         ("weight_decay", -0.1, "greater than or equal to 0"),
         ("seed", -1, "greater than or equal to 0"),
-        ("label_prompts", "words", "'pad' or 'names'"),
+        ("label_prompts", "words", "'names' or 'pad'"),
         ("loss", "hinge", "'bce', 'focal' or 'asymmetric'"),
         ("class_weights", "inverse", "'balanced'"),
         ("precision", "float16", "'auto', 'float32' or 'bfloat16'"),

@@ -76,7 +76,8 @@ def train(
         str | None, typer.Option(help="What separates several labels in one field (multi-label).")
     ] = None,
     label_prompts: Annotated[
-        str | None, typer.Option(help="pad (default), or names: prompts start from the labels' words (multi-label).")
+        str | None,
+        typer.Option(help="Prompts start from labels' words (names, the default), or pad (multi-label)."),
     ] = None,
     label_descriptions: Annotated[
         str | None, typer.Option(help="JSON, YAML or CSV file, from whose words the prompts start (multi-label).")

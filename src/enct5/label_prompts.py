@@ -110,17 +110,17 @@ def start_from_words(
         tokenizer: Its tokenizer.
         texts: One text per label, in id order.
 
-    Raises:
-        EncT5Error: If a text has no tokens.
+    A label whose text has no tokens keeps the prompt that it has.
     """
     embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
     prompts = model.get_parameter(PROMPTS)
-    names: Any = model.config.id2label
     rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
     for label, ids in enumerate(rows):
-        if not ids:
-            raise EncT5Error(
-                f"label {show(names[label])} has no words to start its prompt from; describe it in a "
-                "file for --label-descriptions"
-            )
-        prompts[label] = embedding[ids].float().mean(dim=0)
+        if ids:
+            prompts[label] = embedding[ids].float().mean(dim=0)
+
+
+def are_untrained(model: "EncT5ForClassification") -> bool:
+    """Whether all prompts are still `<pad>`'s embedding, as conversion from T5 starts them."""
+    embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
+    return bool((model.get_parameter(PROMPTS) == embedding[model.config.decoder_start_token_id]).all())

@@ -34,7 +34,7 @@ from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import PROMPTS, convert, start_prompts
 from enct5.errors import EncT5Error, require, show
 from enct5.inputs import WholeTexts, Windows
-from enct5.label_prompts import label_words, read_descriptions, start_from_words
+from enct5.label_prompts import are_untrained, label_words, read_descriptions, start_from_words
 from enct5.loading import first_line, load_tokenizer, model_class_of
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.predict import Predictor
@@ -84,7 +84,7 @@ class _Prepared:
     evaluation_labels: Any  # of the raw rows, as the task encodes them, in the user's unit
     split: str
     texts_cut: int
-    prompt_texts: list[str] | None  # what each label's prompt starts from, instead of `<pad>`
+    prompt_texts: list[str] | None  # what each label's new prompt starts from, instead of `<pad>`
     class_weights: list[float] | None
 
 
@@ -164,7 +164,8 @@ def _new_model(
         class_weights=prepared.class_weights,
         token_decoder=config.token_decoder,
     )
-    if prepared.prompt_texts is not None:
+    chosen = config.label_prompts is not None or config.label_descriptions is not None
+    if prepared.prompt_texts is not None and (chosen or are_untrained(model)):
         start_from_words(model, tokenizer, prepared.prompt_texts)
     return model
 
@@ -381,7 +382,8 @@ def _check_processes(config: TrainConfig, prepared: _Prepared, processes: int) -
 
 def _prompt_texts(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
     """What each label's prompt starts from; `None` for `<pad>`."""
-    if config.label_prompts == "pad" and config.label_descriptions is None:
+    asked_for = config.label_descriptions is not None or config.label_prompts == "names"
+    if not asked_for and (config.label_prompts == "pad" or not task.prompt_per_label):
         return None
     if not task.prompt_per_label:
         option = "--label-descriptions" if config.label_descriptions else "--label-prompts names"

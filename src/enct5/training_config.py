@@ -24,8 +24,10 @@ class TrainConfig(BaseModel):
     eval: str | None = Field(None, description="Evaluation data; without it a part of the training data is held out.")
     task: str = Field("auto", description="auto, single, multi, regression or tokens; auto reads the label column.")
     label_separator: str | None = Field(None, description="What separates several labels in one field (multi-label).")
-    label_prompts: Literal["pad", "names"] = Field(
-        "pad", description="What the prompts of a multi-label model start from: `<pad>`, or the labels' own words."
+    label_prompts: Literal["names", "pad"] | None = Field(
+        None,
+        description="What the prompts of a multi-label model start from: the labels' own words, or `<pad>`; without it "
+        "their words, unless the base has trained prompts for them.",
     )
     label_descriptions: str | None = Field(
         None, description="File of label descriptions, from whose words the prompts start instead (multi-label)."
