@@ -330,7 +330,7 @@ def broken(how: str, folder: Path, to: Path) -> Path:
         ("pickle only", r"no model.safetensors; .*from_pretrained\(...\).save_pretrained"),
         ("no config", r"holds no config.json, so it is no checkpoint"),
         ("{", r"cannot read a checkpoint at .*not a valid JSON file"),
-        ("[]", r"cannot read a checkpoint at "),
+        ("[]", r"cannot read a checkpoint at .*no config.json that names a model type"),
         ("3", r"cannot read a checkpoint at "),
         ("{}", r"cannot read a checkpoint at .*no config.json that names a model type"),
         ('{"model_type": "t5", "d_model": "wide"}', r"config.json is damaged: Field 'd_model' expected int, got str"),
