@@ -2,14 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 export TOKENIZERS_PARALLELISM := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test test-oldest check bench clean
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +22,15 @@ demo: $(VENV)/installed ## train on the bundled messages and show predictions (u
 
 test: $(VENV)/installed ## run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+$(OLDEST)/installed: pyproject.toml scripts/lower_bounds.py
+	$(PYTHON) -m venv $(OLDEST)
+	$(PYTHON) scripts/lower_bounds.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST)/constraints.txt -e ".[dev]"
+	@touch $@
+
+test-oldest: $(OLDEST)/installed ## run all tests with the oldest dependencies that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -q -n 2
 
 check: $(VENV)/installed ## lint, formatting and types
 	$(BIN)/ruff check .
@@ -42,4 +52,4 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/explanations.py
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache

@@ -1,13 +1,16 @@
-"""The bundled T5 is an ordinary T5 checkpoint, small, with a model card."""
+"""The bundled T5 is an ordinary T5 checkpoint, small, with a model card; whatever is bundled states its licence."""
 
 import json
+import re
 
 import torch
 import yaml
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 from enct5 import EncT5ForSequenceClassification
-from enct5.assets import bundled_t5
+from enct5.assets import bundled_t5, demo_data
+
+ASSETS = bundled_t5().parent
 
 
 def test_it_is_a_t5_with_its_tokenizer_and_sentinels():
@@ -47,3 +50,21 @@ def test_its_card_says_what_it_is():
     assert "weak" in card
     assert f"{record['held_out_loss']:.3f}" in card
     assert not any("OVERLAPS_SST2" in name for name in record["arguments"]["files"])
+
+
+def test_whatever_is_bundled_states_its_licence():
+    assert {path.name for path in ASSETS.iterdir() if path.is_file()} == {"__init__.py"}
+    folders = [path for path in ASSETS.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert {bundled_t5(), demo_data("train").parent} <= set(folders)
+    for folder in folders:
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        assert set(re.findall(r"licen[cs]e: ([\w.-]+\w)", card.lower())) == {"apache-2.0"}, folder  # as pyproject.toml
+
+
+def test_the_card_names_the_source_of_every_text_that_the_t5_has_read():
+    card = (bundled_t5() / "README.md").read_text(encoding="utf-8")
+    record = json.loads((bundled_t5() / "pretraining.json").read_text(encoding="utf-8"))
+    for file in record["arguments"]["files"]:
+        source = re.search(rf"\b{file.partition('.')[0]}: ([^:]+)", card)
+        assert source, file
+        assert re.search(r"public.domain|CC BY|American National Corpus", source[1]), file
