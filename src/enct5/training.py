@@ -569,13 +569,6 @@ def build_trainer(
     task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
     interval = max(1, math.ceil(steps / EVALUATIONS))
-    # transformers renamed the argument after 5.20 and warns of the old name.
-    renamed = hasattr(TrainingArguments, "activation_checkpointing")
-    name = "activation_checkpointing" if renamed else "gradient_checkpointing"
-    checkpointing: dict[str, Any] = {
-        name: settings.gradient_checkpointing,
-        f"{name}_kwargs": {"use_reentrant": False},
-    }
     trainer = EncT5Trainer(
         model,
         TrainingArguments(
@@ -589,7 +582,8 @@ def build_trainer(
             weight_decay=settings.weight_decay,
             label_smoothing_factor=settings.label_smoothing or 0.0,
             bf16=settings.precision == "bfloat16",
-            **checkpointing,
+            activation_checkpointing=settings.gradient_checkpointing,
+            activation_checkpointing_kwargs={"use_reentrant": False},
             use_cpu=not torch.cuda.is_available(),
             ddp_find_unused_parameters=False,  # all are used, and looking for them takes time
             eval_strategy="steps",
