@@ -14,8 +14,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 
 from enct5.configuration_enct5 import EncT5Config
 from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.starting_model import build_model
 from enct5.trainer import EncT5Trainer
-from enct5.training import build_model
 
 
 class RandomBatches(EncT5Trainer):

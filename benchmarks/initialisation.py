@@ -41,9 +41,10 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     """One record."""
     from transformers import AutoTokenizer, set_seed
 
-    from enct5 import data, training
+    from enct5 import data
     from enct5.assets import bundled_t5
     from enct5.metrics import AT_DEFAULT
+    from enct5.starting_model import build_model
 
     benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
     with tempfile.TemporaryDirectory() as temporary:
@@ -52,9 +53,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
         task = data.infer_task(table, benchmark.label)
         set_seed(key["seed"])
         tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
-        model = training.build_model(
-            str(bundled_t5()), task, task.label_names(data.label_values(table, benchmark.label, task))
-        )
+        model = build_model(str(bundled_t5()), task, task.label_names(data.label_values(table, benchmark.label, task)))
         start_prompts(model, tokenizer, key["prompts"], key["seed"])
         model.save_pretrained(folder / "base")
         tokenizer.save_pretrained(folder / "base")

@@ -25,10 +25,11 @@ from unittest import mock
 import numpy as np
 
 from alternatives import ReferenceRecipe, encoder_with, full_decoder, with_normal_prompts
-from enct5 import training
+from enct5 import starting_model, training
 from enct5.evaluation import evaluate
 from enct5.loading import load_tokenizer
 from enct5.predict import Predictor
+from enct5.starting_model import build_model
 from enct5.trainer import EncT5Trainer
 from enct5.training_config import TrainConfig
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
@@ -52,7 +53,7 @@ ON_ALL, ON_FOUR = ("enct5", "reference recipe", "mean pooling"), ("sst2", "cola"
 class Method:
     """What replaces a part of `enct5 train`."""
 
-    build: Callable[..., Any] = training.build_model
+    build: Callable[..., Any] = build_model
     trainer: type = EncT5Trainer
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -92,7 +93,7 @@ def train_and_measure(method: Method, config: TrainConfig, benchmark: Benchmark)
         return made[-1]
 
     with (
-        mock.patch.object(training, "build_model", build),
+        mock.patch.object(starting_model, "build_model", build),
         mock.patch.object(training, "EncT5Trainer", method.trainer),
     ):
         record = training.train(config, say=lambda line: None)

@@ -21,8 +21,10 @@ from enct5.assets import bundled_t5
 from enct5.inputs import IGNORED, WholeTexts
 from enct5.loading import load_tokenizer
 from enct5.metrics import single_label_metrics
+from enct5.presets import resolve
 from enct5.trainer import EncT5Trainer
 from enct5.training_config import TrainConfig
+from enct5.training_data import prepare
 from sets import Benchmark, test_file
 
 
@@ -34,7 +36,7 @@ def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     """Train on the labels' names, and measure what is written for the test file (single-label only)."""
     started = time.time()
     tokenizer = load_tokenizer(str(bundled_t5()))
-    prepared = training.prepare(config, tokenizer, lambda line: None)
+    prepared = prepare(config, tokenizer, lambda line: None)
     names = [name.replace("_", " ") for name in prepared.label_names]
     answers = tokenizer(names)["input_ids"]
     written = {tokenizer.decode(answer, skip_special_tokens=True): label for label, answer in enumerate(answers)}
@@ -62,7 +64,7 @@ def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
 
     set_seed(config.seed)
     model = T5ForConditionalGeneration.from_pretrained(bundled_t5(), dtype="float32")
-    settings = training.resolve(config, prepared.task, model.config.d_model, len(prepared.train))
+    settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
     assert settings.epochs is not None
     assert settings.learning_rate is not None
     steps = max(1, round(len(prepared.train) / settings.batch_size)) * settings.epochs

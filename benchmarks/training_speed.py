@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from enct5 import training
+from enct5.starting_model import build_model
+from enct5.training_data import prepare
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, write_training_file
 from training_runs import train
@@ -41,8 +43,8 @@ def seconds_an_epoch(side: str, file: str, folder: Path, seed: int) -> tuple[flo
 
     tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
     config = TrainConfig.checked(data=file, text=("sentence",), label="label", out=str(folder))
-    prepared = training.prepare(config, tokenizer, lambda line: None)
-    model = training.build_model(str(bundled_t5()), prepared.task, prepared.label_names)
+    prepared = prepare(config, tokenizer, lambda line: None)
+    model = build_model(str(bundled_t5()), prepared.task, prepared.label_names)
     trainer = trainer_class(side)(
         model,
         TrainingArguments(

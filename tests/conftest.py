@@ -4,8 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from runs import Run
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub reads it: no test may reach for the network
 
@@ -88,3 +92,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def run(t5_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> "Run":
+    """A finished run, which tests look at and start others from."""
+    from runs import Run
+
+    return Run(t5_folder(), tmp_path_factory.mktemp("training"))

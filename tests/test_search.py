@@ -13,7 +13,7 @@ from enct5.errors import EncT5Error
 from enct5.search import search, searched
 from enct5.tasks import TASKS
 from enct5.training_config import TrainConfig
-from test_training import assert_same_weights, messages, start, weights, write_rows
+from runs import assert_same_weights, messages, start, weights, write_rows
 
 pytest.importorskip("optuna", reason="needs optuna (the `hpo` extra)")
 pytestmark = pytest.mark.usefixtures("one_thread")

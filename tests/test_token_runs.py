@@ -14,6 +14,7 @@ from enct5.data import read_table
 from enct5.errors import EncT5Error
 from enct5.evaluation import evaluate
 from enct5.inspection import inspect
+from enct5.starting_model import build_model
 from enct5.tasks import TASKS
 from enct5.training_config import TrainConfig
 
@@ -199,9 +200,9 @@ def test_options_and_columns_that_do_not_fit_are_refused(t5_folder: Base, tmp_pa
 
 
 def test_a_classifier_as_base_keeps_the_position_bias_of_its_decoder(t5_folder: Base, tmp_path: Path) -> None:
-    classifier = training.build_model(str(t5_folder()), TASKS["single"], ["a", "b"])
+    classifier = build_model(str(t5_folder()), TASKS["single"], ["a", "b"])
     classifier.save_pretrained(tmp_path)
-    model = training.build_model(str(tmp_path), TASKS["tokens"], ["O", "B-a", "I-a"], token_decoder=True)
+    model = build_model(str(tmp_path), TASKS["tokens"], ["O", "B-a", "I-a"], token_decoder=True)
     assert model.config.prompt_position_bias
     bias = "transformer.decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
     assert torch.equal(model.get_parameter(bias), classifier.get_parameter(bias))

@@ -1,13 +1,6 @@
 """Training from a file to a run folder: what is learned, what is kept, and what survives an interruption."""
 
-import itertools
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +9,10 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file, save_file
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, pipeline
 
-from enct5 import data, run_folder, training
+from enct5 import data, resuming, run_folder, training
 from enct5.calibration import fit_temperature
-from enct5.conversion import convert_folder
 from enct5.errors import EncT5Error
 from enct5.evaluation import evaluate
 from enct5.loading import load_tokenizer
@@ -29,74 +20,28 @@ from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
 from enct5.tasks import TASKS
 from enct5.training_config import TrainConfig
+from runs import (
+    LABELS,
+    RUN_FILES,
+    Run,
+    assert_same_weights,
+    messages,
+    numbers,
+    script_scores,
+    several_labels,
+    start,
+    values,
+    weights,
+    write_rows,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+
 Base = Callable[..., Path]
+
+
 SINGLE = TASKS["single_label_classification"]
-LABELS = ("Café Ärger", "delivery", "refund")
-WORDS = {"Café Ärger": "coffee milk cup", "delivery": "parcel late road", "refund": "money card bank"}
-RUN_FILES = {
-    "README.md",
-    "config.json",
-    "configuration_enct5.py",
-    "metrics.json",
-    "model.safetensors",
-    "modeling_enct5.py",
-    "report.html",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "train_config.yaml",
-}
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
-
-
-def messages(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Messages whose label follows from their words."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for number in range(count):
-        label = LABELS[number % 3]
-        words = random.choice([*WORDS[label].split(), "the", "my", "where", "is"], size=random.integers(3, 9))
-        rows.append({"text": " ".join([*words, random.choice(WORDS[label].split())]), "label": label})
-    return rows
-
-
-def start(base: Path, out: Path, source: str, said: list[str] | None = None, **options: Any) -> dict[str, Any]:
-    """A short run on the columns `text` and `label`, unless options say otherwise."""
-    settings = {"text": ("text",), "label": "label", "epochs": 5, "batch_size": 8, "learning_rate": 3e-3} | options
-    resume = settings.pop("resume", False)
-    say = settings.pop("say", (said if said is not None else []).append)
-    config = TrainConfig.checked(data=source, base=str(base), out=str(out), **settings)
-    return training.train(config, resume=resume, say=say)
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "model.safetensors")
-
-
-def assert_same_weights(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
-    assert first.keys() == second.keys()
-    for name, tensor in first.items():
-        assert torch.equal(tensor, second[name]), name
-
-
-class Run:
-    """A finished run: its folder, its data, its record and what it said."""
-
-    def __init__(self, base: Path, folder: Path) -> None:
-        self.base, self.out, self.said = base, folder / "run", []
-        self.source = write_rows(folder / "messages.jsonl", messages(60))
-        self.record = start(base, self.out, self.source, self.said)
-
-
-@pytest.fixture(scope="module")
-def run(one_thread: None, t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return Run(t5_folder(), tmp_path_factory.mktemp("training"))
 
 
 def test_the_run_folder_has_all_files_of_the_design_and_no_others(run: Run) -> None:
@@ -141,7 +86,7 @@ def test_metrics_json_is_the_record_of_the_run(run: Run) -> None:
     assert stored["data"]["file"] == "messages.jsonl"
     assert (stored["data"]["train_rows"], stored["data"]["texts_cut"]) == (54, 0)
     assert stored["data"]["class_counts"] == {"Café Ärger": 20, "delivery": 20, "refund": 20}
-    assert stored["data"]["sha256"] == training._digest(run.source)
+    assert stored["data"]["sha256"] == resuming.digest(run.source)
     assert (stored["base"], stored["seed"]) == (run.base.name, 42)
     assert stored["parameters"] == sum(tensor.numel() for tensor in weights(run.out).values())
     assert 0 < stored["best_step"] <= stored["steps"]
@@ -212,21 +157,6 @@ def test_default_settings_learn_32_examples(t5_folder: Base, tmp_path: Path) -> 
     assert np.mean(right) == record["metrics"]["accuracy"]
 
 
-def test_defaults_follow_from_data_and_base(run: Run) -> None:
-    config = TrainConfig.checked(data=run.source, text=("text",), label="label", out="unused")
-    rates = [training.resolve(config, SINGLE, width, 60).learning_rate for width in (32, 256, 768)]
-    assert rates == pytest.approx([0.01, 0.01, 0.0019], rel=0.02)
-    epochs = [training.resolve(config, SINGLE, 256, rows).epochs for rows in (10, 1000, 16_000, 67_000)]
-    assert epochs == [20, 19, 3, 3]
-    assert training.resolve(config.model_copy(update={"epochs": 0.5}), SINGLE, 256, 10).epochs == 0.5
-
-
-def script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
-    """Let evaluations find these scores, the last one for ever."""
-    values = itertools.chain(scores, itertools.repeat(scores[-1]))
-    monkeypatch.setattr(training, "_measure", lambda prepared, result: {"macro_f1": next(values)})
-
-
 def test_training_stops_when_patience_is_over(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script_scores(monkeypatch, [0.5, 0.7, 0.6])
     record = start(run.base, tmp_path / "run", run.source, patience=2)
@@ -289,15 +219,6 @@ def test_bfloat16_training_reports_what_the_saved_model_does(run: Run, tmp_path:
     assert evaluate(predictor, held)["metrics"] == pytest.approx(record["metrics"], rel=1e-12)
 
 
-def several_labels(count: int = 30) -> list[dict[str, Any]]:
-    """Messages of two kinds each, of which every fifth is not labelled."""
-    pairs = zip(messages(count), messages(count + 20)[20:], strict=True)
-    return [
-        {"text": f"{a['text']} {b['text']}", "label": sorted({a["label"], b["label"]}) if number % 5 else []}
-        for number, (a, b) in enumerate(pairs)
-    ]
-
-
 def test_multi_label_runs_work(run: Run, tmp_path: Path) -> None:
     source = write_rows(tmp_path / "multi.jsonl", several_labels())
     said: list[str] = []
@@ -331,90 +252,6 @@ def test_the_best_checkpoint_is_chosen_without_thresholds(run: Run, tmp_path: Pa
     assert best > 0
 
 
-class PromptsSeenError(Exception):
-    """Ends a run before its first step."""
-
-
-def first_prompts(run: Run, source: str, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
-    """The model that a run starts with, and what it said until then."""
-    found = []
-
-    def build(model: EncT5ForSequenceClassification, *_: Any) -> None:
-        found.append(model)
-        raise PromptsSeenError
-
-    said: list[str] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "build_trainer", build)
-        with pytest.raises(PromptsSeenError):
-            start(run.base, out, source, said, **options)
-    return found[0], said
-
-
-def test_prompts_start_from_label_names_or_descriptions(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = write_rows(tmp_path / "multi.jsonl", several_labels())
-    tokenizer = load_tokenizer(str(run.base))
-    descriptions = {"refund": "money back", "Café Ärger": "trouble with coffee", "delivery": "parcels", "spare": "x"}
-    (tmp_path / "labels.json").write_text(json.dumps(descriptions), encoding="utf-8")
-    cases = {
-        "default": ({}, list(LABELS)),
-        "pad": ({"label_prompts": "pad"}, ["<pad>"] * 3),
-        "names": ({"label_prompts": "names"}, list(LABELS)),
-        "described": ({"label_descriptions": str(tmp_path / "labels.json")}, [descriptions[name] for name in LABELS]),
-    }
-    for name, (options, texts) in cases.items():
-        model, said = first_prompts(run, source, tmp_path / name, monkeypatch, **options)
-        words = model.get_input_embeddings().weight
-        for prompt, text in zip(model.transformer.decoder.embed_tokens.weight, texts, strict=True):
-            ids = tokenizer(text, add_special_tokens=False).input_ids
-            torch.testing.assert_close(prompt, words[ids].mean(dim=0), atol=1e-6, rtol=1e-5)
-        assert (f"{tmp_path}/labels.json also describes `spare`, which the data does not have" in said) == (
-            name == "described"
-        )
-
-
-def test_prompts_of_a_trained_base_start_anew_where_asked_for(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = write_rows(tmp_path / "multi.jsonl", several_labels())
-    start(run.base, tmp_path / "base", source, epochs=1, loss="focal", class_weights="balanced")
-    trained = EncT5ForSequenceClassification.from_pretrained(tmp_path / "base")
-    assert trained.config.loss == "focal"
-    here = Run.__new__(Run)
-    here.base = tmp_path / "base"
-    kept, _ = first_prompts(here, source, tmp_path / "kept", monkeypatch)
-    assert torch.equal(kept.transformer.decoder.embed_tokens.weight, trained.transformer.decoder.embed_tokens.weight)
-    # how the base was trained, and where its scores were cut off, is not taken over
-    assert kept.config.loss is kept.config.class_weights is kept.config.thresholds is None
-    anew, _ = first_prompts(here, source, tmp_path / "anew", monkeypatch, label_prompts="names", loss="asymmetric")
-    ids = load_tokenizer(str(run.base))("refund", add_special_tokens=False).input_ids
-    expected = anew.get_input_embeddings().weight[ids].mean(dim=0)
-    torch.testing.assert_close(anew.transformer.decoder.embed_tokens.weight[2], expected, atol=1e-6, rtol=1e-5)
-    assert anew.config.loss == "asymmetric"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"label_prompts": "names"},
-            "--label-prompts names needs a prompt per label, as multi-label .* this is single",
-        ),
-        ({"label_descriptions": "x.json"}, "--label-descriptions needs a prompt per label"),
-        ({"loss": "asymmetric"}, "`loss` is 'asymmetric'; for single_label_classification it must be one of focal"),
-        ({"label_smoothing": 0.2, "loss": "focal"}, "--label-smoothing 0.2 goes with plain cross-entropy"),
-        ({"label_smoothing": 0.2, "class_weights": "balanced"}, "--label-smoothing 0.2 goes with plain cross-entropy"),
-    ],
-)
-def test_options_of_other_tasks_are_refused(run: Run, tmp_path: Path, options: dict[str, str], message: str) -> None:
-    for base in (run.base, run.out):
-        with pytest.raises(EncT5Error, match=f"^{message}"):
-            start(base, tmp_path / "run", run.source, **options)
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [({}, 0.1), ({"label_smoothing": 0.0}, 0.0), ({"label_smoothing": 0.3}, 0.3), ({"loss": "focal"}, 0.0)],
@@ -427,18 +264,6 @@ def test_label_smoothing_reaches_the_trainer(
     start(run.base, tmp_path / "run", run.source, epochs=1, **options)
     assert seen == [wanted]
     assert TrainConfig.read(tmp_path / "run" / "train_config.yaml").label_smoothing == wanted
-
-
-def test_label_smoothing_is_for_one_label_a_text(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "a.jsonl", [{"text": "a", "label": row / 3} for row in range(30)])
-    with pytest.raises(EncT5Error, match=r"^--label-smoothing goes with --task single, not regression; leave it out"):
-        start(run.base, tmp_path / "run", source, label_smoothing=0.1)
-
-
-def test_class_weights_for_numbers_are_refused(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "a.jsonl", [{"text": "a", "label": row / 3} for row in range(30)])
-    with pytest.raises(EncT5Error, match="--class-weights is for classes of texts, this is regression"):
-        start(run.base, tmp_path / "run", source, class_weights="balanced")
 
 
 def test_loss_and_balanced_weights_are_saved_with_the_model(run: Run, tmp_path: Path) -> None:
@@ -458,27 +283,6 @@ def test_loss_and_balanced_weights_are_saved_with_the_model(run: Run, tmp_path: 
     assert outputs.loss.item() == pytest.approx(focal.mean().item(), rel=1e-5)
 
 
-def test_changed_descriptions_are_not_resumed_with(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "multi.jsonl", several_labels())
-    file = tmp_path / "labels.json"
-    file.write_text(json.dumps(dict.fromkeys(LABELS, "words")), encoding="utf-8")
-    here = Run.__new__(Run)
-    here.base, here.source = run.base, source
-    interrupt(here, tmp_path / "run", evaluation=2, label_descriptions=str(file))
-    file.write_text(json.dumps(dict.fromkeys(LABELS, "other words")), encoding="utf-8")
-    with pytest.raises(EncT5Error, match="the data has changed"):
-        start(run.base, tmp_path / "run", source, label_descriptions=str(file), resume=True)
-
-
-def test_labels_in_one_field_are_split_in_training_and_evaluation(run: Run, tmp_path: Path) -> None:
-    rows = [{"text": row["text"], "label": f"{row['label']} | all"} for row in messages(30)]
-    source = write_rows(tmp_path / "joined.jsonl", rows)
-    record = start(run.base, tmp_path / "run", source, eval=source, epochs=1, label_separator="|")
-    predictor = Predictor.from_pretrained(tmp_path / "run")
-    assert list(predictor.model.config.label2id) == ["Café Ärger", "all", "delivery", "refund"]
-    assert evaluate(predictor, source)["metrics"] == record["metrics"]
-
-
 @pytest.mark.parametrize("targets", [1, 2])
 def test_regression_runs_work(run: Run, tmp_path: Path, targets: int) -> None:
     numbers = [len(row["text"]) / 40 for row in messages(30)]
@@ -495,18 +299,6 @@ def test_regression_runs_work(run: Run, tmp_path: Path, targets: int) -> None:
     values = np.array([result["value"] for result in predictor.predict([row["text"] for row in rows])])
     wanted = np.array([row["label"] for row in rows], dtype=np.float32)
     assert np.sqrt(((values - wanted) ** 2).mean(axis=0)).mean() == pytest.approx(record["metrics"]["rmse"], rel=1e-5)
-
-
-def numbers(count: int, factor: float = 1, shift: float = 0) -> list[dict[str, Any]]:
-    """Messages whose number follows from their label and length."""
-    return [
-        {"text": row["text"], "label": factor * (LABELS.index(row["label"]) + len(row["text"]) / 64) + shift}
-        for row in messages(count)
-    ]
-
-
-def values(folder: Path, texts: list[str]) -> np.ndarray:
-    return np.array([result["value"] for result in Predictor.from_pretrained(folder).predict(texts)])
 
 
 def test_the_unit_of_the_targets_makes_no_difference(run: Run, tmp_path: Path) -> None:
@@ -557,33 +349,6 @@ def test_targets_of_different_size_are_learned_alike(run: Run, tmp_path: Path) -
     np.testing.assert_allclose(found[:, 2], 7.5, atol=0.5)  # a constant target
 
 
-@pytest.mark.parametrize("factor", [1, -1000])
-def test_a_regression_goes_on_where_it_was_in_whatever_unit(run: Run, tmp_path: Path, factor: float) -> None:
-    texts = [row["text"] for row in messages(20, seed=3)]
-    start(run.base, tmp_path / "first", write_rows(tmp_path / "a.jsonl", numbers(40, 10, 50)), epochs=3)
-    source = write_rows(tmp_path / "b.jsonl", numbers(40, factor, 1))
-    start(tmp_path / "first", tmp_path / "second", source, epochs=0.1, learning_rate=1e-9)
-    np.testing.assert_allclose(values(tmp_path / "second", texts), values(tmp_path / "first", texts), rtol=1e-3)
-
-
-def test_a_new_head_starts_in_the_unit_of_training(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "a.jsonl", numbers(40, 1000, 1e6))
-    convert_folder(str(run.base), tmp_path / "base", num_labels=1, problem_type="regression")
-    start(tmp_path / "base", tmp_path / "run", source, epochs=0.1, learning_rate=1e-9)
-    found = values(tmp_path / "run", [row["text"] for row in messages(20)])
-    assert np.abs(found - 1e6).max() < 20_000
-
-
-def test_a_resumed_regression_ends_with_the_weights_of_an_uninterrupted_one(run: Run, tmp_path: Path) -> None:
-    here = Run.__new__(Run)
-    here.base, here.source = run.base, write_rows(tmp_path / "a.jsonl", numbers(60, 1000, 5))
-    start(here.base, tmp_path / "whole", here.source, epochs=3)
-    interrupt(here, tmp_path / "run", evaluation=5, epochs=3)
-    assert steps_of(tmp_path / "run")
-    start(here.base, tmp_path / "run", here.source, epochs=3, resume=True)
-    assert_same_weights(weights(tmp_path / "run"), weights(tmp_path / "whole"))
-
-
 def test_pairs_with_grades_are_ranked(run: Run, tmp_path: Path) -> None:
     rows = [
         {"query": LABELS[number % 3], "document": row["text"], "relevance": 2 * int(row["label"] == LABELS[number % 3])}
@@ -613,75 +378,6 @@ def test_pairs_are_trained_and_predicted_as_pairs(run: Run, tmp_path: Path) -> N
     assert predictor.config.text == ("question", "answer")
 
 
-def test_an_evaluation_file_is_used_whole_and_nothing_is_held_out(run: Run, tmp_path: Path) -> None:
-    held = write_rows(tmp_path / "test set.jsonl", messages(12, seed=5))
-    record = start(run.base, tmp_path / "run", run.source, eval=held, epochs=1)
-    assert (record["data"]["train_rows"], record["data"]["eval_rows"]) == (60, 12)
-    assert record["data"]["eval_split"] == "test set.jsonl"
-    again = evaluate(Predictor.from_pretrained(tmp_path / "run"), held)
-    assert again["metrics"] == pytest.approx(record["metrics"], abs=1e-6)
-
-
-def test_an_unseen_label_in_the_evaluation_file_is_refused(run: Run, tmp_path: Path) -> None:
-    held = write_rows(tmp_path / "held.jsonl", [*messages(6), {"text": "x", "label": "Refund"}])
-    with pytest.raises(EncT5Error, match="did you mean `refund` for `Refund`"):
-        start(run.base, tmp_path / "run", run.source, eval=held)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_converted_folder_is_a_base(run: Run, tmp_path: Path) -> None:
-    convert_folder(str(run.base), tmp_path / "enct5-base", num_labels=7)
-    record = start(tmp_path / "enct5-base", tmp_path / "run", run.source, epochs=1)
-    assert record["base"] == "enct5-base"
-    assert weights(tmp_path / "run")["classifier.weight"].shape == (3, 32)
-
-
-def test_a_trained_model_is_a_base_for_other_labels_and_tasks(run: Run, tmp_path: Path) -> None:
-    rows = [{"text": row["text"], "label": [row["label"], "any", "more"]} for row in messages(30)]
-    source = write_rows(tmp_path / "multi.jsonl", rows)
-    start(run.out, tmp_path / "run", source, epochs=1)
-    config = Predictor.from_pretrained(tmp_path / "run").model.config
-    assert list(config.id2label.values()) == ["Café Ärger", "any", "delivery", "more", "refund"]
-    assert (config.problem_type, config.decoder_vocab_size) == ("multi_label_classification", 5)
-
-
-def test_a_trained_model_with_the_same_labels_goes_on_where_it_was(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "messages.jsonl", messages(60))
-    record = start(run.out, tmp_path / "run", source, epochs=0.1, learning_rate=1e-9)
-    before, after = weights(run.out), weights(tmp_path / "run")
-    for name in ("classifier.weight", "classifier.bias"):
-        after[name] *= record["temperature"]
-    for name, tensor in before.items():
-        torch.testing.assert_close(after[name], tensor, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("damage", ["missing", "another shape"])
-def test_a_base_that_lacks_a_tensor_is_refused(run: Run, tmp_path: Path, damage: str) -> None:
-    name = "transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
-    shutil.copytree(run.out, tmp_path / "base")
-    tensors = weights(run.out)
-    tensor = tensors.pop(name)
-    if damage != "missing":
-        tensors[name] = tensor[:4].clone()
-    save_file(tensors, tmp_path / "base" / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(EncT5Error, match=f"lack {name} or hold it in another shape"):
-        start(tmp_path / "base", tmp_path / "run", run.source)
-
-
-def test_texts_cut_are_counted_and_reported(run: Run, tmp_path: Path) -> None:
-    rows = messages(30)
-    for row in rows[:7]:
-        row["text"] = " ".join(["money"] * 60)
-    source = write_rows(tmp_path / "long.jsonl", rows)
-    said: list[str] = []
-    record = start(run.base, tmp_path / "run", source, said, max_length=40, epochs=1)
-    assert record["data"]["texts_cut"] == 7
-    assert record["data"]["tokens"]["longest"] == 40
-    assert 1 < record["data"]["tokens"]["median"] < record["data"]["tokens"]["percentile_95"] == 40
-    assert "7 texts are longer than 40 tokens and were cut (--max-length)" in said
-    assert Predictor.from_pretrained(tmp_path / "run").tokenizer.model_max_length == 40
-
-
 def test_a_run_that_learns_nothing_says_so(run: Run, tmp_path: Path) -> None:
     said: list[str] = []
     # All rows in each batch: a run as short as this would be judged by the choice of rows.
@@ -706,138 +402,6 @@ def test_a_folder_with_files_is_not_written_into(run: Run, tmp_path: Path, conte
     with pytest.raises(EncT5Error, match="not empty"):
         start(run.base, tmp_path, run.source)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
-class InterruptedRunError(Exception):
-    """Stands for whatever ends a run."""
-
-
-def interrupt(run: Run, out: Path, evaluation: int, **options: Any) -> None:
-    """Start a run like `run` and end it in its n-th evaluation, so that the checkpoints before it are there."""
-    count = itertools.count(1)
-
-    def say(line: str) -> None:
-        if line.startswith("epoch ") and next(count) == evaluation:
-            raise InterruptedRunError
-
-    with pytest.raises(InterruptedRunError):
-        start(run.base, out, run.source, say=say, **options)
-
-
-def steps_of(out: Path) -> list[int]:
-    return sorted(int(path.name.split("-")[1]) for path in (out / "checkpoints").glob("checkpoint-*"))
-
-
-def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, tmp_path: Path) -> None:
-    out, said = tmp_path / "run", []
-    interrupt(run, out, evaluation=7)
-    step = max(steps_of(out))
-    assert step > 7  # an epoch has 7 steps: it is resumed
-    assert step % 7  # in the middle of a later one
-    record = start(run.base, out, run.source, said, resume=True)
-    assert f"continuing from {out / 'checkpoints' / f'checkpoint-{step}'}" in said
-    assert_same_weights(weights(out), weights(run.out))
-    assert {path.name for path in out.iterdir()} == RUN_FILES
-
-    def losses(history: list[dict[str, Any]]) -> list[tuple[int, float]]:
-        return [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
-
-    assert losses(record["history"]) == losses(run.record["history"])
-    assert record["metrics"] == run.record["metrics"]
-    assert record["best_step"] == run.record["best_step"]
-
-
-def test_a_run_interrupted_before_its_first_checkpoint_starts_again(run: Run, tmp_path: Path) -> None:
-    interrupt(run, tmp_path / "run", evaluation=1)
-    assert steps_of(tmp_path / "run") == []
-    start(run.base, tmp_path / "run", run.source, resume=True)
-    assert_same_weights(weights(tmp_path / "run"), weights(run.out))
-
-
-def test_a_run_interrupted_after_its_last_checkpoint_is_finished(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(*arguments: object) -> None:
-        raise InterruptedRunError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(training.report, "write", stop)
-        with pytest.raises(InterruptedRunError):
-            start(run.base, tmp_path / "run", run.source)
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoints"]
-    start(run.base, tmp_path / "run", run.source, resume=True)
-    assert_same_weights(weights(tmp_path / "run"), weights(run.out))
-
-
-def test_patience_goes_on_where_it_was(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script_scores(monkeypatch, [0.5])
-    whole = start(run.base, tmp_path / "whole", run.source, patience=4)
-    script_scores(monkeypatch, [0.5])
-    interrupt(run, tmp_path / "run", evaluation=5, patience=4)
-    resumed = start(run.base, tmp_path / "run", run.source, patience=4, resume=True)
-    assert resumed["steps"] == whole["steps"] < run.record["steps"]
-
-
-def test_a_half_written_checkpoint_is_passed_over(run: Run, tmp_path: Path) -> None:
-    out, said = tmp_path / "run", []
-    interrupt(run, out, evaluation=5)
-    step = max(steps_of(out))
-    broken = out / "checkpoints" / f"checkpoint-{step + 3}"
-    shutil.copytree(out / "checkpoints" / f"checkpoint-{step}", broken)
-    (broken / "model.safetensors").write_bytes((broken / "model.safetensors").read_bytes()[:1000])
-    (broken / "trainer_state.json").unlink()  # written last
-    start(run.base, out, run.source, said, resume=True)
-    assert any(line.endswith(f"checkpoint-{step}") for line in said)
-    assert_same_weights(weights(out), weights(run.out))
-
-
-def test_a_run_is_resumed_with_its_own_options_and_data_only(run: Run, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    source = tmp_path / "messages.jsonl"
-    shutil.copy(run.source, source)
-    here = Run.__new__(Run)
-    here.base, here.source = run.base, str(source)
-    interrupt(here, out, evaluation=3)
-    with pytest.raises(EncT5Error, match=r"`batch_size` is 4, but the interrupted run in .* has 8"):
-        start(run.base, out, str(source), batch_size=4, resume=True)
-    with pytest.raises(EncT5Error, match="continue it with --resume, or delete it"):
-        start(run.base, out, str(source))
-    write_rows(source, [*messages(57), *messages(3, seed=8)])
-    with pytest.raises(EncT5Error, match="the data has changed"):
-        start(run.base, out, str(source), resume=True)
-    shutil.copy(run.source, source)
-    moved = out.rename(tmp_path / "moved")
-    start(run.base, moved, str(source), resume=True)
-    assert_same_weights(weights(moved), weights(run.out))
-
-
-def test_a_finished_run_is_not_resumed(run: Run) -> None:
-    with pytest.raises(EncT5Error, match="is complete; there is nothing to resume"):
-        start(run.base, run.out, run.source, resume=True)
-
-
-@pytest.mark.slow
-def test_a_killed_run_is_resumed(run: Run, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    command = [
-        *(sys.executable, "-m", "enct5.cli", "train", run.source, "--text", "text", "--label", "label"),
-        *("--base", str(run.base), "--out", str(out), "--epochs", "5", "--batch-size", "8", "--learning-rate", "3e-3"),
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
-        deadline = time.monotonic() + 240
-        while len(list((out / "checkpoints").glob("checkpoint-*/trainer_state.json"))) < 2:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    assert not (out / "config.json").exists()
-    finished = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False, env=environment)
-    assert finished.returncode == 0, finished.stderr
-    assert "continuing from" in finished.stdout
-    assert {path.name for path in out.iterdir()} == RUN_FILES
-    assert_same_weights(weights(out), weights(run.out))
 
 
 def test_a_users_own_trainer_works(run: Run, tmp_path: Path) -> None:

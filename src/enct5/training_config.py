@@ -75,6 +75,11 @@ class TrainConfig(BaseModel):
     )
     seed: int = Field(42, ge=0, description="Seed of the split, the new tensors, the order and dropout.")
 
+    @property
+    def has_plain_loss(self) -> bool:
+        """Whether the loss is the task's own, without weights."""
+        return self.loss is None and self.class_weights is None
+
     @classmethod
     def checked(cls, **values: object) -> "TrainConfig":
         """A configuration, or one `EncT5Error` that lists all that is wrong with it."""

@@ -1,0 +1,112 @@
+"""The model that a training run starts from: made of T5, or an EncT5 checkpoint with a head that fits the labels."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from transformers import PreTrainedTokenizerBase, set_seed
+
+from enct5.configuration_enct5 import EncT5Config
+from enct5.conversion import PROMPTS, convert, start_prompts
+from enct5.errors import EncT5Error
+from enct5.label_prompts import are_untrained, start_from_words
+from enct5.loading import first_line, model_class_of
+from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.rescaling import rescale_outputs
+from enct5.tasks import Task
+from enct5.training_config import TrainConfig
+from enct5.training_data import Prepared
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import StandardScaler
+
+# Tensors whose shape follows from the labels; they may start anew where the base has others.
+_MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
+# What a base may have been trained with; the new run's settings decide.
+_OF_A_RUN = ("token_decoder", "loss", "loss_gamma", "class_weights", "thresholds")
+
+
+def new_model(
+    config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: Prepared
+) -> EncT5ForClassification:
+    """The model that training starts from; always the same for the same seed."""
+    set_seed(config.seed)
+    model = build_model(
+        base,
+        prepared.task,
+        prepared.label_names,
+        prepared.scaler,
+        loss=config.loss,
+        class_weights=prepared.class_weights,
+        token_decoder=config.token_decoder,
+    )
+    chosen = config.label_prompts is not None or config.label_descriptions is not None
+    if prepared.prompt_texts is not None and (chosen or are_untrained(model)):
+        start_from_words(model, tokenizer, prepared.prompt_texts)
+    return model
+
+
+def build_model(
+    base: str,
+    task: Task,
+    label_names: list[str],
+    scaler: "StandardScaler | None" = None,
+    **overrides: Any,
+) -> EncT5ForClassification:
+    """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits.
+
+    Args:
+        base: folder or hub id.
+        task: what is to be learned.
+        label_names: names of the outputs, in id order.
+        scaler: what standardises the targets the model is to be trained on, where they have a unit.
+        overrides: further keys of `EncT5Config`.
+
+    Raises:
+        EncT5Error: for a base that cannot be loaded or converted, or keys that do not fit the task.
+    """
+    id2label = dict(enumerate(label_names))
+    try:
+        stored, _ = EncT5Config.get_config_dict(base)
+    except OSError:
+        stored = {}  # `convert` says what is wrong with the folder
+    if stored.get("model_type") != EncT5Config.model_type:
+        return convert(base, problem_type=task.name, id2label=id2label, **overrides).model
+    same_task = stored.get("problem_type") == task.name
+    values = {
+        key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)
+    }
+    values |= {
+        "problem_type": task.name,
+        "id2label": id2label,
+        "label2id": {name: index for index, name in id2label.items()},
+        # New prompts of labels come in no order that a position bias could stand for.
+        "prompt_position_bias": (same_task or not task.prompt_per_label) and stored.get("prompt_position_bias", True),
+        **overrides,
+    }
+    try:
+        config = EncT5Config.from_dict(values)
+    except (StrictDataclassError, ValueError, TypeError) as error:
+        raise EncT5Error(f"{first_line(error)} (base: {base})") from error
+    try:
+        model, info = model_class_of(config).from_pretrained(
+            base,
+            config=config,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers raises whatever the damage leads to
+        raise EncT5Error(f"cannot load {base}: {first_line(error)}") from error
+    drawn = [key if isinstance(key, str) else key[0] for key in (*info["missing_keys"], *info["mismatched_keys"])]
+    damaged = sorted(name for name in drawn if not name.startswith(_MADE_FOR_LABELS))
+    if damaged and not EncT5Config.from_dict(stored).has_decoder:
+        raise EncT5Error(f"{base} tags tokens without a decoder, which this task needs; start from its T5 instead")
+    if damaged:
+        raise EncT5Error(f"the weights of {base} lack {damaged[0]} or hold it in another shape; get the model again")
+    if any(name == PROMPTS for name in drawn):
+        start_prompts(model)
+    if scaler is not None and same_task and model.is_fine_tuned():
+        # It predicts in its user's unit: back into that of training, which these targets define.
+        rescale_outputs(model, 1 / scaler.scale_, -scaler.mean_ / scaler.scale_)
+    return model

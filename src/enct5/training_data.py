@@ -1,0 +1,175 @@
+"""The data of a training run: read, checked, split, encoded and tokenised."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from transformers import PreTrainedTokenizerBase
+
+from enct5 import data
+from enct5.errors import EncT5Error, show
+from enct5.inputs import WholeTexts, Windows
+from enct5.label_prompts import label_words, read_descriptions
+from enct5.tasks import TASKS, Task
+from enct5.training_config import TrainConfig
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sklearn.preprocessing import StandardScaler
+
+_MOST_LISTED, _MOST_COUNTS = 5, 200
+
+
+@dataclass
+class Prepared:
+    """Tokenised data and what is known about it.
+
+    Where the task's labels have a unit, those of `train` and `evaluation` are standardised by `scaler`.
+    """
+
+    task: Task
+    label_names: list[str]
+    counts: dict[str, int]
+    scaler: "StandardScaler | None"
+    train: "Dataset"
+    train_texts: int
+    evaluation: "Dataset"  # longest first
+    evaluation_order: list[int]  # number of every row of `evaluation` in `evaluation_inputs`
+    evaluation_inputs: WholeTexts | Windows
+    evaluation_texts: list[dict[str, Any]]  # the raw rows
+    evaluation_labels: Any  # of the raw rows, as the task encodes them, in the user's unit
+    split: str
+    texts_cut: int
+    prompt_texts: list[str] | None  # what each label's new prompt starts from, instead of `<pad>`
+    class_weights: list[float] | None
+
+    def lengths(self) -> dict[str, int]:
+        """Tokens of the texts of both splits, as they were kept."""
+        lengths = np.concatenate([part["length"][:] for part in (self.train, self.evaluation)])
+        return {
+            "median": int(np.median(lengths)),
+            "percentile_95": int(np.percentile(lengths, 95, method="higher")),
+            "longest": int(lengths.max()),
+        }
+
+
+def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], None]) -> Prepared:
+    """Read, check, split and tokenise the data of a run.
+
+    Args:
+        config: the run's settings.
+        tokenizer: the base model's.
+        say: called with every line of what was found.
+
+    Raises:
+        EncT5Error: for data that cannot be used, or settings that do not suit it.
+    """
+    table = data.read_table(config.data)
+    data.check_columns(table, config.data, config.text, config.label, config.label_separator, takes_words=True)
+    task = data.infer_task(table, config.label, config.task, config.label_separator)
+    _check_options(config, task)
+    values = data.label_values(table, config.label, task, config.label_separator, config.text)
+    names = data.label_names(values, task)
+    prompt_texts = _prompt_texts(config, task, names, say)
+    counts = data.class_counts(values, task)
+    known = len(counts) or len(names)
+    say(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
+    if counts:
+        more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
+        listed = ", ".join(f"{name} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
+        say(f"{task.counted} a label: {listed}{more}")
+    if config.eval is None:
+        table, held_out = data.split_held_out(table, task.strata(values), config.eval_fraction, config.seed)
+        split = f"{len(held_out)} rows held out of {Path(config.data).name} (stratified, seed {config.seed})"
+        say(f"evaluation: {split}")
+    else:
+        held_out = data.read_table(config.eval)
+        data.check_columns(
+            held_out, config.eval, config.text, config.label, config.label_separator, task.inputs.takes_words
+        )
+        split = Path(config.eval).name
+    label2id = {name: index for index, name in enumerate(names)}
+    train_labels, labels = (
+        task.encode(data.label_values(part, config.label, task, config.label_separator, config.text), label2id)
+        for part in (table, held_out)
+    )
+    scaler = None if task.fit_scaler is None else task.fit_scaler(train_labels)
+    train_targets, targets = (
+        values if scaler is None else scaler.transform(as_columns(values)).astype(np.float32)
+        for values in (train_labels, labels)
+    )
+    class_weights = None
+    if config.class_weights is not None:
+        if task.balance is None:
+            raise EncT5Error(f"--class-weights is for classes of texts, this is {task.description}; leave it out")
+        class_weights = task.balance(train_labels, len(names))
+    train, long = data.tokenize(table, tokenizer, config.text, config.max_length, train_targets, task.inputs)
+    inputs = task.inputs(data.read_texts(held_out, config.text), tokenizer, config.max_length)
+    evaluation = data.as_dataset(inputs, targets)
+    long += inputs.long
+    if long:
+        done = "are read in overlapping windows" if inputs.windowed else "were cut"
+        say(f"{long} texts are longer than {config.max_length} tokens and {done} (--max-length)")
+    lengths = evaluation["length"][:]
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    return Prepared(
+        task=task,
+        label_names=names,
+        counts=counts,
+        scaler=scaler,
+        train=train,
+        train_texts=len(table),
+        evaluation=evaluation.select(order),
+        evaluation_order=order,
+        evaluation_inputs=inputs,
+        evaluation_texts=held_out.select_columns(list(config.text)).to_list(),
+        evaluation_labels=labels,
+        split=split,
+        texts_cut=0 if inputs.windowed else long,
+        prompt_texts=prompt_texts,
+        class_weights=class_weights,
+    )
+
+
+def _check_options(config: TrainConfig, task: Task) -> None:
+    """Refuse settings that belong to another kind of task."""
+    for other in TASKS.values():
+        for name in set(other.options) - set(task.options):
+            if getattr(config, name) != TrainConfig.model_fields[name].default:
+                raise EncT5Error(
+                    f"--{name.replace('_', '-')} goes with --task {other.alias}, not {task.alias}; leave it out"
+                )
+    if config.label_smoothing and not config.has_plain_loss:
+        raise EncT5Error(
+            f"--label-smoothing {config.label_smoothing:g} goes with plain cross-entropy; leave it out, or --loss and "
+            "--class-weights"
+        )
+
+
+def _prompt_texts(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
+    """What each label's prompt starts from; `None` for `<pad>`."""
+    asked_for = config.label_descriptions is not None or config.label_prompts == "names"
+    if not asked_for and (config.label_prompts == "pad" or not task.prompt_per_label):
+        return None
+    if not task.prompt_per_label:
+        option = "--label-descriptions" if config.label_descriptions else "--label-prompts names"
+        raise EncT5Error(
+            f"{option} needs a prompt per label, as multi-label classification has; this is {task.description}, with "
+            "one prompt for all: leave the option out"
+        )
+    if config.label_descriptions is not None:
+        texts, unused = read_descriptions(config.label_descriptions, names)
+        if unused:
+            listed = ", ".join(show(name) for name in unused[:_MOST_LISTED])
+            more = f" and {len(unused) - _MOST_LISTED} more" if len(unused) > _MOST_LISTED else ""
+            say(f"{config.label_descriptions} also describes {listed}{more}, which the data does not have")
+        return texts
+    return [label_words(name) or name for name in names]
+
+
+def as_columns(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Numbers as a scaler takes them: a column for each target, and precise."""
+    return values.reshape(len(values), -1).astype(np.float64)

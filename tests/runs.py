@@ -1,0 +1,101 @@
+"""Small training runs, and the messages they learn from."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from enct5 import training
+from enct5.predict import Predictor
+from enct5.training_config import TrainConfig
+
+LABELS = ("Café Ärger", "delivery", "refund")
+WORDS = {"Café Ärger": "coffee milk cup", "delivery": "parcel late road", "refund": "money card bank"}
+RUN_FILES = {
+    "README.md",
+    "config.json",
+    "configuration_enct5.py",
+    "metrics.json",
+    "model.safetensors",
+    "modeling_enct5.py",
+    "report.html",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "train_config.yaml",
+}
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def messages(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Messages whose label follows from their words."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        label = LABELS[number % 3]
+        words = random.choice([*WORDS[label].split(), "the", "my", "where", "is"], size=random.integers(3, 9))
+        rows.append({"text": " ".join([*words, random.choice(WORDS[label].split())]), "label": label})
+    return rows
+
+
+def start(base: Path, out: Path, source: str, said: list[str] | None = None, **options: Any) -> dict[str, Any]:
+    """A short run on the columns `text` and `label`, unless options say otherwise."""
+    settings = {"text": ("text",), "label": "label", "epochs": 5, "batch_size": 8, "learning_rate": 3e-3} | options
+    resume = settings.pop("resume", False)
+    say = settings.pop("say", (said if said is not None else []).append)
+    config = TrainConfig.checked(data=source, base=str(base), out=str(out), **settings)
+    return training.train(config, resume=resume, say=say)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def assert_same_weights(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+class Run:
+    """A finished run: its folder, its data, its record and what it said."""
+
+    def __init__(self, base: Path, folder: Path) -> None:
+        self.base, self.out, self.said = base, folder / "run", []
+        self.source = write_rows(folder / "messages.jsonl", messages(60))
+        self.record = start(base, self.out, self.source, self.said)
+
+
+def script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
+    """Let evaluations find these scores, the last one for ever."""
+    values = itertools.chain(scores, itertools.repeat(scores[-1]))
+    monkeypatch.setattr(training, "_measure", lambda prepared, result: {"macro_f1": next(values)})
+
+
+def several_labels(count: int = 30) -> list[dict[str, Any]]:
+    """Messages of two kinds each, of which every fifth is not labelled."""
+    pairs = zip(messages(count), messages(count + 20)[20:], strict=True)
+    return [
+        {"text": f"{a['text']} {b['text']}", "label": sorted({a["label"], b["label"]}) if number % 5 else []}
+        for number, (a, b) in enumerate(pairs)
+    ]
+
+
+def numbers(count: int, factor: float = 1, shift: float = 0) -> list[dict[str, Any]]:
+    """Messages whose number follows from their label and length."""
+    return [
+        {"text": row["text"], "label": factor * (LABELS.index(row["label"]) + len(row["text"]) / 64) + shift}
+        for row in messages(count)
+    ]
+
+
+def values(folder: Path, texts: list[str]) -> np.ndarray:
+    return np.array([result["value"] for result in Predictor.from_pretrained(folder).predict(texts)])

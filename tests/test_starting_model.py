@@ -1,0 +1,141 @@
+"""The model a run starts from: its prompts, and bases that are EncT5 already."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from enct5 import training
+from enct5.conversion import convert_folder
+from enct5.errors import EncT5Error
+from enct5.loading import load_tokenizer
+from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.predict import Predictor
+from runs import LABELS, Run, messages, numbers, several_labels, start, values, weights, write_rows
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class PromptsSeenError(Exception):
+    """Ends a run before its first step."""
+
+
+def first_prompts(run: Run, source: str, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
+    """The model that a run starts with, and what it said until then."""
+    found = []
+
+    def build(model: EncT5ForSequenceClassification, *_: Any) -> None:
+        found.append(model)
+        raise PromptsSeenError
+
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "build_trainer", build)
+        with pytest.raises(PromptsSeenError):
+            start(run.base, out, source, said, **options)
+    return found[0], said
+
+
+def test_prompts_start_from_label_names_or_descriptions(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_rows(tmp_path / "multi.jsonl", several_labels())
+    tokenizer = load_tokenizer(str(run.base))
+    descriptions = {"refund": "money back", "Café Ärger": "trouble with coffee", "delivery": "parcels", "spare": "x"}
+    (tmp_path / "labels.json").write_text(json.dumps(descriptions), encoding="utf-8")
+    cases = {
+        "default": ({}, list(LABELS)),
+        "pad": ({"label_prompts": "pad"}, ["<pad>"] * 3),
+        "names": ({"label_prompts": "names"}, list(LABELS)),
+        "described": ({"label_descriptions": str(tmp_path / "labels.json")}, [descriptions[name] for name in LABELS]),
+    }
+    for name, (options, texts) in cases.items():
+        model, said = first_prompts(run, source, tmp_path / name, monkeypatch, **options)
+        words = model.get_input_embeddings().weight
+        for prompt, text in zip(model.transformer.decoder.embed_tokens.weight, texts, strict=True):
+            ids = tokenizer(text, add_special_tokens=False).input_ids
+            torch.testing.assert_close(prompt, words[ids].mean(dim=0), atol=1e-6, rtol=1e-5)
+        assert (f"{tmp_path}/labels.json also describes `spare`, which the data does not have" in said) == (
+            name == "described"
+        )
+
+
+def test_prompts_of_a_trained_base_start_anew_where_asked_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_rows(tmp_path / "multi.jsonl", several_labels())
+    start(run.base, tmp_path / "base", source, epochs=1, loss="focal", class_weights="balanced")
+    trained = EncT5ForSequenceClassification.from_pretrained(tmp_path / "base")
+    assert trained.config.loss == "focal"
+    here = Run.__new__(Run)
+    here.base = tmp_path / "base"
+    kept, _ = first_prompts(here, source, tmp_path / "kept", monkeypatch)
+    assert torch.equal(kept.transformer.decoder.embed_tokens.weight, trained.transformer.decoder.embed_tokens.weight)
+    # how the base was trained, and where its scores were cut off, is not taken over
+    assert kept.config.loss is kept.config.class_weights is kept.config.thresholds is None
+    anew, _ = first_prompts(here, source, tmp_path / "anew", monkeypatch, label_prompts="names", loss="asymmetric")
+    ids = load_tokenizer(str(run.base))("refund", add_special_tokens=False).input_ids
+    expected = anew.get_input_embeddings().weight[ids].mean(dim=0)
+    torch.testing.assert_close(anew.transformer.decoder.embed_tokens.weight[2], expected, atol=1e-6, rtol=1e-5)
+    assert anew.config.loss == "asymmetric"
+
+
+@pytest.mark.parametrize("factor", [1, -1000])
+def test_a_regression_goes_on_where_it_was_in_whatever_unit(run: Run, tmp_path: Path, factor: float) -> None:
+    texts = [row["text"] for row in messages(20, seed=3)]
+    start(run.base, tmp_path / "first", write_rows(tmp_path / "a.jsonl", numbers(40, 10, 50)), epochs=3)
+    source = write_rows(tmp_path / "b.jsonl", numbers(40, factor, 1))
+    start(tmp_path / "first", tmp_path / "second", source, epochs=0.1, learning_rate=1e-9)
+    np.testing.assert_allclose(values(tmp_path / "second", texts), values(tmp_path / "first", texts), rtol=1e-3)
+
+
+def test_a_new_head_starts_in_the_unit_of_training(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "a.jsonl", numbers(40, 1000, 1e6))
+    convert_folder(str(run.base), tmp_path / "base", num_labels=1, problem_type="regression")
+    start(tmp_path / "base", tmp_path / "run", source, epochs=0.1, learning_rate=1e-9)
+    found = values(tmp_path / "run", [row["text"] for row in messages(20)])
+    assert np.abs(found - 1e6).max() < 20_000
+
+
+def test_a_converted_folder_is_a_base(run: Run, tmp_path: Path) -> None:
+    convert_folder(str(run.base), tmp_path / "enct5-base", num_labels=7)
+    record = start(tmp_path / "enct5-base", tmp_path / "run", run.source, epochs=1)
+    assert record["base"] == "enct5-base"
+    assert weights(tmp_path / "run")["classifier.weight"].shape == (3, 32)
+
+
+def test_a_trained_model_is_a_base_for_other_labels_and_tasks(run: Run, tmp_path: Path) -> None:
+    rows = [{"text": row["text"], "label": [row["label"], "any", "more"]} for row in messages(30)]
+    source = write_rows(tmp_path / "multi.jsonl", rows)
+    start(run.out, tmp_path / "run", source, epochs=1)
+    config = Predictor.from_pretrained(tmp_path / "run").model.config
+    assert list(config.id2label.values()) == ["Café Ärger", "any", "delivery", "more", "refund"]
+    assert (config.problem_type, config.decoder_vocab_size) == ("multi_label_classification", 5)
+
+
+def test_a_trained_model_with_the_same_labels_goes_on_where_it_was(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "messages.jsonl", messages(60))
+    record = start(run.out, tmp_path / "run", source, epochs=0.1, learning_rate=1e-9)
+    before, after = weights(run.out), weights(tmp_path / "run")
+    for name in ("classifier.weight", "classifier.bias"):
+        after[name] *= record["temperature"]
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["missing", "another shape"])
+def test_a_base_that_lacks_a_tensor_is_refused(run: Run, tmp_path: Path, damage: str) -> None:
+    name = "transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
+    shutil.copytree(run.out, tmp_path / "base")
+    tensors = weights(run.out)
+    tensor = tensors.pop(name)
+    if damage != "missing":
+        tensors[name] = tensor[:4].clone()
+    save_file(tensors, tmp_path / "base" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EncT5Error, match=f"lack {name} or hold it in another shape"):
+        start(tmp_path / "base", tmp_path / "run", run.source)

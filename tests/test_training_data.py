@@ -1,0 +1,83 @@
+"""The data of a run: what is read, held out, cut and refused."""
+
+from pathlib import Path
+
+import pytest
+
+from enct5.errors import EncT5Error
+from enct5.evaluation import evaluate
+from enct5.predict import Predictor
+from runs import Run, messages, start, write_rows
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"label_prompts": "names"},
+            "--label-prompts names needs a prompt per label, as multi-label .* this is single",
+        ),
+        ({"label_descriptions": "x.json"}, "--label-descriptions needs a prompt per label"),
+        ({"loss": "asymmetric"}, "`loss` is 'asymmetric'; for single_label_classification it must be one of focal"),
+        ({"label_smoothing": 0.2, "loss": "focal"}, "--label-smoothing 0.2 goes with plain cross-entropy"),
+        ({"label_smoothing": 0.2, "class_weights": "balanced"}, "--label-smoothing 0.2 goes with plain cross-entropy"),
+    ],
+)
+def test_options_of_other_tasks_are_refused(run: Run, tmp_path: Path, options: dict[str, str], message: str) -> None:
+    for base in (run.base, run.out):
+        with pytest.raises(EncT5Error, match=f"^{message}"):
+            start(base, tmp_path / "run", run.source, **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_label_smoothing_is_for_one_label_a_text(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "a.jsonl", [{"text": "a", "label": row / 3} for row in range(30)])
+    with pytest.raises(EncT5Error, match=r"^--label-smoothing goes with --task single, not regression; leave it out"):
+        start(run.base, tmp_path / "run", source, label_smoothing=0.1)
+
+
+def test_class_weights_for_numbers_are_refused(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "a.jsonl", [{"text": "a", "label": row / 3} for row in range(30)])
+    with pytest.raises(EncT5Error, match="--class-weights is for classes of texts, this is regression"):
+        start(run.base, tmp_path / "run", source, class_weights="balanced")
+
+
+def test_labels_in_one_field_are_split_in_training_and_evaluation(run: Run, tmp_path: Path) -> None:
+    rows = [{"text": row["text"], "label": f"{row['label']} | all"} for row in messages(30)]
+    source = write_rows(tmp_path / "joined.jsonl", rows)
+    record = start(run.base, tmp_path / "run", source, eval=source, epochs=1, label_separator="|")
+    predictor = Predictor.from_pretrained(tmp_path / "run")
+    assert list(predictor.model.config.label2id) == ["Café Ärger", "all", "delivery", "refund"]
+    assert evaluate(predictor, source)["metrics"] == record["metrics"]
+
+
+def test_an_evaluation_file_is_used_whole_and_nothing_is_held_out(run: Run, tmp_path: Path) -> None:
+    held = write_rows(tmp_path / "test set.jsonl", messages(12, seed=5))
+    record = start(run.base, tmp_path / "run", run.source, eval=held, epochs=1)
+    assert (record["data"]["train_rows"], record["data"]["eval_rows"]) == (60, 12)
+    assert record["data"]["eval_split"] == "test set.jsonl"
+    again = evaluate(Predictor.from_pretrained(tmp_path / "run"), held)
+    assert again["metrics"] == pytest.approx(record["metrics"], abs=1e-6)
+
+
+def test_an_unseen_label_in_the_evaluation_file_is_refused(run: Run, tmp_path: Path) -> None:
+    held = write_rows(tmp_path / "held.jsonl", [*messages(6), {"text": "x", "label": "Refund"}])
+    with pytest.raises(EncT5Error, match="did you mean `refund` for `Refund`"):
+        start(run.base, tmp_path / "run", run.source, eval=held)
+    assert not (tmp_path / "run").exists()
+
+
+def test_texts_cut_are_counted_and_reported(run: Run, tmp_path: Path) -> None:
+    rows = messages(30)
+    for row in rows[:7]:
+        row["text"] = " ".join(["money"] * 60)
+    source = write_rows(tmp_path / "long.jsonl", rows)
+    said: list[str] = []
+    record = start(run.base, tmp_path / "run", source, said, max_length=40, epochs=1)
+    assert record["data"]["texts_cut"] == 7
+    assert record["data"]["tokens"]["longest"] == 40
+    assert 1 < record["data"]["tokens"]["median"] < record["data"]["tokens"]["percentile_95"] == 40
+    assert "7 texts are longer than 40 tokens and were cut (--max-length)" in said
+    assert Predictor.from_pretrained(tmp_path / "run").tokenizer.model_max_length == 40
