@@ -84,14 +84,14 @@ def test_every_file_is_tried(checkpoints: dict[str, Path]) -> None:
 @pytest.mark.parametrize(("kind", "name"), FILES)
 def test_a_cut_or_missing_file_is_named(checkpoints: dict[str, Path], tmp_path: Path, kind: str, name: str) -> None:
     content = (checkpoints[kind] / name).read_bytes()
-    # a tokenizer's configuration says little that its defaults do not, and a training's is no part of the model
+    # a tokenizer's configuration says little that its defaults do not, and the settings of a training have defaults
     needed = name not in ("tokenizer_config.json", "train_config.yaml")
     for part in (None, b"", content[: len(content) // 3], content[: len(content) * 2 // 3]):
         line = outcome(damaged(checkpoints[kind], tmp_path / "model", name, part))
-        if part is not None or needed:
-            assert name in line, (part and len(part), line)
+        if needed:
+            assert (name if part is not None else "safetensors" if name == INDEX else name) in line, (part, line)
         else:
-            assert line == "fine"
+            assert line == "fine" or name in line
 
 
 def flips(content: bytes, count: int, start: int, end: int, seed: int) -> Iterator[tuple[int, bytes]]:
@@ -113,11 +113,11 @@ def test_a_changed_byte_is_harmless_or_told(checkpoints: dict[str, Path], tmp_pa
         places = [(0, 8), (8, header), (header, len(content))]
     outcomes = Counter()
     for start, end in places:
-        for where, changed in flips(content, 8, start, end, seed=len(content)):
+        for where, changed in flips(content, 4, start, end, seed=len(content)):
             line = outcome(damaged(checkpoints[kind], tmp_path / "model", name, changed))
             outcomes[line == "fine"] += 1
             assert line == "fine" or str(tmp_path) in line, (where, line)
-    assert sum(outcomes.values()) == 8 * len(places)
+    assert sum(outcomes.values()) == 4 * len(places)
 
 
 @pytest.mark.parametrize("name", CODE)
@@ -129,7 +129,7 @@ def test_code_that_travels_with_it_is_not_run(checkpoints: dict[str, Path], tmp_
 def test_a_tokenizer_that_panics_is_told(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     """What stops in the compiled part of `tokenizers` is no `Exception`."""
     tokenizer = json.loads((checkpoints["whole"] / "tokenizer.json").read_text(encoding="utf-8"))
-    part = next(one for one in tokenizer["normalizer"]["normalizers"] if one["type"] == "Precompiled")
+    part = tokenizer["normalizer"]
     part["precompiled_charsmap"] = "$" + part["precompiled_charsmap"][1:]
     folder = damaged(checkpoints["whole"], tmp_path / "model", "tokenizer.json", json.dumps(tokenizer).encode())
     assert outcome(folder).startswith(f"cannot load the tokenizer of {folder}: tokenizer: ")
@@ -148,21 +148,22 @@ def test_a_tokenizer_that_panics_is_told(checkpoints: dict[str, Path], tmp_path:
         ({"id2label": None}, "classifier.bias"),
         ({"problem_type": "multi_label_classification"}, "config.json: `decoder_vocab_size` is 1|fine"),
         ({"num_layers": 3}, "encoder.block.2"),
-        ({"num_layers": -1}, "config.json|block"),
+        ({"num_layers": 1}, "encoder.block.1.layer.0.SelfAttention.k.weight, for which config.json has no place"),
+        ({"num_layers": -1}, "config.json: `num_layers` is -1; it must be at least 1"),
         ({"num_decoder_layers": 2}, "decoder.block.1"),
         ({"d_model": 24}, "in another shape than config.json says"),
         ({"d_model": "16"}, "config.json: "),
-        ({"d_kv": 0}, "config.json|weights"),
-        ({"num_heads": 0}, "config.json|weights"),
+        ({"d_kv": 0}, "config.json: `d_kv` is 0"),
+        ({"num_heads": 0}, "config.json: `num_heads` is 0"),
         ({"vocab_size": 100}, "in another shape than config.json says"),
-        ({"feed_forward_proj": "gated-gelu"}, "wi_0"),
-        ({"feed_forward_proj": "gated"}, "config.json"),
+        ({"is_gated_act": True}, "wi_0"),
         ({"dense_act_fn": "nothing"}, "config.json"),
         ({"dropout_rate": 7}, "config.json"),
         ({"layer_norm_epsilon": "small"}, "config.json"),
-        ({"relative_attention_num_buckets": 0}, "relative_attention_bias"),
-        ({"relative_attention_max_distance": -5}, "config.json|fine|numbers"),
-        ({"pad_token_id": 10**9}, "config.json|weights"),
+        ({"relative_attention_num_buckets": 0}, "config.json: `relative_attention_num_buckets` is 0"),
+        ({"relative_attention_max_distance": -5}, "config.json: `relative_attention_max_distance` is -5"),
+        ({"relative_attention_max_distance": 16}, "config.json: `relative_attention_max_distance` is 16"),
+        ({"relative_attention_max_distance": 17}, "fine"),
         ({"eos_token_id": "x"}, "config.json"),
         ({"dtype": "float99"}, "config.json: "),
         ({"dtype": "int8"}, "config.json|weights|fine"),
@@ -180,14 +181,12 @@ def test_a_configuration_that_does_not_fit_is_told(
 
 
 def test_weights_of_another_model_are_told(checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    folder = damaged(
-        checkpoints["whole"], tmp_path / "model", "config.json", (checkpoints["whole"] / "config.json").read_bytes()
-    )
+    folder = Path(shutil.copytree(checkpoints["whole"], tmp_path / "model"))
     weights = load_file(folder / WEIGHTS)
     save_file({f"other.{name}": tensor for name, tensor in weights.items()}, folder / WEIGHTS, {"format": "pt"})
     assert "the weights of" in outcome(folder)
     save_file({**weights, "surplus": torch.zeros(2)}, folder / WEIGHTS, {"format": "pt"})
-    assert outcome(folder) == "fine"
+    assert "hold surplus, for which config.json has no place" in outcome(folder)
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused_by_the_predictor(

@@ -138,6 +138,12 @@ def load_model(source: str) -> EncT5ForClassification:
         wrong = [*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])]
         name = min(wrong)
         raise EncT5Error(
-            f"the weights of {source} lack {name} or hold it in another shape than config.json says; get the model again"
+            f"the weights of {source} lack {name} or hold it in another shape than config.json says; get the model "
+            "again"
+        )
+    if info["unexpected_keys"]:  # such as those of a layer that is not computed then
+        raise EncT5Error(
+            f"the weights of {source} hold {min(info['unexpected_keys'])}, for which config.json has no place; get the "
+            "model again"
         )
     return model
