@@ -146,8 +146,21 @@ def test_nothing_is_cached_or_printed(tmp_path: Path, capfd: pytest.CaptureFixtu
         ("a.csv", "text,label\na,1\nb,c,2\n", "row 3 .* has 3 fields, the header has 2: `b,c,2`; .* holds `,` or"),
         ("a.tsv", "text\tlabel\nb\tc\t2\n", "row 2 .* has 3 fields, .* holds a tab or"),
         ("a.csv", "text,label,text\na,1,b\n", "has 2 columns named `text`"),
-        ("a.csv", 'text,label\na,1\nb,"2\nc,3\n', r"row 3 .*: the quote before `2 c,3` is never closed"),
-        ("a.csv", 'text,label\na,1\n"b,2\nc,3\n', r"row 3 .* has 1 fields"),
+        ("a.csv", 'text,label\na,1\nb,"2\nc,3\n', r"line 3: the quote before `2` is never closed"),
+        ("a.csv", 'text,label\na,1\n"b,2\nc,3\n', "line 3: the quote before `b,2` is never closed"),
+        ("a.csv", 'text,label\ra,1\rb,"2\rc,3\r', "line 1: the quote before `2 c,3` is never closed"),
+        ("a.csv", 'text,label\na,"2\nb,3""\n', "line 2: the quote before `2` is never closed"),
+        (
+            "a.csv",
+            'text,label\nb,"2\nc,3\nd,"4"\n',
+            'line 4: `4"` follows a quote that closes the text `2` of line 2; write each',
+        ),
+        ("a.csv", "te\0xt,label\na,1\n", r"has NUL characters in its column names"),
+        (
+            "a.csv",
+            "text,label\na,1\n".encode("utf-16-le"),
+            r"has NUL characters in its column names .*; save it again as",
+        ),
         ("a.csv", b"text,label\ncaf\xe9,1\n", r"is not UTF-8 \(byte 0xe9 at offset 14\); save it again as UTF-8"),
         ("a.csv", "text,label\n".encode("utf-16"), "is not UTF-8 .* at offset 0"),
         ("a.jsonl", b'{"text": "ok"}\n{"text": "\xff"}\n', r"byte 0xff at offset 25"),
@@ -159,8 +172,17 @@ def test_nothing_is_cached_or_printed(tmp_path: Path, capfd: pytest.CaptureFixtu
         ("a.json", '{\n"text": "a"\n}', "line 1 is not JSON .*expected one object a line, or one list of objects"),
         ("a.jsonl", '{"text": "a"}\n"b"\n', "line 2 is `b`, not an object"),
         ("a.json", '[{"text": "a"}, 5]', "item 2 is `5`, not an object"),
-        ("a.jsonl", '{"id": 99999999999999999999999}\n', "cannot make a table of"),
         ("a.jsonl", '{"text": "\\ud800"}\n', "cannot make a table of"),
+        ("a.jsonl", '{"text\\u0000": "a"}\n', "has NUL characters in its column names"),
+        (
+            "a.jsonl",
+            '{"a": 1}\n{"text": "a", "text": "b"}\n',
+            "from line 2 on: `one object has two keys text`; correct",
+        ),
+        ("a.jsonl", '{"id": ' + "9" * 5000 + "}\n", "from line 1 on: `Exceeds the limit"),
+        ("a.jsonl", '{"id": ' + "[" * 5000 + "]" * 5000 + "}\n", "from line 1 on: `maximum recursion depth"),
+        ("a.jsonl", '{"id": ' + "[" * 600 + "]" * 600 + "}\n", "cannot make a table of"),
+        ("a.jsonl", '{"text": "a"}\n{}\n', "line 2 is `{}`, not an object with columns"),
         ("a.parquet", "PAR0", "as Parquet"),
         ("a.xlsx", "x", "cannot tell the format of .*must end in one of .csv, .tsv, .jsonl, .json, .parquet"),
         ("a.csv.gz", "x", "cannot tell the format"),
@@ -212,7 +234,7 @@ def test_system_errors_are_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(path: Path, source: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(reading, "_check_utf8", refuse)
+    monkeypatch.setattr(reading, "_lines", refuse)
     with pytest.raises(EncT5Error, match=r"cannot read .*a.csv: Permission denied"):
         read_table(write(tmp_path, "a.csv", "text\na\n"))
 

@@ -152,7 +152,7 @@ def damaged(how: str, folder: Path, to: Path) -> Path:
         ("truncated", "cannot load the weights of .*get the model again"),
         ("no weights", r"cannot load the weights of .*model.safetensors.*get the model again"),
         ("no config", r"holds no config.json, so it is no checkpoint"),
-        ("damaged config", "cannot read a model at .*not a valid JSON file"),
+        ("damaged config", "cannot read a model at .*: config.json is damaged"),
         ('{"problem_type": "ranking"}', "cannot read a model at .*: `problem_type` is 'ranking'; it must be one of"),
         ('{"decoder_vocab_size": 2}', "cannot read a model at .*: `decoder_vocab_size` is 2; it must be 1"),
         ('{"prompt_position_bias": "no"}', "cannot read a model at .*: .*expected bool, got str"),

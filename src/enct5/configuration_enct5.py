@@ -16,6 +16,16 @@ LOSSES: dict[str, tuple[str, ...]] = {
 }
 PROBLEM_TYPES = tuple(LOSSES)
 
+_SIZES = (
+    "vocab_size",
+    "d_model",
+    "d_kv",
+    "d_ff",
+    "num_layers",
+    "num_heads",
+    "relative_attention_num_buckets",
+)
+
 
 @strict
 class EncT5Config(T5Config):
@@ -124,6 +134,7 @@ class EncT5Config(T5Config):
             raise ValueError(f"`problem_type` is {self.problem_type!r}; it must be one of {', '.join(PROBLEM_TYPES)}")
         if self.num_labels < 1:
             raise ValueError(f"`num_labels` is {self.num_labels}; a model needs at least one label")
+        self._validate_sizes()
         if set(self.id2label) != set(range(self.num_labels)):
             raise ValueError(
                 f"`id2label` has the keys {sorted(self.id2label)}; it must name the labels 0 to {self.num_labels - 1}"
@@ -142,6 +153,17 @@ class EncT5Config(T5Config):
             raise ValueError(f"`class_weights` are for classes of texts; leave them out for {self.problem_type}")
         if self.thresholds is not None and self.problem_type != "multi_label_classification":
             raise ValueError(f"`thresholds` are for multi-label classification; leave them out for {self.problem_type}")
+
+    def _validate_sizes(self) -> None:
+        for key in _SIZES:
+            if getattr(self, key) < 1:
+                raise ValueError(f"`{key}` is {getattr(self, key)}; it must be at least 1")
+        nearest = self.relative_attention_num_buckets // 2  # distances that have a bucket of their own
+        if self.relative_attention_max_distance <= nearest:
+            raise ValueError(
+                f"`relative_attention_max_distance` is {self.relative_attention_max_distance}; it must be more than "
+                f"{nearest}, half of `relative_attention_num_buckets`"
+            )
 
     def _validate_loss(self) -> None:
         allowed = LOSSES.get(self.problem_type, ())

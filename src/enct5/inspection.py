@@ -48,11 +48,6 @@ def inspect(source: str) -> dict[str, Any]:
         predictor.logits([["text"] if predictor.task.inputs.takes_words else "text"])  # refuses what is no number
     else:
         _check_finite(source, model)
-    if len(tokenizer) > config.vocab_size:
-        raise EncT5Error(
-            f"{source}: the tokenizer has {len(tokenizer)} tokens, but the model {config.vocab_size}; "
-            "they do not belong together"
-        )
     labels = [config.id2label[index] for index in range(config.num_labels)]
     shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
     longest = tokenizer.model_max_length  # transformers' word for "no limit" is a huge number

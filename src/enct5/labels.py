@@ -8,8 +8,9 @@ from typing import Any
 
 from enct5.errors import EncT5Error, show
 
-_INTEGER = re.compile(r"[+-]?\d+")
+_INTEGER = re.compile(r"[+-]?\d{1,18}")  # a grade is no longer, and Python refuses thousands of digits
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_LARGEST = 3e38  # a model's numbers are float32
 TAG = re.compile(r"O|[BIESLU]-.+")
 
 
@@ -52,7 +53,7 @@ def read_lists(values: Sequence[Any]) -> Sequence[Any]:
         return values
     try:
         lists = [json.loads(value) for value in values]
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or one of endless numbers or lists
         return values
     return lists
 
@@ -143,10 +144,13 @@ def parse_numbers(values: Sequence[Any], column: str, separator: str | None) -> 
 
 def _number(value: object, column: str, row: int) -> float:
     if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
-        number = float(value)
-        if math.isfinite(number):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            number = math.inf
+        if abs(number) <= _LARGEST:
             return number
-    raise not_a("a number", column, row, value, "correct it, or use --task single for classes")
+    raise not_a("a number", column, row, value, "correct it (up to 3e38), or use --task single for classes")
 
 
 def not_a(wanted: str, column: str, row: int, value: object, advice: str) -> EncT5Error:

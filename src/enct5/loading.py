@@ -1,10 +1,12 @@
 """Load what others saved: every damage becomes one line that names the checkpoint."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from enct5 import modeling_enct5
@@ -14,12 +16,27 @@ from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.tasks import find_task
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error's text (the last of a configuration error's, its reason), or its type's name."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     if isinstance(error, StrictDataclassError):
         return lines[-1].strip().removeprefix("ValueError: ").removeprefix("TypeError: ")
     return lines[0]
+
+
+def _reason(source: str, error: BaseException, part: str) -> str:
+    """Why a part of a folder could not be loaded, with the file that is damaged: the libraries seldom name it."""
+    for file in sorted(Path(source).glob("*.json")):
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as damage:
+            return f"{file.name} is damaged ({first_line(damage)})"
+    for file in sorted(Path(source).glob("*.safetensors")):
+        try:
+            safe_open(file, framework="pt").__exit__(None, None, None)
+        except (OSError, SafetensorError) as damage:
+            return f"{file.name} is damaged ({first_line(damage)})"
+    return f"{part}: {first_line(error)}"
 
 
 def check_source(source: str) -> None:
@@ -48,12 +65,29 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     check_source(source)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **hub)
-    except Exception as error:  # transformers raises whatever the damage leads to
-        raise EncT5Error(f"cannot load the tokenizer of {source}: {first_line(error)}") from error
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # whatever the damage leads to; panics of `tokenizers` are no `Exception`
+        raise EncT5Error(f"cannot load the tokenizer of {source}: {_reason(source, error, 'tokenizer')}") from error
     # Without files, transformers makes a T5 tokenizer that knows a blank, and every word is unknown.
     if len(tokenizer) - len(tokenizer.added_tokens_decoder) <= 1:
         raise EncT5Error(
             f"cannot load the tokenizer of {source}: its files (tokenizer.json or spiece.model) are missing"
+        )
+    return tokenizer
+
+
+def load_tokenizer_of(source: str, vocab_size: int) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint whose model has so many tokens.
+
+    Raises:
+        EncT5Error: when there is none, or it gives tokens that the model does not have.
+    """
+    tokenizer = load_tokenizer(source)
+    if len(tokenizer) > vocab_size:
+        raise EncT5Error(
+            f"{source}: the tokenizer has {len(tokenizer)} tokens, but the model {vocab_size}; "
+            "they do not belong together"
         )
     return tokenizer
 
@@ -85,7 +119,7 @@ def load_model(source: str) -> EncT5ForClassification:
     try:
         config = AutoConfig.from_pretrained(source)
     except Exception as error:  # transformers raises whatever the damage leads to
-        raise EncT5Error(f"cannot read a model at {source}: {first_line(error)}") from error
+        raise EncT5Error(f"cannot read a model at {source}: {_reason(source, error, 'config.json')}") from error
     if not isinstance(config, EncT5Config):
         raise EncT5Error(
             f"{source} is a checkpoint of type {config.model_type!r}, not an EncT5 model; make one of a T5 with "
@@ -96,9 +130,20 @@ def load_model(source: str) -> EncT5ForClassification:
             source, config=config, output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True
         )
     except Exception as error:
-        raise EncT5Error(f"cannot load the weights of {source}: {first_line(error)}; get the model again") from error
+        raise EncT5Error(
+            f"cannot load the weights of {source} as config.json describes them: {_reason(source, error, 'weights')}; "
+            "get the model again"
+        ) from error
     if info["missing_keys"] or info["mismatched_keys"]:
         wrong = [*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])]
         name = min(wrong)
-        raise EncT5Error(f"the weights of {source} lack {name} or hold it in another shape; get the model again")
+        raise EncT5Error(
+            f"the weights of {source} lack {name} or hold it in another shape than config.json says; get the model "
+            "again"
+        )
+    if info["unexpected_keys"]:  # such as those of a layer that is not computed then
+        raise EncT5Error(
+            f"the weights of {source} hold {min(info['unexpected_keys'])}, for which config.json has no place; get the "
+            "model again"
+        )
     return model

@@ -14,7 +14,7 @@ from transformers.utils import cached_file
 from enct5.batching import length_ordered_batches
 from enct5.engines import CompiledEngine, Engine, FoldedEngine, PlainEngine
 from enct5.errors import EncT5Error, show, unknown
-from enct5.loading import check_source, first_line, load_model, load_tokenizer
+from enct5.loading import check_source, first_line, load_model, load_tokenizer_of
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_model import OnnxEncT5, is_exported
 from enct5.tasks import Task, check_abstention, find_task, withhold
@@ -103,13 +103,15 @@ class Predictor:
         if exported or quantize:
             _check_onnx(device, dtype, compile, quantize if exported else None)
         if exported:
-            return cls(OnnxEncT5.from_pretrained(source), load_tokenizer(source), _trained_with(source))
+            graph = OnnxEncT5.from_pretrained(source)
+            return cls(graph, load_tokenizer_of(source, graph.config.vocab_size), _trained_with(source))
         model = load_model(source)
+        tokenizer = load_tokenizer_of(source, model.config.vocab_size)
         if quantize:
             from enct5.export import in_memory
 
-            return cls(in_memory(model, int8=True), load_tokenizer(source), _trained_with(source))
-        return cls(_placed(model, device, dtype), load_tokenizer(source), _trained_with(source), fold, compile)
+            return cls(in_memory(model, int8=True), tokenizer, _trained_with(source))
+        return cls(_placed(model, device, dtype), tokenizer, _trained_with(source), fold, compile)
 
     def predict(self, texts: Sequence[Text], abstain_below: float | None = None) -> list[dict[str, Any]]:
         """Classify (or score) texts.

@@ -8,8 +8,9 @@ up silently, JSON strings such as "2024-01-31" turn into timestamps, and a copy 
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _WRONG_FIELD_COUNT = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
 _BLOCK = 2**26  # bytes of a CSV file that are parsed at a time; a record must fit in
-_TAIL = 2**20
 
 
 def read_table(source: str) -> "Dataset":
@@ -65,9 +65,9 @@ def read_chunks(source: str, rows: int | None) -> Iterator["Dataset"]:
         for chunk in chunks:
             if len(chunk):
                 found = True
-                yield _name_classes(chunk)
+                yield _name_classes(chunk, source)
     except OSError as error:
-        raise EncT5Error(f"cannot read {source}: {error.strerror or error}") from error
+        raise EncT5Error(f"cannot read {source}: {error.strerror or show(error, 200)}") from error
     if not found:
         raise _no_rows(source)
 
@@ -102,37 +102,62 @@ def _read_file(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]
     return reader(path, source, rows)
 
 
-def _tables(batches: Iterable["pa.RecordBatch"], rows: int | None) -> Iterator["Dataset"]:
+def _check_names(names: Sequence[str], source: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise EncT5Error(f"{source} has {names.count(twice)} columns named {show(twice)}; give each its own name")
+    # datasets cuts names there, and then finds a table without such columns
+    cut = next((name for name in names if "\0" in name), None)
+    if cut is not None:
+        raise EncT5Error(
+            f"{source} has NUL characters in its column names ({show(repr(cut))}); save it again as UTF-8, or give "
+            "the column another name"
+        )
+
+
+def _dataset(table: "pa.Table", source: str) -> "Dataset":
+    from datasets import Dataset
+
+    _check_names(table.column_names, source)
+    try:
+        return Dataset(table)
+    except Exception as error:  # datasets raises whatever wrong metadata of its own lead to
+        raise EncT5Error(
+            f"cannot make a table of {source}: {show(error, 200)}; save it again with columns of texts, numbers or "
+            "lists of them, and without metadata"
+        ) from error
+
+
+def _tables(batches: Iterable["pa.RecordBatch"], source: str, rows: int | None) -> Iterator["Dataset"]:
     """Batches of any size as tables of `rows` rows, or as one."""
     import pyarrow as pa
-    from datasets import Dataset
 
     held: list[pa.RecordBatch] = []
     for batch in batches:
         held.append(batch)
         while rows is not None and sum(map(len, held)) >= rows:
             table = pa.Table.from_batches(held)
-            yield Dataset(table.slice(0, rows))
+            yield _dataset(table.slice(0, rows), source)
             held = table.slice(rows).to_batches()
     if held:
-        yield Dataset(pa.Table.from_batches(held))
+        yield _dataset(pa.Table.from_batches(held), source)
 
 
 def _read_csv(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
-    return _tables(_delimited_batches(path, source, ","), rows)
+    return _tables(_delimited_batches(path, source, ","), source, rows)
 
 
 def _read_tsv(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
-    return _tables(_delimited_batches(path, source, "\t"), rows)
+    return _tables(_delimited_batches(path, source, "\t"), source, rows)
 
 
 def _delimited_batches(path: Path, source: str, delimiter: str) -> Iterator["pa.RecordBatch"]:
     import pyarrow as pa
     import pyarrow.csv
 
-    _check_utf8(path, source)
+    _check_quotes(_lines(path, source), source, delimiter)
     names = _column_names(path, source, delimiter)
-    number, batch = 1, None  # rows so far, the header among them
+    number = 1  # rows so far, the header among them
     try:
         reader = pa.csv.open_csv(
             path,
@@ -147,8 +172,8 @@ def _delimited_batches(path: Path, source: str, delimiter: str) -> Iterator["pa.
     except pa.ArrowException as error:
         if "straddles two block" in str(error):
             raise EncT5Error(
-                f"{source}, a row after row {number} (the header is row 1) is longer than {_BLOCK // 2**20} MiB, so a "
-                "quote is not closed, perhaps; close it, or shorten the text"
+                f"{source}, a row after row {number} (the header is row 1) is longer than {_BLOCK // 2**20} MiB; "
+                "shorten the text"
             ) from error
         if "Empty CSV file or block" in str(error):  # column names alone, without an end of line
             raise _no_rows(source) from error
@@ -160,8 +185,6 @@ def _delimited_batches(path: Path, source: str, delimiter: str) -> Iterator["pa.
             f"{source}, row {row} (the header is row 1) has {found} fields, the header has {expected}: "
             f"{show(text)}; put a text that holds {_delimiter_name(delimiter)} or a line break between double quotes"
         ) from error
-    if batch is not None and len(batch):
-        _check_last_quote(str(batch.column(batch.num_columns - 1)[-1]), number, path, source)
 
 
 def _delimiter_name(delimiter: str) -> str:
@@ -177,37 +200,82 @@ def _column_names(path: Path, source: str, delimiter: str) -> list[str]:
         raise EncT5Error(f"cannot read the column names of {source}: {error}") from error
     if names is None:
         raise EncT5Error(f"{source} is empty; give a file with rows")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise EncT5Error(f"{source} has {names.count(twice)} columns named {show(twice)}; give each its own name")
+    _check_names(names, source)
     return names
 
 
-def _check_last_quote(last: str, row: int, path: Path, source: str) -> None:
-    """Refuse a quote that is never closed: pyarrow takes the rest of the file as one value and says nothing."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL))
-        ends_quoted = file.read().rstrip().endswith(b'"')
-    if "\n" in last and not ends_quoted:
+def _check_quotes(lines: Iterable[str], source: str, delimiter: str) -> None:
+    """Refuse quotes that are not closed, or closed within a text: pyarrow takes rows for a part of a text then."""
+    opening = re.compile(rf'(?:^\ufeff?|[{delimiter}\r\n])"')
+    rest = re.compile(rf'[^"]*(?:""[^"]*)*("?)([^{delimiter}\r\n]?)')
+    opened, text = None, ""  # the line of a quote that is not closed yet, and what follows it there
+    for number, line in enumerate(lines, 1):
+        place = 0
+        while opened is not None or (quote := opening.search(line, place)):
+            if opened is None and quote is not None:
+                place = quote.end()
+                opened, text = number, line[place:]
+            closing = rest.match(line, place)
+            if closing is None or not closing[1]:  # it goes on in the next line
+                break
+            if closing[2]:
+                raise EncT5Error(
+                    f"{source}, line {number}: {show(line[closing.end(1) :])} follows a quote that closes the text "
+                    f'{show(text)} of line {opened}; write each `"` inside a quoted text twice, or close that text'
+                )
+            opened, place = None, closing.end()
+    if opened is not None:
         raise EncT5Error(
-            f"{source}, row {row} (the header is row 1): the quote before {show(last)} is never closed; "
+            f"{source}, line {opened}: the quote before {show(text)} is never closed; "
             'close it, or write each `"` inside a quoted text twice'
         )
 
 
 def _read_json(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
+    for _ in _lines(path, source):
+        pass
+    objects = _json_rows(path, source)
+    while part := list(islice(objects, rows)):
+        yield _table_of_objects(part, source)
+
+
+def _table_of_objects(objects: list[dict[str, Any]], source: str) -> "Dataset":
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for row in objects for name in row)
+    columns, encoded = {}, set()
+    try:
+        for name in names:
+            values = [row.get(name) for row in objects]
+            columns[name] = _exactly(values)
+            if columns[name] is None:
+                # not as `Json` of datasets, which reads the text "1" as a number and rounds numbers
+                columns[name] = pa.array([None if v is None else json.dumps(v, ensure_ascii=False) for v in values])
+                encoded.add(name)
+        table = _dataset(pa.table(columns), source)
+    except (pa.ArrowException, UnicodeEncodeError, RecursionError) as error:
+        raise EncT5Error(f"cannot make a table of {source}: {show(error, 200)}") from error
+    return table.with_transform(partial(_decoded, encoded)) if encoded else table
+
+
+def _exactly(values: list[Any]) -> "pa.Array | None":
+    """The values as Arrow has them; None where a table would change them, or has no type for all of them."""
     import pyarrow as pa
     from datasets import Dataset
 
-    _check_utf8(path, source)
-    objects = _json_rows(path, source)
-    while part := list(islice(objects, rows)):
-        names = dict.fromkeys(name for row in part for name in row)
-        columns = {name: [row.get(name) for row in part] for name in names}
-        try:
-            yield Dataset.from_dict(columns, on_mixed_types="use_json")
-        except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
-            raise EncT5Error(f"cannot make a table of {source}: {show(error, 200)}") from error
+    try:
+        array = pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return None
+    return array if Dataset(pa.table({"": array}))[""][:] == values else None
+
+
+def _decoded(encoded: set[str], batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """A part of a table, the columns that are held as JSON decoded."""
+    return {
+        name: [None if value is None else json.loads(value) for value in values] if name in encoded else values
+        for name, values in batch.items()
+    }
 
 
 def _json_parts(path: Path) -> Iterator[tuple[int, str]]:
@@ -226,22 +294,32 @@ def _json_parts(path: Path) -> Iterator[tuple[int, str]]:
         yield from ((number, line.removesuffix("\n")) for number, line in filled)
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"one object has two keys {next(name for name in names if names.count(name) > 1)}")
+    return found
+
+
 def _json_rows(path: Path, source: str) -> Iterator[dict[str, Any]]:
     first = None
     for number, part in _json_parts(path):
         first = first or number
         try:
-            parsed = json.loads(part)
+            parsed = json.loads(part, object_pairs_hook=_object)
         except json.JSONDecodeError as error:
             raise EncT5Error(
                 f"{source}, line {number + error.lineno - 1} is not JSON ({error.msg} at column {error.colno}); "
                 "expected one object a line, or one list of objects"
             ) from error
+        except (ValueError, RecursionError) as error:  # a key twice, a number of thousands of digits, deep nesting
+            raise EncT5Error(f"{source}, from line {number} on: {show(error, 200)}; correct or remove it") from error
         whole = isinstance(parsed, list) and number == first
         for place, row in enumerate(parsed, 1) if whole else [(number, parsed)]:
-            if not isinstance(row, dict):
+            if not isinstance(row, dict) or not row:  # a table without columns has no rows either
                 raise EncT5Error(
-                    f"{source}, {'item' if whole else 'line'} {place} is {show(row)}, not an object; "
+                    f"{source}, {'item' if whole else 'line'} {place} is {show(row)}, not an object with columns; "
                     'expected {"column": value, ...}'
                 )
             yield row
@@ -255,9 +333,16 @@ def _read_parquet(path: Path, source: str, rows: int | None) -> Iterator["Datase
         with pa.parquet.ParquetFile(path) as file:
             # pandas saves the index of a filtered frame as a column that is no part of the data
             names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
-            yield from _tables(file.iter_batches(batch_size=rows or 65_536, columns=names), rows)
+            yield from _tables(_valid(file.iter_batches(batch_size=rows or 65_536, columns=names)), source, rows)
     except (pa.ArrowException, ValueError) as error:
         raise EncT5Error(f"cannot read {source} as Parquet: {show(error, 200)}") from error
+
+
+def _valid(batches: Iterable["pa.RecordBatch"]) -> Iterator["pa.RecordBatch"]:
+    """Batches whose texts are UTF-8 and whose offsets lead somewhere, which pyarrow's reader does not look at."""
+    for batch in batches:
+        batch.validate(full=True)
+        yield batch
 
 
 _READERS: dict[str, Callable[[Path, str, int | None], Iterator["Dataset"]]] = {
@@ -269,12 +354,13 @@ _READERS: dict[str, Callable[[Path, str, int | None], Iterator["Dataset"]]] = {
 }
 
 
-def _check_utf8(path: Path, source: str) -> None:
+def _lines(path: Path, source: str) -> Iterator[str]:
+    """The lines of a text file, which is refused where it is not UTF-8."""
     offset = 0
     with path.open("rb") as file:
         for line in file:
             try:
-                line.decode()
+                yield line.decode()
             except UnicodeDecodeError as error:
                 raise EncT5Error(
                     f"{source} is not UTF-8 (byte {line[error.start]:#04x} at offset {offset + error.start}); "
@@ -322,7 +408,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _name_classes(table: "Dataset") -> "Dataset":
+def _name_classes(table: "Dataset", source: str) -> "Dataset":
     """Replace class ids that carry names by the names; an id below 0 is the hub's mark for a missing label."""
     from datasets import ClassLabel, List, Value
 
@@ -337,7 +423,11 @@ def _name_classes(table: "Dataset") -> "Dataset":
         return table
 
     def rename(batch: dict[str, list[Any]]) -> dict[str, list[object]]:
-        return {column: [_class_name(value, names[column]) for value in batch[column]] for column in names}
+        try:
+            return {column: [_class_name(value, names[column]) for value in batch[column]] for column in names}
+        except IndexError as error:
+            known = ", ".join(f"{len(of)} in {show(column)}" for column, of in names.items())
+            raise EncT5Error(f"{source} has ids of classes beyond its names ({known}); save it with names") from error
 
     with _quiet():
         return table.map(rename, batched=True, features=features)
