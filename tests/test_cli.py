@@ -167,7 +167,7 @@ BAD_INPUT = {
     "separator for a single label": (train("good.csv", "--task single --label-separator ;"), "--label-separator `;`"),
     "column names twice": (train("twice.csv"), "2 columns named `text`"),
     "ragged row": (train("ragged.csv"), "row 3", "has 3 fields, the header has 2"),
-    "open quote": (train("open_quote.csv"), "row 3", "double quotes"),
+    "open quote": (train("open_quote.csv"), "line 3", "is never closed"),
     "unknown file type": (train("notes.txt"), "cannot tell the format", ".csv"),
     "folder as data": (train(""), "is a folder; name one file in it"),
     "hub data without split": (

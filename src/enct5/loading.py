@@ -39,6 +39,10 @@ def _reason(source: str, error: BaseException, part: str) -> str:
     return f"{part}: {first_line(error)}"
 
 
+def _no_tokenizer(source: str) -> EncT5Error:
+    return EncT5Error(f"cannot load the tokenizer of {source}: its files (tokenizer.json or spiece.model) are missing")
+
+
 def check_source(source: str) -> None:
     """Refuse what can be neither a checkpoint's folder nor an id on the hub.
 
@@ -63,6 +67,9 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
         EncT5Error: when there is none.
     """
     check_source(source)
+    folder = Path(source)
+    if folder.is_dir() and not [*folder.glob("tokenizer*"), *folder.glob("*.model")]:
+        raise _no_tokenizer(source)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **hub)
     except (KeyboardInterrupt, SystemExit):
@@ -71,9 +78,7 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
         raise EncT5Error(f"cannot load the tokenizer of {source}: {_reason(source, error, 'tokenizer')}") from error
     # Without files, transformers makes a T5 tokenizer that knows a blank, and every word is unknown.
     if len(tokenizer) - len(tokenizer.added_tokens_decoder) <= 1:
-        raise EncT5Error(
-            f"cannot load the tokenizer of {source}: its files (tokenizer.json or spiece.model) are missing"
-        )
+        raise _no_tokenizer(source)
     return tokenizer
 
 
