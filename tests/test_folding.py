@@ -14,7 +14,7 @@ from torch import nn
 from enct5 import EncT5Config, EncT5ForSequenceClassification, EncT5ForTokenClassification, Predictor
 from enct5.conversion import convert
 from enct5.folded_decoder import PromptDecoder
-from enct5.folded_layers import DENSE_BIAS_LENGTH, PositionBias, Run
+from enct5.folded_layers import Run
 from enct5.folding import FoldedEncT5, runs_of
 from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
@@ -167,23 +167,6 @@ def test_reading_folds_where_it_takes_fewer_operations() -> None:
             assert fits.folds(texts * length, texts)
             assert not exceeds.folds(texts * length, texts)
     assert attention(70).folded_queries is None  # 69.8 for endless texts
-
-
-@pytest.mark.parametrize("is_decoder", [False, True])
-def test_the_bias_of_long_texts_is_a_view_that_says_the_same(is_decoder: bool) -> None:
-    model = random_model(num_labels=3, problem_type=TOKENS, token_decoder=True)
-    stack = model.transformer.decoder if is_decoder else model.transformer.encoder
-    attention = stack.block[0].layer[0].SelfAttention
-    bias, length = PositionBias(attention), DENSE_BIAS_LENGTH + 1
-    query, key, value = (torch.randn(2, 4, length, 8) for _ in range(3))
-    with torch.no_grad():
-        wanted = (query @ key.mT + attention.compute_bias(length, length)).softmax(-1) @ value
-        torch.testing.assert_close(bias.attend(query, key, value), wanted, atol=1e-5, rtol=0)
-        assert bias.dense.shape[1] == 0  # nothing as large as length * length is kept
-        for length in (3, 300, 17, DENSE_BIAS_LENGTH):  # longer and shorter than any before
-            part = [states[:, :, :length] for states in (query, key, value)]
-            wanted = (part[0] @ part[1].mT + attention.compute_bias(length, length)).softmax(-1) @ part[2]
-            torch.testing.assert_close(bias.attend(*part), wanted, atol=1e-5, rtol=0)
 
 
 def test_the_model_stays_as_it_is_and_shares_its_memory() -> None:

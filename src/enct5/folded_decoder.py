@@ -13,14 +13,13 @@ from torch.nn import functional
 
 from enct5.folded_layers import (
     FeedForward,
-    PositionBias,
     Projection,
     Run,
     SelfAttention,
     fold_norm,
     normalize,
-    position_biases,
 )
+from enct5.position_bias import PositionBias, position_biases
 
 
 class CrossAttention(nn.Module):

@@ -12,8 +12,9 @@ from torch import nn
 from torch.nn import functional
 
 from enct5.folded_decoder import PromptDecoder, TokenDecoder
-from enct5.folded_layers import EncoderLayer, Run, fold_norm, normalize, position_biases
+from enct5.folded_layers import EncoderLayer, Run, fold_norm, normalize
 from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.position_bias import position_biases
 
 # Where the classes of T5's modules are; others may do what is unknown here.
 KNOWN_MODULES = (

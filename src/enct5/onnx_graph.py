@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from enct5.folded_decoder import ConstantCrossAttention, CrossAttention, DecoderLayer, PromptDecoder, TokenDecoder
-from enct5.folded_layers import EncoderLayer, FeedForward, PositionBias, SelfAttention
+from enct5.folded_layers import EncoderLayer, FeedForward, SelfAttention
 from enct5.folding import FoldedEncT5
+from enct5.position_bias import PositionBias
 
 # Whether the prompts read the states without keys and values of their own is decided once, for texts of this length.
 TYPICAL_LENGTH = 64
