@@ -155,13 +155,18 @@ def _quantize(file: Path) -> None:
     root.setLevel(logging.ERROR)
     try:
         quant_pre_process(file, prepared, skip_symbolic_shape=True, skip_onnx_shape=large, save_as_external_data=large)
-        constants = onnx.load(prepared, load_external_data=False).graph
-        by_head = {constant.name for constant in constants.initializer if len(constant.dims) > 2}
+        model = onnx.load(prepared, load_external_data=False)
+        constants = {constant.name: len(constant.dims) for constant in model.graph.initializer}
+        by_head = {name for name, dimensions in constants.items() if dimensions > 2}
+        # Constants' shapes are said twice, and older releases of ONNX Runtime transpose a constant without the second.
+        for shape in [shape for shape in model.graph.value_info if shape.name in constants]:
+            model.graph.value_info.remove(shape)
+        onnx.save(model, prepared)
         quantize_dynamic(
             prepared,
             result,
             # one matrix a head is small, and no product of 8 bits takes it
-            nodes_to_exclude=[node.name for node in constants.node if by_head & set(node.input)],
+            nodes_to_exclude=[node.name for node in model.graph.node if by_head & set(node.input)],
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,
             reduce_range=True,  # 7 bits of weights: two products of 8 bits overflow where the CPU has no VNNI

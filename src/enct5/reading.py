@@ -333,7 +333,9 @@ def _read_parquet(path: Path, source: str, rows: int | None) -> Iterator["Datase
         with pa.parquet.ParquetFile(path) as file:
             # pandas saves the index of a filtered frame as a column that is no part of the data
             names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
-            yield from _tables(_valid(file.iter_batches(batch_size=rows or 65_536, columns=names)), source, rows)
+            # what other threads have read comes back to the system late, or never
+            batches = file.iter_batches(rows or 65_536, columns=names, use_threads=rows is None)
+            yield from _tables(_valid(batches), source, rows)
     except (pa.ArrowException, ValueError) as error:
         raise EncT5Error(f"cannot read {source} as Parquet: {show(error, 200)}") from error
 
