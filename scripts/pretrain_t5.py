@@ -1,9 +1,12 @@
 """Train a tokenizer and a small T5 from text files: the recipe of the checkpoint bundled with enct5.
 
-    python scripts/pretrain_t5.py corpus/*.txt.xz --out runs/t5 --steps 9000
+    python scripts/pretrain_t5.py corpus/*.txt.xz --out runs/words --steps 4000
+    python scripts/pretrain_t5.py corpus/*.txt.xz --base runs/words --out runs/t5 --steps 5000 --lr 0.007
 
-A sentencepiece unigram tokenizer with T5's 100 sentinels, then span corruption (arXiv 1910.10683, section 3.1.4:
-spans of 3 tokens on average) on a gated-gelu T5 with one decoder layer, the only one EncT5 keeps.
+First a sentencepiece unigram tokenizer with T5's 100 sentinels, and span corruption (arXiv 1910.10683, section 3.1.4:
+spans of 3 tokens on average) on a gated-gelu T5 with one decoder layer, the only one EncT5 keeps. Then span corruption
+and comparisons of two texts (comparisons.py): from the first step on, these keep the words from being learned.
+Several processes share the work with `torchrun --nproc-per-node 2 scripts/pretrain_t5.py ...`.
 Every step's batch follows from the seed and the step alone, so `--resume` continues exactly where a run stopped.
 Text files hold one paragraph a line, plain or xz-compressed.
 """
@@ -11,6 +14,7 @@ Text files hold one paragraph a line, plain or xz-compressed.
 import argparse
 import json
 import lzma
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,10 +34,13 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
+from comparisons import IGNORED, ComparingT5, comparison
+
 SENTINELS = 100
 MEAN_SPAN = 3.0
 HELD_OUT_EVERY = 200  # one paragraph in so many is kept for the loss on unseen text
-EVAL_WINDOWS = 512
+EVAL_ROWS = 512
+PAIR_EVERY = 4  # one row in so many compares two texts
 
 
 def paragraphs(path: Path) -> Iterator[str]:
@@ -110,30 +117,48 @@ def corrupt(
     return {name: np.concatenate([*pieces, [1]]) for name, pieces in (("input_ids", input_ids), ("labels", labels))}
 
 
-class SpanCorruption(Dataset):
-    """`size` corrupted windows; item `i` depends on the seed and `i` alone.
+class Examples(Dataset):
+    """`size` corrupted windows, every `pair_every`-th a pair of texts instead; item `i` depends on seed and `i` alone.
 
     Files are drawn in proportion to (token count) ** `alpha`: with `alpha` < 1 small files are seen more than once
     for every pass over the large ones.
     """
 
     def __init__(
-        self, arrays: list[np.ndarray], size: int, window: int, alpha: float, corruption: dict[str, Any], seed: int
+        self,
+        arrays: list[np.ndarray],
+        size: int,
+        window: int,
+        alpha: float,
+        first_sentinel: int,
+        noise_density: float,
+        seed: int,
+        pair_every: int | None,
     ):
         self.arrays = [array for array in arrays if len(array) > window]
         weights = np.array([len(array) ** alpha for array in self.arrays])
         self.probabilities = weights / weights.sum()
-        self.size, self.window, self.corruption, self.seed = size, window, corruption, seed
+        self.size, self.window, self.seed, self.pair_every = size, window, seed, pair_every
+        self.first_sentinel, self.noise_density = first_sentinel, noise_density
 
     def __len__(self) -> int:
         return self.size
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng((self.seed, index))
+        row = corrupt(self._window(rng), rng, self.first_sentinel, self.noise_density)
+        if self.pair_every and index % self.pair_every == 0:
+            lengths = len(row["input_ids"]), len(row["labels"])
+            row = comparison(self._window(rng), self._window(rng), rng, self.first_sentinel - 50, lengths)
+        else:
+            row["attention_mask"] = np.ones_like(row["input_ids"])
+            row["matches"] = np.full_like(row["input_ids"], IGNORED)
+        return {name: torch.from_numpy(ids) for name, ids in row.items()}
+
+    def _window(self, rng: np.random.Generator) -> np.ndarray:
         array = self.arrays[rng.choice(len(self.arrays), p=self.probabilities)]
         start = rng.integers(len(array) - self.window)
-        window = array[start : start + self.window].astype(np.int64)
-        return {name: torch.from_numpy(ids) for name, ids in corrupt(window, rng, **self.corruption).items()}
+        return array[start : start + self.window].astype(np.int64)
 
 
 def co_occurrence_embedding(arrays: list[np.ndarray], vocab_size: int, dim: int, reach: int = 5) -> torch.Tensor:
@@ -189,11 +214,33 @@ def start_attention(model: T5ForConditionalGeneration) -> None:
         cross.q.weight.data.copy_(cross.k.weight / cross.key_value_proj_dim**0.5)
 
 
+def start_matching(model: T5ForConditionalGeneration) -> None:
+    """Let every fourth head between the first layer and the last start anew: at the same token elsewhere.
+
+    Without it the comparisons of pairs are not learned within hundreds of steps.
+    """
+    biases = model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight.data
+    biases[:, 3::4] = 0.0
+    biases[0, 3::4] = -6.0  # against a token's likeness to itself: 8 on average
+    for block in list(model.encoder.block)[1:-1]:
+        own = block.layer[0].SelfAttention
+        rows = torch.arange(own.inner_dim).view(own.n_heads, -1)[3::4].flatten()
+        own.q.weight.data[rows] = own.k.weight.data[rows] / own.key_value_proj_dim**0.5
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_name(item) for item in value]
+    return value.name if isinstance(value, Path) else value
+
+
 def card(summary: dict, parameters: int, embedding: int) -> str:
     """The checkpoint's README.md: what it is, how it was trained, how weak it is."""
     arguments = summary["arguments"]
     files = "\n".join(f"- {name}" for name in arguments["files"])
-    millions = summary["tokens_seen"] / 1e6
+    first, then = (summary["base"], summary) if summary["base"] else (summary, None)
+    comparing = f""", then {then["arguments"]["steps"]} steps in which a quarter of the rows compare a text with
+an edited copy""" if then else ""  # fmt: skip
     return f"""---
 library_name: transformers
 license: apache-2.0
@@ -208,15 +255,16 @@ A T5 of the v1.1 kind (gated-gelu, no dropout in pre-training), {parameters / 1e
 {arguments["d_model"]}, a unigram vocabulary of {arguments["vocab_size"]} with T5's 100 sentinels. Weights are stored in
 bfloat16.
 
-**It is weak.** It has read {millions:.1f}M tokens, most of them from old books; T5 read a trillion. It knows English
+**It is weak.** It has read {summary["tokens_seen"] / 1e6:.1f}M tokens, most of them from old books; T5 read a trillion. It knows English
 words and little of the world. It lets enct5 be tried without a download; for real work use a real T5.
 
 ## Training
 
 Token vectors from a co-occurrence matrix of the corpus (positive PMI, singular value decomposition), heads that start
-by looking at neighbours, then span corruption ({arguments["noise_density"]:.0%} of the tokens, spans of 3 on average) for {arguments["steps"]} steps of {arguments["batch_size"]} windows of
-{arguments["window"]} tokens with Adafactor, by `scripts/pretrain_t5.py`. Files are drawn by
-(tokens ** {arguments["alpha"]}). Loss on held-out paragraphs: {summary["held_out_loss"]:.3f} nats a target token. Details: pretraining.json.
+by looking at neighbours, then {first["arguments"]["steps"]} steps of Adafactor by `scripts/pretrain_t5.py`, each with {arguments["batch_size"]} windows of
+{arguments["window"]} tokens for span corruption ({arguments["noise_density"]:.0%} of the tokens, spans of 3 on average){comparing}.
+Files are drawn by (tokens ** {arguments["alpha"]}). Loss of span corruption on held-out paragraphs:
+{summary["held_out_loss"]["spans"]:.3f} nats a target token. Details: pretraining.json.
 
 {files}
 
@@ -232,7 +280,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path, help="text files, one paragraph a line (.txt or .txt.xz)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint (and, inside, the run)")
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--base", type=Path, help="T5 of a former run: go on from it, and compare pairs, too")
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch-size", type=int, default=32, help="windows a step")
     parser.add_argument("--window", type=int, default=128, help="tokens of text a window")
     parser.add_argument("--lr", type=float, default=1e-2, help="Adafactor's rate, relative to a parameter's size")
@@ -249,37 +298,49 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint in --out")
     args = parser.parse_args()
     set_seed(args.seed)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
 
     work = args.out / "training"
+    if args.base:
+        T5Tokenizer.from_pretrained(args.base).save_pretrained(args.out)
     tokenizer = train_tokenizer(args.files, args.out, args.vocab_size)
     splits = encode_corpus(args.files, tokenizer, work / "tokens")
     print("tokens:", {name: sum(map(len, arrays)) for name, arrays in splits.items()}, flush=True)
-    corruption = {
-        "first_sentinel": tokenizer.convert_tokens_to_ids("<extra_id_0>"),
-        "noise_density": args.noise_density,
-    }
-    train = SpanCorruption(
-        splits["train"], args.steps * args.batch_size, args.window, args.alpha, corruption, args.seed
-    )
-    held_out = SpanCorruption(splits["held_out"], EVAL_WINDOWS, args.window, args.alpha, corruption, seed=1)
 
-    model = T5ForConditionalGeneration(
-        T5Config(
-            vocab_size=args.vocab_size,
-            d_model=args.d_model,
-            d_kv=args.d_model // args.num_heads,
-            d_ff=args.d_ff,
-            num_heads=args.num_heads,
-            num_layers=args.num_layers,
-            num_decoder_layers=1,
-            feed_forward_proj="gated-gelu",
-            dropout_rate=0.0,  # less than a few epochs of pre-training: nothing to regularise
-            decoder_start_token_id=0,
+    def examples(split: str, size: int, seed: int, pair_every: int | None) -> Examples:
+        first_sentinel = tokenizer.convert_tokens_to_ids("<extra_id_0>")
+        return Examples(
+            splits[split], size, args.window, args.alpha, first_sentinel, args.noise_density, seed, pair_every
         )
-    )
-    with torch.no_grad():
-        model.shared.weight.copy_(co_occurrence_embedding(splits["train"], args.vocab_size, args.d_model))
-        start_attention(model)
+
+    train = examples("train", args.steps * args.batch_size, args.seed, PAIR_EVERY if args.base else None)
+    held_out = {
+        "spans": examples("held_out", EVAL_ROWS, 1, None),
+        "pairs": examples("held_out", EVAL_ROWS, 1, 1),
+    }
+
+    dropout_rate = 0.0  # a few epochs of pre-training at most: nothing to regularise
+    if args.base:
+        model = ComparingT5.from_pretrained(args.base, dtype=torch.float32, dropout_rate=dropout_rate)
+        start_matching(model)
+    else:
+        model = ComparingT5(
+            T5Config(
+                vocab_size=args.vocab_size,
+                d_model=args.d_model,
+                d_kv=args.d_model // args.num_heads,
+                d_ff=args.d_ff,
+                num_heads=args.num_heads,
+                num_layers=args.num_layers,
+                num_decoder_layers=1,
+                feed_forward_proj="gated-gelu",
+                dropout_rate=dropout_rate,
+                decoder_start_token_id=0,
+            )
+        )
+        with torch.no_grad():
+            model.shared.weight.copy_(co_occurrence_embedding(splits["train"], args.vocab_size, args.d_model))
+            start_attention(model)
     print("parameters:", model.num_parameters(), "beside the embedding:", model.num_parameters(exclude_embeddings=True))
     # Steps in proportion to a parameter's size, as T5 was trained: its attention has no scaling by sqrt(d_kv), so its
     # small query matrices must not grow as fast as the others, or attention saturates.
@@ -294,8 +355,9 @@ def main() -> None:
         TrainingArguments(
             output_dir=str(work),
             max_steps=args.steps,
-            per_device_train_batch_size=args.batch_size,
-            per_device_eval_batch_size=args.batch_size,
+            per_device_train_batch_size=args.batch_size // processes,
+            per_device_eval_batch_size=args.batch_size // processes,
+            ddp_find_unused_parameters=False,
             train_sampling_strategy="sequential",
             bf16=not args.no_bf16,
             use_cpu=not torch.cuda.is_available(),  # bf16 is refused otherwise
@@ -303,8 +365,8 @@ def main() -> None:
             torch_compile=args.compile,
             logging_steps=50,
             eval_strategy="steps",
-            eval_steps=200,
-            save_steps=200,
+            eval_steps=500,
+            save_steps=500,
             save_total_limit=1,
             seed=args.seed,
             report_to=[],
@@ -317,20 +379,30 @@ def main() -> None:
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if args.resume else None)
     record = trainer.evaluate()
-    model.config.dropout_rate = 0.1
-    model.to(torch.bfloat16).save_pretrained(args.out)
-    log = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+    if not trainer.is_world_process_zero():
+        return
+    plain = model.plain()
+    plain.config.dropout_rate = 0.1
+    plain.to(torch.bfloat16).save_pretrained(args.out)
+    losses = {kind: f"eval_{kind}_loss" for kind in held_out}
+    curve: dict[int, dict[str, float]] = {}
+    for entry in trainer.state.log_history:
+        curve.setdefault(entry["step"], {}).update({kind: entry[key] for kind, key in losses.items() if key in entry})
+    pairs = args.steps * args.batch_size // PAIR_EVERY if args.base else 0
+    base = json.loads((args.base / "pretraining.json").read_text(encoding="utf-8")) if args.base else None
     summary = {
-        "arguments": {key: [p.name for p in value] if key == "files" else value for key, value in vars(args).items()},
+        "arguments": {key: _name(value) for key, value in vars(args).items()},
         "train_tokens_in_corpus": int(sum(map(len, splits["train"]))),
-        "tokens_seen": args.steps * args.batch_size * args.window,
-        "held_out_loss": record["eval_loss"],
-        "curve": [{"step": entry["step"], "eval_loss": entry["eval_loss"]} for entry in log],
+        "tokens_seen": (args.steps * args.batch_size - pairs) * args.window + (base["tokens_seen"] if base else 0),
+        "pairs_seen": pairs,
+        "held_out_loss": {kind: record[key] for kind, key in losses.items()},
+        "curve": [{"step": step, **found} for step, found in curve.items() if found],
+        "base": base,
     }
-    (args.out / "pretraining.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
-    text = card(summary, model.num_parameters(), model.shared.weight.numel())
+    (args.out / "pretraining.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    text = card(summary, plain.num_parameters(), plain.shared.weight.numel())
     (args.out / "README.md").write_text(text, encoding="utf-8")
-    print(json.dumps(summary, default=str))
+    print(json.dumps(summary))
 
 
 if __name__ == "__main__":
