@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from records import RESULTS, environment, markdown_table, mean_and_spread, read, run_missing
+from records import RESULTS, T5, environment, markdown_table, mean_and_spread, run_missing, with_keys
 from sets import CLASSIFICATION, DATA, SAMPLE_SEED
 from training_runs import train
 
@@ -121,12 +121,12 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="try the program on next to nothing; writes no results")
     arguments = parser.parse_args()
     size = {"rows": 200, "texts": 10, "epochs": 1} if arguments.smoke else {"rows": 5000, "texts": 300, "epochs": None}
-    keys = [{"set": "sst2", **size, "seed": seed} for seed in SEEDS]
+    keys = [{"set": "sst2", **size, "seed": seed, **T5} for seed in SEEDS]
     if arguments.smoke:
         with tempfile.TemporaryDirectory() as temporary:
             print(table(run_missing(Path(temporary) / "smoke.jsonl", keys[:1], run, 1)))
         return
-    records = read(FILE) if arguments.table else run_missing(FILE, keys, run, arguments.jobs)
+    records = with_keys(FILE, keys) if arguments.table else run_missing(FILE, keys, run, arguments.jobs)
     accuracy = next(iter(mean_and_spread(records, ("rows",), "eval_accuracy").values()))
     probability = next(iter(mean_and_spread(records, ("rows",), "probability").values()))
     note = (

@@ -14,7 +14,7 @@ import numpy as np
 
 from enct5.data import read_table
 from enct5.predict import Predictor
-from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
+from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, test_file
 from training_runs import train
 
@@ -53,7 +53,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing and write the table."""
-    keys = [{"set": benchmark.name, "seed": seed} for seed in SEEDS for benchmark in SETS]
+    keys = [{"set": benchmark.name, "seed": seed, **T5} for seed in SEEDS for benchmark in SETS]
     records = records_asked_for(__doc__, FILE, keys, run)
     accuracy = {way: mean_and_spread(records, ("set",), way) for way in WAYS}
     agreement = {way: mean_and_spread(records, ("set",), f"{way} agrees") for way in WAYS}

@@ -1,6 +1,7 @@
 """Result files: one JSON line a run, with what it ran on; a run that is on file is not repeated."""
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import os
@@ -17,7 +18,11 @@ from typing import Any
 import torch
 import transformers
 
+from enct5.assets import bundled_t5
+
 RESULTS = Path(__file__).parent / "results"
+# Part of the key of every run that starts from the bundled T5: another T5, another figure.
+T5 = {"t5": hashlib.sha256((Path(bundled_t5()) / "model.safetensors").read_bytes()).hexdigest()[:8]}
 
 
 def environment() -> dict[str, Any]:
@@ -36,6 +41,12 @@ def environment() -> dict[str, Any]:
 def read(path: Path) -> list[dict[str, Any]]:
     """The records of a result file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def with_keys(path: Path, keys: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records of a result file that have one of the keys."""
+    keys = list(keys)
+    return [record for record in read(path) if any(key.items() <= record.items() for key in keys)]
 
 
 def _prepare_worker() -> None:
@@ -61,8 +72,9 @@ def run_missing(
         jobs: runs at a time, one thread each.
 
     Returns:
-        All records of the file.
+        The records of the file that have one of the keys.
     """
+    keys = list(keys)
     path.parent.mkdir(exist_ok=True)
     done = read(path)
     missing = [key for key in keys if not any(key.items() <= record.items() for record in done)]
@@ -76,13 +88,13 @@ def run_missing(
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
             print(record, flush=True)
-    return read(path)
+    return with_keys(path, keys)
 
 
 def records_asked_for(
     description: str | None, path: Path, keys: Iterable[dict[str, Any]], run: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The records of a result file after the runs that the command line asks for: those missing, or with --table none.
+    """The records with these keys after the runs that the command line asks for: those missing, or with --table none.
 
     Args:
         description: the program's, for its --help.
@@ -92,7 +104,7 @@ def records_asked_for(
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
     parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
     arguments = parser.parse_args()
-    return read(path) if arguments.table else run_missing(path, keys, run, arguments.jobs)
+    return with_keys(path, keys) if arguments.table else run_missing(path, keys, run, arguments.jobs)
 
 
 def write_table(path: Path, description: str | None, table: str, note: str) -> None:

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
+from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import WNUT17, Benchmark
 from training_runs import train_and_measure
 
@@ -58,7 +58,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Run what is missing and write the table."""
     keys = [
-        {"set": benchmark.name, "head": head, "seed": seed, "metric": benchmark.metric}
+        {"set": benchmark.name, "head": head, "seed": seed, "metric": benchmark.metric, **T5}
         for seed in SEEDS
         for benchmark in SETS
         for head in HEADS
