@@ -20,9 +20,14 @@ def make_checkpoint(out: Path, step: int, without: str = "", state: str = "{}") 
     return folder
 
 
+def claimed(out: Path, resume: bool) -> Path | None:
+    with claim(out, resume) as checkpoint:
+        return checkpoint
+
+
 def refusal(out: Path, resume: bool) -> str:
     with pytest.raises(EncT5Error) as caught:
-        claim(out, resume)
+        claimed(out, resume)
     assert str(out) in str(caught.value)
     return str(caught.value)
 
@@ -32,7 +37,7 @@ def test_a_new_or_empty_folder_starts_a_run(tmp_path: Path, made_before: bool) -
     out = tmp_path / "deep" / "run"
     if made_before:
         out.mkdir(parents=True)
-    assert claim(out, resume=False) is None
+    assert claimed(out, resume=False) is None
     assert (out / "checkpoints").is_dir()
 
 
@@ -71,13 +76,13 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(tmp_path: Path, check
 def test_a_run_killed_while_its_files_arrived_is_resumed(tmp_path: Path) -> None:
     checkpoint = make_checkpoint(tmp_path, 3)
     (tmp_path / "metrics.json").write_text("{}")  # config.json would have come last
-    assert claim(tmp_path, resume=True) == checkpoint
+    assert claimed(tmp_path, resume=True) == checkpoint
 
 
 def test_the_newest_checkpoint_by_number_is_resumed(tmp_path: Path) -> None:
     for step in (100, 9, 20):
         newest = make_checkpoint(tmp_path, step)
-    assert claim(tmp_path, resume=True) == newest.with_name("checkpoint-100")
+    assert claimed(tmp_path, resume=True) == newest.with_name("checkpoint-100")
 
 
 @pytest.mark.parametrize(
@@ -94,25 +99,25 @@ def test_checkpoints_of_several_processes_are_complete(tmp_path: Path, files: tu
     folder.mkdir(parents=True)
     for name in (*files, "trainer_state.json"):
         (folder / name).mkdir() if name.endswith("/") else (folder / name).write_text("{}")
-    assert claim(tmp_path, resume=True) == folder
+    assert claimed(tmp_path, resume=True) == folder
 
 
 @pytest.mark.parametrize("missing", CHECKPOINT_FILES)
 def test_a_checkpoint_without_one_of_its_files_is_ignored(tmp_path: Path, missing: str) -> None:
     whole = make_checkpoint(tmp_path, 1)
     make_checkpoint(tmp_path, 2, without=missing)
-    assert claim(tmp_path, resume=True) == whole
+    assert claimed(tmp_path, resume=True) == whole
 
 
 def test_a_checkpoint_whose_last_file_breaks_off_is_ignored(tmp_path: Path) -> None:
     whole = make_checkpoint(tmp_path, 1)
     make_checkpoint(tmp_path, 2, state='{"epoch": 1.0, "log_his')
-    assert claim(tmp_path, resume=True) == whole
+    assert claimed(tmp_path, resume=True) == whole
 
 
 def test_a_run_without_a_whole_checkpoint_starts_from_the_beginning(tmp_path: Path) -> None:
     make_checkpoint(tmp_path, 2, without="optimizer.pt")
-    assert claim(tmp_path, resume=True) is None
+    assert claimed(tmp_path, resume=True) is None
 
 
 def test_files_arrive_together_when_the_block_ends(tmp_path: Path) -> None:

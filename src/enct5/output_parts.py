@@ -4,18 +4,19 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from enct5.errors import EncT5Error, show
+from enct5.locks import only_writer
 
 _ASKED_FOR = "asked_for.json"
 _UNFINISHED = "unfinished"
 
 
 class Parts:
-    """The parts of an output, in the folder `<out>.partial` beside it.
+    """The parts of an output, in the folder `<out>.partial` beside it, which is this call's in a `with` block.
 
     A part is there as a whole or not at all, so a call that was killed can be resumed after its last one.
 
@@ -28,24 +29,38 @@ class Parts:
         count: Number of parts that are there.
 
     Raises:
-        EncT5Error: Without anything to resume, or with it but not asked to; or if the folder cannot be made.
+        EncT5Error: Without anything to resume, or with it but not asked to; while another call writes them; or if the
+            folder cannot be made.
     """
 
     def __init__(self, out: Path, asked_for: dict[str, Any], resume: bool) -> None:
         self.out, self._folder = out, out.with_name(f"{out.name}.partial")
-        if resume:
-            self._check_same(asked_for)
-        elif self._folder.exists():
-            raise EncT5Error(f"{self._folder} holds what an interrupted call has done; add --resume, or delete it")
-        else:
-            try:
-                self._folder.mkdir()
-                (self._folder / _ASKED_FOR).write_text(json.dumps(asked_for), encoding="utf-8")
-            except OSError as error:
-                raise EncT5Error(f"cannot write {out}: {error.strerror}; choose another output") from error
-        self.count = 0
-        while self._part(self.count).exists():
-            self.count += 1
+        with ExitStack() as held:
+            if self._folder.is_dir():
+                held.enter_context(only_writer(self._folder, out))
+                if not resume:
+                    raise EncT5Error(
+                        f"{self._folder} holds what an interrupted call has done; add --resume, or delete it"
+                    )
+            if resume:
+                self._check_same(asked_for)
+            else:
+                try:
+                    self._folder.mkdir()
+                    (self._folder / _ASKED_FOR).write_text(json.dumps(asked_for), encoding="utf-8")
+                except OSError as error:
+                    raise EncT5Error(f"cannot write {out}: {error.strerror}; choose another output") from error
+                held.enter_context(only_writer(self._folder, out))
+            self.count = 0
+            while self._part(self.count).exists():
+                self.count += 1
+            self._held = held.pop_all()
+
+    def __enter__(self) -> "Parts":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._held.close()
 
     def _check_same(self, asked_for: dict[str, Any]) -> None:
         try:

@@ -155,27 +155,27 @@ def predict_table(
             sys.stdout.flush()
         return
     rows = _rows_of(predictor, source, text)
-    parts = Parts(out, _asked_for(source, text, abstain_below, model), resume)
     kind = WRITERS[out.suffix.lower()]
-    try:
-        written = parts.count * CHUNK_ROWS
-        for frame in _frames(predictor, rows, written, abstain_below):
-            with parts.next() as file:
-                kind.write(frame, file, parts.count == 0)
-            written += len(frame)
-        parts.join(kind.join)
-    except (OSError, KeyboardInterrupt) as error:
-        if source == STDIN:
+    with Parts(out, _asked_for(source, text, abstain_below, model), resume) as parts:
+        try:
+            written = parts.count * CHUNK_ROWS
+            for frame in _frames(predictor, rows, written, abstain_below):
+                with parts.next() as file:
+                    kind.write(frame, file, parts.count == 0)
+                written += len(frame)
+            parts.join(kind.join)
+        except (OSError, KeyboardInterrupt) as error:
+            if source == STDIN:
+                parts.remove()
+            again = "" if source == STDIN else "; the same command with --resume goes on with what is done"
+            what = f"cannot write {out}: {error.strerror or error}" if isinstance(error, OSError) else "interrupted"
+            raise EncT5Error(f"{what}{again}") from error
+        except pa.ArrowException as error:  # a column of different types, say, which JSON may hold
             parts.remove()
-        again = "" if source == STDIN else "; the same command with --resume goes on with what is done"
-        what = f"cannot write {out}: {error.strerror or error}" if isinstance(error, OSError) else "interrupted"
-        raise EncT5Error(f"{what}{again}") from error
-    except pa.ArrowException as error:  # a column of different types, say, which JSON may hold
-        parts.remove()
-        raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error
-    except BaseException:
-        parts.remove()
-        raise
+            raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error
+        except BaseException:
+            parts.remove()
+            raise
     print(f"{written if rows.total is None else rows.total} predictions written to {out}", file=sys.stderr)
 
 

@@ -1,6 +1,8 @@
 """A run folder becomes a run's, and an interrupted run goes on with its own settings and data only."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from enct5 import run_folder
@@ -8,18 +10,19 @@ from enct5.errors import EncT5Error
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
 
-def claim(settings: TrainConfig, out: Path, resume: bool) -> Path | None:
-    """Make the run folder this run's.
+@contextmanager
+def claim(settings: TrainConfig, out: Path, resume: bool) -> Iterator[Path | None]:
+    """Make the run folder this run's within the block.
 
-    Returns:
+    Yields:
         The checkpoint to continue from; `None` to start from the beginning.
 
     Raises:
         EncT5Error: as `run_folder.claim`, and for a resumed run with other settings or data.
     """
-    checkpoint = run_folder.claim(out, resume)
-    _remember(settings, out, resume)
-    return checkpoint
+    with run_folder.claim(out, resume) as checkpoint:
+        _remember(settings, out, resume)
+        yield checkpoint
 
 
 def digest(source: str) -> str | None:

@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from enct5.errors import EncT5Error
+from enct5.locks import only_writer
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.json"
@@ -25,19 +26,40 @@ _OTHERS = ("optimizer*", "scheduler.pt", "rng_state*.pth")
 _STATE = "trainer_state.json"
 
 
-def claim(out: Path, resume: bool) -> Path | None:
-    """Check that a run may write into `out`, and create it.
+@contextmanager
+def claim(out: Path, resume: bool) -> Iterator[Path | None]:
+    """Check that a run may write into `out`, create it, and keep other runs out of it within the block.
 
     Args:
         out: The run folder.
         resume: Whether an interrupted run in it is to be continued.
 
-    Returns:
+    Yields:
         The newest complete checkpoint to continue from; `None` to start from the beginning.
 
     Raises:
-        EncT5Error: If the folder holds something else, a finished run, or nothing to resume.
+        EncT5Error: If the folder holds something else, a finished run, another one that goes on right now, or nothing
+            to resume.
     """
+    checkpoints = out / CHECKPOINTS
+    with ExitStack() as held:
+        if checkpoints.is_dir():
+            held.enter_context(only_writer(checkpoints, out))
+            _check(out, resume)
+        else:
+            _check(out, resume)
+            try:
+                checkpoints.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise EncT5Error(
+                    f"cannot create the run folder {out}: {error.strerror}; choose another --out"
+                ) from error
+            held.enter_context(only_writer(checkpoints, out))
+        usable = [folder for folder in checkpoints.glob("checkpoint-*") if _is_complete(folder)]
+        yield max(usable, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+
+
+def _check(out: Path, resume: bool) -> None:
     complete = (out / METRICS).is_file() and (out / CONFIG).is_file()
     interrupted = (out / CHECKPOINTS).is_dir() and not complete
     if resume and complete:
@@ -48,12 +70,6 @@ def claim(out: Path, resume: bool) -> Path | None:
         raise EncT5Error(f"{out} holds an interrupted run; continue it with --resume, or delete it")
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EncT5Error(f"{out} exists and is not empty; choose another --out, or delete it")
-    try:
-        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EncT5Error(f"cannot create the run folder {out}: {error.strerror}; choose another --out") from error
-    usable = [folder for folder in (out / CHECKPOINTS).glob("checkpoint-*") if _is_complete(folder)]
-    return max(usable, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
 def _is_complete(checkpoint: Path) -> bool:

@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,11 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     Raises:
         EncT5Error: for data, settings or a base model that cannot be used.
     """
+    with ExitStack() as held:  # the run folder, until the run ends in any way
+        return _train(config, resume, say, held)
+
+
+def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: ExitStack) -> dict[str, Any]:
     out = Path(config.out)
     started = time.time()
     processes = process_state()
@@ -74,7 +80,7 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
     model = new_model(config, base, tokenizer, prepared)
     settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
-    checkpoint = agreed(lambda: claim(settings, out, resume))
+    checkpoint = agreed(lambda: held.enter_context(claim(settings, out, resume)))
     trials: list[dict[str, Any]] = []
     if config.hpo:
         found, trials = search.search(
