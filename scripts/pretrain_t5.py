@@ -239,8 +239,8 @@ def card(summary: dict, parameters: int, embedding: int) -> str:
     arguments = summary["arguments"]
     files = "\n".join(f"- {name}" for name in arguments["files"])
     first, then = (summary["base"], summary) if summary["base"] else (summary, None)
-    comparing = f""", then {then["arguments"]["steps"]} steps in which a quarter of the rows compare a text with
-an edited copy""" if then else ""  # fmt: skip
+    comparing = f""", then {then["arguments"]["steps"]} steps in
+which a quarter of the rows compare a text with an edited copy""" if then else ""  # fmt: skip
     return f"""---
 library_name: transformers
 license: apache-2.0
@@ -382,7 +382,7 @@ def main() -> None:
     if not trainer.is_world_process_zero():
         return
     plain = model.plain()
-    plain.config.dropout_rate = 0.1
+    plain.config.dropout_rate, plain.config.use_cache = 0.1, True
     plain.to(torch.bfloat16).save_pretrained(args.out)
     losses = {kind: f"eval_{kind}_loss" for kind in held_out}
     curve: dict[int, dict[str, float]] = {}
