@@ -1,9 +1,8 @@
 """Pre-training on pairs of texts: which tokens of one stand in the other, too.
 
 Span corruption hardly teaches an encoder to compare two texts, for the decoder can look a word up on its own. Here a
-text and an edited copy of it are read as `A </s> B </s>`. A linear layer, which is thrown away afterwards, tells from
-every token's hidden state whether the token stands in the other text (as arXiv 2003.10555 has replaced tokens told),
-and the decoder's first token says which share of the tokens both have.
+text and an edited copy of it are read as `A </s> B </s>`, and a linear layer, which is thrown away afterwards, tells
+from every token's hidden state whether the token stands in the other text (as arXiv 2003.10555 has replaced ones told).
 """
 
 from typing import Any
@@ -16,7 +15,6 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 
 EOS = 1
 IGNORED = -100  # in `labels` and `matches`: no target
-SHARES = 10
 FEWEST_TOKENS = 6
 MEAN_PIECE = 2.5  # tokens
 
@@ -41,19 +39,18 @@ def edited(text: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.
 
 
 def comparison(
-    text: np.ndarray, other: np.ndarray, rng: np.random.Generator, first_share: int, lengths: tuple[int, int]
+    text: np.ndarray, other: np.ndarray, rng: np.random.Generator, lengths: tuple[int, int]
 ) -> dict[str, np.ndarray]:
     """One pair as a training row.
 
     Args:
         text, other: token ids; as many as fit are used.
         rng: source of every choice.
-        first_share: token id that says "less than a tenth in common"; lower ids say more tenths.
         lengths: of `input_ids` and of `labels`; rows are padded to them.
 
     Returns:
-        `input_ids` and `attention_mask`; `labels`, the share of common tokens (Jaccard) in tenths; `matches`, 1 for
-        tokens that stand in the other text and 0 for others.
+        `input_ids` and `attention_mask`; `labels`, all `IGNORED`; `matches`, 1 for tokens that stand in the other text
+        and 0 for others.
     """
     text, other = text[text != EOS], other[other != EOS]
     size = rng.integers(FEWEST_TOKENS, min(len(text), len(other), lengths[0] // 2 - 1) + 1)
@@ -62,8 +59,6 @@ def comparison(
         pair.reverse()
     ignored = [IGNORED]
     matches = np.concatenate([np.isin(pair[0], pair[1]), ignored, np.isin(pair[1], pair[0]), ignored])
-    common, either = np.intersect1d(*pair), np.union1d(*pair)
-    share = min(SHARES * len(common) // len(either), SHARES - 1)
     input_ids = np.concatenate([pair[0], [EOS], pair[1], [EOS]])
 
     def padded(ids: Any, value: int, length: int) -> np.ndarray:
@@ -72,9 +67,15 @@ def comparison(
     return {
         "input_ids": padded(input_ids, 0, lengths[0]),
         "attention_mask": padded(np.ones_like(input_ids), 0, lengths[0]),
-        "labels": padded([first_share - share], IGNORED, lengths[1]),
+        "labels": np.full(lengths[1], IGNORED),
         "matches": padded(matches, IGNORED, lengths[0]),
     }
+
+
+def mean_counted(losses: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The mean of the losses that have a target, 0 if none has."""
+    counted = targets != IGNORED
+    return (losses * counted).sum() / counted.sum().clamp(min=1)
 
 
 class ComparingT5(T5ForConditionalGeneration):
@@ -99,16 +100,10 @@ class ComparingT5(T5ForConditionalGeneration):
     def forward(  # type: ignore[override]
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor, matches: torch.Tensor
     ) -> Seq2SeqLMOutput:
-        """The loss of a batch: (cross-entropy of spans) + (that of shares) / 3 + (binary one of matches)."""
+        """The loss of a batch: cross-entropy of spans + binary cross-entropy of matches."""
         outputs = super().forward(input_ids=input_ids, attention_mask=attention_mask, labels=labels)
-        losses = nn.functional.cross_entropy(outputs.logits.float().mT, labels, reduction="none", ignore_index=IGNORED)
-        is_pair = (matches != IGNORED).any(1, keepdim=True)
+        spans = nn.functional.cross_entropy(outputs.logits.float().mT, labels, reduction="none", ignore_index=IGNORED)
         found = self.matcher(outputs.encoder_last_hidden_state)[..., 0].float()
         wanted = matches.clamp(min=0).float()
-        parts = [
-            (1.0, losses, (labels != IGNORED) & ~is_pair),
-            (1 / 3, losses, (labels != IGNORED) & is_pair),
-            (1.0, nn.functional.binary_cross_entropy_with_logits(found, wanted, reduction="none"), matches != IGNORED),
-        ]
-        loss = sum(weight * (values * counted).sum() / counted.sum().clamp(min=1) for weight, values, counted in parts)
-        return Seq2SeqLMOutput(loss=loss)
+        matched = nn.functional.binary_cross_entropy_with_logits(found, wanted, reduction="none")
+        return Seq2SeqLMOutput(loss=mean_counted(spans, labels) + mean_counted(matched, matches))

@@ -1,7 +1,7 @@
 """Train a tokenizer and a small T5 from text files: the recipe of the checkpoint bundled with enct5.
 
     python scripts/pretrain_t5.py corpus/*.txt.xz --out runs/words --steps 4000
-    python scripts/pretrain_t5.py corpus/*.txt.xz --base runs/words --out runs/t5 --steps 5000 --lr 0.007
+    python scripts/pretrain_t5.py corpus/*.txt.xz --base runs/words --out runs/t5 --steps 1200 --lr 0.005
 
 First a sentencepiece unigram tokenizer with T5's 100 sentinels, and span corruption (arXiv 1910.10683, section 3.1.4:
 spans of 3 tokens on average) on a gated-gelu T5 with one decoder layer, the only one EncT5 keeps. Then span corruption
@@ -149,7 +149,7 @@ class Examples(Dataset):
         row = corrupt(self._window(rng), rng, self.first_sentinel, self.noise_density)
         if self.pair_every and index % self.pair_every == 0:
             lengths = len(row["input_ids"]), len(row["labels"])
-            row = comparison(self._window(rng), self._window(rng), rng, self.first_sentinel - 50, lengths)
+            row = comparison(self._window(rng), self._window(rng), rng, lengths)
         else:
             row["attention_mask"] = np.ones_like(row["input_ids"])
             row["matches"] = np.full_like(row["input_ids"], IGNORED)

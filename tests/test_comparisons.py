@@ -14,7 +14,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from comparisons import IGNORED, ComparingT5, comparison, edited
 
 TEXT, OTHER = np.arange(100, 140), np.arange(200, 240)
-FIRST_SHARE = 60
 
 
 def test_edited_copies_keep_lose_replace_and_move_pieces() -> None:
@@ -31,7 +30,7 @@ def test_edited_copies_keep_lose_replace_and_move_pieces() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_targets_say_what_both_texts_have(seed: int) -> None:
     with_ends = [np.insert(text, 7, 1) for text in (TEXT, OTHER)]  # two paragraphs
-    row = comparison(*with_ends, np.random.default_rng(seed), FIRST_SHARE, (100, 44))
+    row = comparison(*with_ends, np.random.default_rng(seed), (100, 44))
     assert {name: len(ids) for name, ids in row.items()} == {
         "input_ids": 100,
         "attention_mask": 100,
@@ -49,13 +48,11 @@ def test_targets_say_what_both_texts_have(seed: int) -> None:
             assert match == IGNORED
         else:
             assert match == (token in (second if position < middle else first))
-    share = len(first & second) / len(first | second)
-    assert row["labels"][0] == FIRST_SHARE - min(int(share * 10 + 1e-9), 9)
-    assert (row["labels"][1:] == IGNORED).all()
+    assert (row["labels"] == IGNORED).all()
 
 
 def test_either_text_may_be_the_copy() -> None:
-    rows = [comparison(TEXT, OTHER, np.random.default_rng(seed), FIRST_SHARE, (100, 44)) for seed in range(20)]
+    rows = [comparison(TEXT, OTHER, np.random.default_rng(seed), (100, 44)) for seed in range(20)]
     whole_first = [(row["input_ids"][:6] == TEXT[:6]).all() and row["input_ids"][0] == 100 for row in rows]
     assert 0 < sum(whole_first) < 20
 
@@ -70,8 +67,8 @@ def model() -> ComparingT5:
     return ComparingT5(config).eval()
 
 
-def test_loss_is_that_of_spans_a_third_of_shares_and_that_of_matches(model: ComparingT5) -> None:
-    pair = comparison(TEXT, OTHER, np.random.default_rng(0), FIRST_SHARE, (100, 44))
+def test_loss_is_that_of_spans_and_that_of_matches(model: ComparingT5) -> None:
+    pair = comparison(TEXT, OTHER, np.random.default_rng(0), (100, 44))
     span = {
         "input_ids": np.arange(100) + 100,
         "attention_mask": np.ones(100, dtype=int),
@@ -86,9 +83,8 @@ def test_loss_is_that_of_spans_a_third_of_shares_and_that_of_matches(model: Comp
         found = model.matcher(outputs.encoder_last_hidden_state[0])[:, 0]
         counted = batch["matches"][0] != IGNORED
         matches = nn.functional.binary_cross_entropy_with_logits(found[counted], batch["matches"][0][counted].float())
-        shares = nn.functional.cross_entropy(outputs.logits[0, :1], batch["labels"][0, :1])
         spans = nn.functional.cross_entropy(outputs.logits[1], batch["labels"][1])
-        assert model(**batch).loss.item() == pytest.approx((spans + shares / 3 + matches).item(), rel=1e-5)
+        assert model(**batch).loss.item() == pytest.approx((spans + matches).item(), rel=1e-5)
         alone = {name: rows[1:] for name, rows in batch.items()}
         assert model(**alone).loss.item() == pytest.approx(spans.item(), rel=1e-5)
 
