@@ -41,10 +41,10 @@ def model() -> T5ForConditionalGeneration:
     return model
 
 
-def test_heads_start_by_looking_before_after_around_and_elsewhere(model: T5ForConditionalGeneration) -> None:
+def test_heads_start_by_looking_before_after_around_and_everywhere(model: T5ForConditionalGeneration) -> None:
     with torch.no_grad():
         bias = model.encoder.block[0].layer[0].SelfAttention.compute_bias(41, 41)[0]
-    before, after, around, elsewhere = bias[:, 20]  # from the middle of 41 tokens
+    before, after, around, everywhere = bias[:, 20]  # from the middle of 41 tokens
     torch.testing.assert_close(before, after.flip(0))
     assert (before[:20] > before[21:].flip(0)).all()
     torch.testing.assert_close(around, around.flip(0))
@@ -52,14 +52,19 @@ def test_heads_start_by_looking_before_after_around_and_elsewhere(model: T5ForCo
         assert head.argmax() == 20
         assert (head[:21].diff() >= 0).all()
         assert (head[20:].diff() <= 0).all()
-    assert elsewhere.tolist() == [0.0] * 20 + [-6.0] + [0.0] * 20
+    assert torch.equal(everywhere, torch.zeros(41))
 
 
-def test_inner_layers_start_by_finding_a_tokens_repetition(model: T5ForConditionalGeneration) -> None:
+def test_inner_layers_then_start_by_finding_a_tokens_repetition(model: T5ForConditionalGeneration) -> None:
+    before = model.encoder.block[1].layer[0].SelfAttention.q.weight.detach().clone()
+    pretrain_t5.start_matching(model)
+    after = model.encoder.block[1].layer[0].SelfAttention.q.weight
+    assert torch.equal(after[:192], before[:192])  # the other heads stay
     tokens = torch.randn(1, 20, 256).repeat(1, 2, 1)  # a text, twice
     found = []
     with torch.no_grad():
         bias = model.encoder.block[0].layer[0].SelfAttention.compute_bias(40, 40)[0, 3]
+        assert torch.equal(bias, -6.0 * torch.eye(40))
         for block in model.encoder.block:
             own = block.layer[0].SelfAttention
             queries, keys = (part(tokens).view(40, 4, 64)[:, 3] for part in (own.q, own.k))
