@@ -4,7 +4,6 @@
 
 Every set: three seeds from the bundled T5, three from random weights of the same shape, and scikit-learn's TF-IDF of
 words and word pairs with logistic regression, its C chosen on the same held-out split. Test files are measured once.
-First stage: the bundled T5 before it learned to compare two texts (scripts/comparisons.py).
 """
 
 import tempfile
@@ -14,14 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from records import RESULTS, T5, markdown_table, mean_and_spread, read, records_asked_for, write_table
+from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, Benchmark, read_training_rows, test_file
 from training_runs import train_and_measure
 
 SEEDS = (1, 2, 3)
 METHODS = ("enct5", "random weights", "tf-idf + logistic regression")
-# The T5 that was bundled before: the bundled one's recipe up to the comparisons of two texts. Its runs are on file.
-FIRST_STAGE = {"method": METHODS[0], "t5": "e0850ba8"}
 FILE = RESULTS / "classification.jsonl"
 
 
@@ -130,22 +127,19 @@ def main() -> None:
         # Logistic regression has no randomness of its own; its seed is that of the split.
     ]
     records = records_asked_for(__doc__, FILE, keys, run)
-    former = [record for record in read(FILE) if FIRST_STAGE.items() <= record.items()]
-    records += [record | {"method": "enct5, first stage"} for record in former]
-    columns = ["enct5", "enct5, first stage", *METHODS[1:]]
     value = mean_and_spread(records, ("set", "method"), "value")
     seconds = mean_and_spread(records, ("set", "method"), "seconds")
     rows = [
         [
             benchmark.name,
             benchmark.metric,
-            *(value.get((benchmark.name, method), "") for method in columns),
+            *(value.get((benchmark.name, method), "") for method in METHODS),
             seconds.get((benchmark.name, METHODS[0]), ""),
             f"`{command(benchmark)}`",
         ]
         for benchmark in CLASSIFICATION
     ]
-    table = markdown_table(["set", "test figure", *columns, "seconds (enct5)", "command"], rows)
+    table = markdown_table(["set", "test figure", *METHODS, "seconds (enct5)", "command"], rows)
     note = (
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). cola and rte "
         "have no labelled test file: "
