@@ -83,10 +83,6 @@ def test_problem_type_and_prompts_are_inferred(given: dict, problem_type: str, p
             r"`class_weights` are for classes of texts; leave them out for regression",
         ),
         ({"class_weights": 3.0}, r"Field 'class_weights'.* got float"),
-        (
-            {"token_decoder": True},
-            r"`token_decoder` is for tagging tokens; leave it out for single_label_classification",
-        ),
         ({"thresholds": [0.5, 0.5]}, r"`thresholds` are for multi-label classification; leave them out for single_"),
         ({**MULTI, "thresholds": [0.5]}, r"`thresholds` has 1 values for 2 labels; give one per label"),
         ({**MULTI, "thresholds": [0.5, 1.5]}, r"`thresholds` holds 1.5; each must be within 0 and 1"),

@@ -146,8 +146,6 @@ class EncT5Config(T5Config):
                 f"`decoder_vocab_size` is {self.decoder_vocab_size}; it must be 1 (one prompt for all labels) or "
                 f"`num_labels` = {self.num_labels} (one prompt a label)"
             )
-        if self.token_decoder and self.problem_type != "token_classification":
-            raise ValueError(f"`token_decoder` is for tagging tokens; leave it out for {self.problem_type}")
         self._validate_loss()
         self._validate_per_label("class_weights", "a positive number", lambda value: 0 < value < math.inf)
         self._validate_per_label("thresholds", "within 0 and 1", lambda value: 0 <= value <= 1)
