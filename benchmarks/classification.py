@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, Benchmark, read_training_rows, test_file
 from training_runs import train_and_measure
 
@@ -120,7 +120,7 @@ def main() -> None:
     """Run what is missing and write the table."""
     keys = [
         {"set": benchmark.name, "method": method, "seed": seed, "metric": benchmark.metric}
-        | (T5 if method == METHODS[0] else {})
+        | (benchmark.t5 if method == METHODS[0] else {})
         for seed in SEEDS
         for benchmark in CLASSIFICATION
         for method in METHODS

@@ -32,7 +32,7 @@ from enct5.predict import Predictor
 from enct5.starting_model import build_model
 from enct5.trainer import EncT5Trainer
 from enct5.training_config import TrainConfig
-from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, GOEMOTIONS, MOVIE_REVIEWS, STSB, WNUT17, Benchmark, read_training_rows, test_file
 from text_to_text import text_to_text
 
@@ -131,18 +131,24 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 def keys() -> list[dict[str, Any]]:
     """All runs, those first that say most."""
     whole = [
-        (benchmark.name, name, None)
+        (benchmark.name, name, None, benchmark.t5)
         for benchmark in SETS
         for name in METHODS
         if name in ON_ALL or benchmark.name in ON_FOUR
         if not (name == "mean pooling" and benchmark is SETS[-2])
     ]
-    few = [(name, method, examples) for name in FEW_SHOT for examples in EXAMPLES for method in ON_ALL]
+    few = [
+        (benchmark.name, method, examples, benchmark.t5)
+        for benchmark in SETS
+        if benchmark.name in FEW_SHOT
+        for examples in EXAMPLES
+        for method in ON_ALL
+    ]
     return [
-        {"set": name, "method": method, "examples": examples, "seed": seed, **T5}
+        {"set": name, "method": method, "examples": examples, "seed": seed, **t5}
         for runs in (whole, few)
         for seed in SEEDS
-        for name, method, examples in runs
+        for name, method, examples, t5 in runs
     ]
 
 

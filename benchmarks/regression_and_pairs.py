@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classification import command, run_enct5, tf_idf
-from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
+from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import MOVIE_REVIEWS, STSB, Benchmark, read_training_rows, test_file
 
 SEEDS = (1, 2, 3)
@@ -110,7 +110,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Run what is missing and write the table."""
     keys = [
-        {"set": benchmark.name, "method": method, "seed": seed} | (T5 if method == METHODS[0] else {})
+        {"set": benchmark.name, "method": method, "seed": seed} | (benchmark.t5 if method == METHODS[0] else {})
         for benchmark in SETS
         for seed in SEEDS
         for method in METHODS

@@ -8,6 +8,7 @@ import numpy as np
 from datasets import Dataset
 
 from enct5 import data
+from records import PAIRS_T5, T5
 
 DATA = Path(os.environ.get("ENCT5_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLE_SEED = 0
@@ -38,6 +39,11 @@ class Benchmark:
     rows: int | None = None
     epochs: float | None = None
     max_length: int | None = None
+
+    @property
+    def t5(self) -> dict[str, str]:
+        """Part of the key of a run that starts from the bundled T5."""
+        return PAIRS_T5 if len(self.text) == 2 else T5
 
 
 CLASSIFICATION = (

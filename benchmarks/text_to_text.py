@@ -35,7 +35,8 @@ class TextToTextTrainer(EncT5Trainer, Seq2SeqTrainer):
 def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     """Train on the labels' names, and measure what is written for the test file (single-label only)."""
     started = time.time()
-    tokenizer = load_tokenizer(str(bundled_t5()))
+    base = str(bundled_t5(pairs=len(benchmark.text) == 2))
+    tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, lambda line: None)
     names = [name.replace("_", " ") for name in prepared.label_names]
     answers = tokenizer(names)["input_ids"]
@@ -63,7 +64,7 @@ def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
         return single_label_metrics(chosen, np.array(wanted))
 
     set_seed(config.seed)
-    model = T5ForConditionalGeneration.from_pretrained(bundled_t5(), dtype="float32")
+    model = T5ForConditionalGeneration.from_pretrained(base, dtype="float32")
     settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
     assert settings.epochs is not None
     assert settings.learning_rate is not None

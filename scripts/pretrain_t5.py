@@ -1,4 +1,4 @@
-"""Train a tokenizer and a small T5 from text files: the recipe of the checkpoint bundled with enct5.
+"""Train a tokenizer and a small T5 from text files: the recipe of the two checkpoints bundled with enct5.
 
     python scripts/pretrain_t5.py corpus/*.txt.xz --out runs/t5 --steps 4000
 
@@ -9,7 +9,7 @@ spans of 3 tokens on average) on a gated-gelu T5 with one decoder layer, the onl
 
 goes on from there with span corruption and comparisons of two texts (comparisons.py), which from the first step on
 would keep the words from being learned. What that T5 gains on pairs (held-out rows of stsb: Pearson 0.75 instead of
-0.27) it loses on few single texts (test accuracy of the demo 0.28 instead of 0.41), so the bundled one stops before.
+0.27) it loses on few single texts (test accuracy of the demo 0.28 instead of 0.41), so it is bundled for pairs alone.
 
 Several processes share the work with `torchrun --nproc-per-node 2 scripts/pretrain_t5.py ...`.
 Every step's batch follows from the seed and the step alone, so `--resume` continues exactly where a run stopped.
@@ -245,7 +245,7 @@ def card(summary: dict, parameters: int, embedding: int) -> str:
     files = "\n".join(f"- {name}" for name in arguments["files"])
     first, then = (summary["base"], summary) if summary["base"] else (summary, None)
     comparing = f""", then {then["arguments"]["steps"]} steps in
-which a quarter of the rows compare a text with an edited copy""" if then else ""  # fmt: skip
+which a quarter of the rows compare a text with an edited copy and tell which tokens stand in the other""" if then else ""  # fmt: skip
     return f"""---
 library_name: transformers
 license: apache-2.0
@@ -253,7 +253,7 @@ language: en
 tags: [t5, span-corruption]
 ---
 
-# A tiny T5 for demos and tests
+# A tiny T5 for {"pairs of texts" if then else "demos and tests"}
 
 A T5 of the v1.1 kind (gated-gelu, no dropout in pre-training), {parameters / 1e6:.2f}M parameters,
 {embedding / 1e6:.2f}M of them in the embedding (tied): {arguments["num_layers"]} encoder layers and one decoder layer of width

@@ -12,6 +12,7 @@ from datasets import Dataset
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, pipeline
 
 from enct5 import data, resuming, run_folder, training
+from enct5.assets import bundled_t5
 from enct5.calibration import fit_temperature
 from enct5.errors import EncT5Error
 from enct5.evaluation import evaluate
@@ -376,6 +377,19 @@ def test_pairs_are_trained_and_predicted_as_pairs(run: Run, tmp_path: Path) -> N
     assert record["data"]["text"] == ["question", "answer"]
     assert predictor.config is not None
     assert predictor.config.text == ("question", "answer")
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_pairs_start_from_the_bundled_t5_that_compares_texts(pairs: bool, tmp_path: Path) -> None:
+    rows = [{"first": row["text"], "second": row["text"], "label": row["label"]} for row in messages(12)]
+    source, said = write_rows(tmp_path / "rows.jsonl", rows), list[str]()
+    columns = ("first", "second") if pairs else ("first",)
+    start(Path("bundled"), tmp_path / "run", source, said, eval=source, text=columns, epochs=1, learning_rate=1e-12)
+    trained = weights(tmp_path / "run")["transformer.encoder.block.1.layer.0.SelfAttention.q.weight"]
+    kept = weights(bundled_t5(pairs))["encoder.block.1.layer.0.SelfAttention.q.weight"].float()
+    torch.testing.assert_close(trained, kept, rtol=1e-6, atol=1e-6)
+    assert any("from the bundled tiny T5" in line for line in said)
+    assert any("that compares texts" in line for line in said) == pairs
 
 
 def test_a_run_that_learns_nothing_says_so(run: Run, tmp_path: Path) -> None:

@@ -73,7 +73,8 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     if not processes.is_main_process:
         say = _say_nothing
     _check_extras(config, processes.num_processes)
-    base = str(bundled_t5()) if config.base == BUNDLED else config.base
+    pairs = len(config.text) == 2
+    base = str(bundled_t5(pairs)) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, tokenizer, say)
     _check_processes(config, prepared, processes.num_processes)
@@ -97,6 +98,8 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     trained: Any = adapters.add_adapters(model) if config.lora else model
     if config.lora:
         said += f", {trained.num_parameters(only_trainable=True) / 1e6:.2g}M trained"
+    if config.base == BUNDLED:
+        said += f", from the bundled tiny T5{' that compares texts' if pairs else ''}"
     if processes.num_processes > 1:
         said += f", {processes.num_processes} processes"
     say(said)

@@ -53,7 +53,10 @@ class TrainConfig(BaseModel):
     gradient_checkpointing: bool = Field(
         False, description="Compute activations again in the backward pass, which takes time and saves memory."
     )
-    base: str = Field(BUNDLED, description="T5 or EncT5 checkpoint: folder, hub id, or the bundled tiny T5.")
+    base: str = Field(
+        BUNDLED,
+        description="T5 or EncT5 checkpoint: folder, hub id, or the bundled tiny T5 (of two, one is for pairs).",
+    )
     out: str = Field(description="Run folder to create.")
     epochs: float | None = Field(None, gt=0, description="Passes over the data; by default from its size, 3 to 20.")
     batch_size: int = Field(32, ge=1, description="Texts of a step on average; texts of like length share a step.")
