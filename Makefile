@@ -29,7 +29,7 @@ $(OLDEST)/installed: pyproject.toml scripts/lower_bounds.py
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST)/constraints.txt -e ".[dev]"
 	@touch $@
 
-test-oldest: $(OLDEST)/installed ## run all tests with the oldest dependencies that pyproject.toml allows
+test-oldest: $(OLDEST)/installed $(VENV)/installed ## run all tests with the oldest dependencies that pyproject.toml allows
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -q -n 2
 
 check: $(VENV)/installed ## lint, formatting and types

@@ -17,6 +17,7 @@ import enct5
 from enct5 import EncT5ForSequenceClassification
 
 PACKAGE = Path(enct5.__file__).parent
+ROOT = Path(__file__).parents[1]
 FILES = ("configuration_enct5.py", "modeling_enct5.py")
 
 # Runs with enct5 hidden. Prints what happened, as JSON.
@@ -63,10 +64,20 @@ print("\\n" + json.dumps({
 """
 
 
-@pytest.mark.parametrize(("kind", "times"), [("t5", 2), ("umt5", 1)])
+def python_of_the_other_versions() -> str:
+    """The Python that has the oldest dependencies where this one has the newest, and the other way round."""
+    for environment in (ROOT / ".venv", ROOT / ".venv-oldest"):
+        python = environment / "bin" / "python"
+        if python.exists() and environment.resolve() != Path(sys.prefix).resolve():
+            return str(python)
+    pytest.skip("there is one environment only; `make test-oldest` makes the other one")
+
+
+@pytest.mark.parametrize(("kind", "times", "other_versions"), [("t5", 2, False), ("umt5", 1, False), ("t5", 1, True)])
 def test_a_saved_folder_loads_and_saves_again_where_enct5_is_not_installed(
-    kind: str, times: int, tmp_path: Path, t5_folder: Callable[..., Path]
+    kind: str, times: int, other_versions: bool, tmp_path: Path, t5_folder: Callable[..., Path]
 ) -> None:
+    python = python_of_the_other_versions() if other_versions else sys.executable
     model = EncT5ForSequenceClassification.from_t5(
         str(t5_folder(kind)),
         4,
@@ -91,7 +102,7 @@ def test_a_saved_folder_loads_and_saves_again_where_enct5_is_not_installed(
         assert {file.name for file in source.glob("*.py")} == set(FILES)
         for file in FILES:
             assert (source / file).read_text() == (PACKAGE / file).read_text()
-        command = [sys.executable, "-I", "-c", ELSEWHERE, str(source), str(target), json.dumps(ids.tolist())]
+        command = [python, "-I", "-c", ELSEWHERE, str(source), str(target), json.dumps(ids.tolist())]
         run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
         found = json.loads(run.stdout.splitlines()[-1])

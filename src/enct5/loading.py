@@ -113,8 +113,12 @@ def _check_no_pickles(source: str) -> None:
         )
 
 
-def load_model(source: str) -> EncT5ForClassification:
+def load_model(source: str, dtype: str = "auto") -> EncT5ForClassification:
     """Load an EncT5 checkpoint, from safetensors alone.
+
+    Args:
+        source: folder or hub id.
+        dtype: of the weights, such as `float16` (but for those that T5 keeps in float32 then); `auto` is the file's.
 
     Raises:
         EncT5Error: when it is none, or damaged; the message says what to do.
@@ -132,7 +136,12 @@ def load_model(source: str) -> EncT5ForClassification:
         )
     try:
         model, info = model_class_of(config).from_pretrained(
-            source, config=config, output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True
+            source,
+            config=config,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            use_safetensors=True,
         )
     except Exception as error:
         raise EncT5Error(

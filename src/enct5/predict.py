@@ -105,13 +105,15 @@ class Predictor:
         if exported:
             graph = OnnxEncT5.from_pretrained(source)
             return cls(graph, load_tokenizer_of(source, graph.config.vocab_size), _trained_with(source))
-        model = load_model(source)
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = load_model(source, "float32" if dtype == "auto" and device == "cpu" else dtype)
         tokenizer = load_tokenizer_of(source, model.config.vocab_size)
         if quantize:
             from enct5.export import in_memory
 
             return cls(in_memory(model, int8=True), tokenizer, _trained_with(source))
-        return cls(_placed(model, device, dtype), tokenizer, _trained_with(source), fold, compile)
+        return cls(_placed(model, device), tokenizer, _trained_with(source), fold, compile)
 
     def predict(self, texts: Sequence[Text], abstain_below: float | None = None) -> list[dict[str, Any]]:
         """Classify (or score) texts.
@@ -220,11 +222,15 @@ class Predictor:
             outputs = engine([inputs.rows[index] for index in batch])
             for index, logits in zip(batch, outputs, strict=True):
                 if not np.isfinite(logits).all():
-                    raise EncT5Error(
-                        "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"
-                    )
+                    raise self._no_numbers()
                 result[index] = logits
         return inputs.outputs(result, config.num_labels)
+
+    def _no_numbers(self) -> EncT5Error:
+        said = "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"
+        if not isinstance(self.model, OnnxEncT5) and self.model.dtype == torch.float16:
+            said += "; or they leave the range of float16: choose another dtype"
+        return EncT5Error(said)
 
     def _engine(self) -> Engine:
         """What runs the model; its inference form is made anew where the weights have changed since."""
@@ -261,15 +267,10 @@ def _trained_with(source: str) -> TrainConfig | None:
     return None if file is None else TrainConfig.read(Path(file))
 
 
-def _placed(model: EncT5ForClassification, device: str, dtype: str) -> EncT5ForClassification:
-    """The model on its device, in its dtype."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if dtype == "auto" and device == "cpu":
-        dtype = "float32"
+def _placed(model: EncT5ForClassification, device: str) -> EncT5ForClassification:
+    """The model on its device."""
     try:
-        # `to` of transformers' models is typed as that of one with fewer arguments
-        return cast(Any, model).to(device=device, **({} if dtype == "auto" else {"dtype": getattr(torch, dtype)}))
+        return cast(Any, model).to(device)  # `to` of transformers' models is typed as that of one without arguments
     except (RuntimeError, AssertionError) as error:  # no such device, or none of its kind here
         raise EncT5Error(f"cannot use the device {show(device)}: {first_line(error)}") from error
 
