@@ -1,6 +1,7 @@
 """Faults of the machine: told in one line, nothing half-written under a final name, nothing lost that was saved.
 
-A full disk is simulated by a limit on the size of files, which every system call obeys.
+A full disk is simulated by a limit on the size of files, which every system call obeys; a folder that nobody may write
+to is closed to the administrator, too, once the process has given up its privileges.
 """
 
 import json
@@ -19,22 +20,35 @@ pytest.importorskip("resource", reason="limits of processes are POSIX's")
 
 pytestmark = pytest.mark.slow
 
+COMMAND = """
+import sys
+sys.argv[0] = "enct5"
+from enct5.cli import main
+main()
+"""
 LIMITED = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-sys.argv[0] = "enct5"
-from enct5.cli import main
-main()
 """
+UNPRIVILEGED = """
+import ctypes
+version_and_process = (ctypes.c_uint32 * 2)(0x20080522, 0)
+assert ctypes.CDLL(None).capset(version_and_process, (ctypes.c_uint32 * 6)()) == 0
+"""
+
+
+def run_after(preparation: str, *arguments: object) -> tuple[int, str]:
+    """Status and last line on stderr of the command, in a process that is prepared for it."""
+    script = [sys.executable, "-c", preparation + COMMAND, *map(str, arguments)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr.strip().rpartition("\n")[2]
 
 
 def run_with_files_of_at_most(limit: int, *arguments: object) -> tuple[int, str]:
     """Status and last line on stderr of the command."""
-    script = [sys.executable, "-c", LIMITED, str(limit), *map(str, arguments)]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr.strip().rpartition("\n")[2]
+    return run_after(LIMITED, limit, *arguments)
 
 
 def run(*arguments: object) -> int:
@@ -48,7 +62,10 @@ def run(*arguments: object) -> int:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     file = tmp_path / "data.jsonl"
-    rows = [{"text": f"text number {row} {'yes' if row % 2 else 'no'}", "label": "ab"[row % 2]} for row in range(60)]
+    rows = [
+        {"text": f"text number {row} {'yes' if row % 2 else 'no'}", "label": ("delivery", "refund")[row % 2]}
+        for row in range(60)
+    ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
 
@@ -86,3 +103,39 @@ def test_a_full_disk_leaves_no_part_of_a_converted_model(t5_folder: Callable[...
     assert status == 2, line
     assert line.startswith(f"enct5: cannot write to {tmp_path / 'out'}: ")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="privileges are given up as on Linux")
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (
+            "train {data} --text text --label label --base {t5} --out {closed}/run",
+            "cannot create the run folder {closed}/run: ",
+        ),
+        ("predict {model} {data} -o {closed}/out.csv", "cannot write {closed}/out.csv: "),
+        (
+            "evaluate {model} {data} --text text --label label --json {closed}/out.json",
+            "cannot write {closed}/out.json: ",
+        ),
+        ("convert {t5} {closed}/out --num-labels 2", "cannot write to {closed}/out: "),
+        ("export {model} {closed}/out --format onnx", "cannot write to {closed}/out: "),
+        ("explain {model} text --html {closed}/out.html", "cannot write {closed}/out.html: "),
+    ],
+)
+def test_a_folder_that_is_closed_is_told_in_one_line(
+    command: str, message: str, t5_folder: Callable[..., Path], tmp_path: Path, data: Path
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    names = {
+        "data": data,
+        "t5": t5_folder(),
+        "model": saved_model(t5_folder(), tmp_path / "model"),
+        "closed": closed,
+    }
+    status, line = run_after(UNPRIVILEGED, *(part.format(**names) for part in command.split()))
+    assert status == 2, line
+    assert line.startswith("enct5: " + message.format(**names)), line
+    assert "Permission denied" in line
+    assert list(closed.iterdir()) == []
