@@ -194,6 +194,7 @@ def test_huge_texts_come_back(tmp_path: Path, suffix: str) -> None:
 @example(rows=[{"a": 0.12345678901234567}, {"a": "x"}], lines=True, escaped=True, marked=False)
 @example(rows=[{"a": 2**53 + 1}, {"a": 0.5}], lines=True, escaped=True, marked=False)
 @example(rows=[{"a": 10**30}], lines=False, escaped=True, marked=False)
+@example(rows=[{"a": {"": 1, "\0": 2}}], lines=False, escaped=True, marked=False)
 @example(rows=[{"a": {"\0": 1}}], lines=False, escaped=True, marked=False)
 @example(rows=[{"a": "\ud800"}], lines=True, escaped=True, marked=False)
 @example(rows=[{"a": "x"}, {"a": ["\ud800"]}], lines=True, escaped=True, marked=False)

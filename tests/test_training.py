@@ -135,7 +135,7 @@ def test_gradient_checkpointing_gives_the_same_weights(
     for checkpointing in (False, True):
         out = tmp_path / str(checkpointing)
         start(run.base, out, run.source, lora=lora, epochs=2, gradient_checkpointing=checkpointing)
-    assert [model.is_activation_checkpointing for model in models] == [False, True]
+    assert [model.is_gradient_checkpointing for model in models] == [False, True]
     plain = weights(tmp_path / "False")
     for name, tensor in weights(tmp_path / "True").items():
         torch.testing.assert_close(tensor, plain[name], rtol=1e-4, atol=1e-6)

@@ -265,9 +265,14 @@ def _exactly(values: list[Any]) -> "pa.Array | None":
 
     try:
         array = pa.array(values)
-    except (pa.ArrowException, OverflowError):
+        same = Dataset(pa.table({"": array}))[""][:] == values
+    except (
+        pa.ArrowException,
+        OverflowError,
+        ValueError,
+    ):  # the last: older Arrow cuts keys at NUL, which may equal then
         return None
-    return array if Dataset(pa.table({"": array}))[""][:] == values else None
+    return array if same else None
 
 
 def _decoded(encoded: set[str], batch: dict[str, list[Any]]) -> dict[str, list[Any]]:

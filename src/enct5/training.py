@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,13 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
         return agreed(
             lambda: _conclude(model, adapter, tokenizer, prepared, settings, trainer.state, trials, started, say)
         )
+
+
+def _checkpointing(wanted: bool) -> dict[str, Any]:
+    """The training arguments for it, which are called `gradient_checkpointing` before transformers 5.23."""
+    known = {field.name for field in fields(TrainingArguments)}
+    name = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
+    return {name: wanted, f"{name}_kwargs": {"use_reentrant": False}}
 
 
 def _trial_trainer(
@@ -292,8 +300,7 @@ def build_trainer(
             weight_decay=settings.weight_decay,
             label_smoothing_factor=settings.label_smoothing or 0.0,
             bf16=settings.precision == "bfloat16",
-            activation_checkpointing=settings.gradient_checkpointing,
-            activation_checkpointing_kwargs={"use_reentrant": False},
+            **_checkpointing(settings.gradient_checkpointing),
             use_cpu=not torch.cuda.is_available(),
             ddp_find_unused_parameters=False,  # all are used, and looking for them takes time
             eval_strategy="steps",
