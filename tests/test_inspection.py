@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from enct5 import console
 from enct5.conversion import convert_folder
+from enct5.digests import digest
 from enct5.errors import EncT5Error
 from enct5.inspection import inspect
 from test_predict import saved_model
@@ -160,3 +161,21 @@ def test_a_plain_t5_is_told_apart(t5_folder: Base) -> None:
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     refusal(tmp_path / "nowhere")
+
+
+def test_a_changed_byte_of_a_runs_weights_is_told(folder: Path) -> None:
+    assert "weights" not in inspect(str(folder))
+    weights = folder / "model.safetensors"
+    (folder / "metrics.json").write_text(json.dumps({"weights_sha256": {weights.name: digest(weights)}}))
+    assert inspect(str(folder))["weights"] == "as the run saved them"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1  # still a number
+    weights.write_bytes(content)
+    assert inspect(str(folder))["weights"].startswith("model.safetensors changed since the run")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"weights_sha256": 3}'])
+def test_damaged_metrics_are_named(folder: Path, content: str) -> None:
+    (folder / "metrics.json").write_text(content)
+    with pytest.raises(EncT5Error, match=r"metrics.json is damaged \(.*\); get the run folder again"):
+        inspect(str(folder))

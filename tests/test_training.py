@@ -11,9 +11,10 @@ import torch
 from datasets import Dataset
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, pipeline
 
-from enct5 import data, resuming, run_folder, training
+from enct5 import data, run_folder, training
 from enct5.assets import bundled_t5
 from enct5.calibration import fit_temperature
+from enct5.digests import digest
 from enct5.errors import EncT5Error
 from enct5.evaluation import evaluate
 from enct5.loading import load_tokenizer
@@ -87,9 +88,10 @@ def test_metrics_json_is_the_record_of_the_run(run: Run) -> None:
     assert stored["data"]["file"] == "messages.jsonl"
     assert (stored["data"]["train_rows"], stored["data"]["texts_cut"]) == (54, 0)
     assert stored["data"]["class_counts"] == {"Café Ärger": 20, "delivery": 20, "refund": 20}
-    assert stored["data"]["sha256"] == resuming.digest(run.source)
+    assert stored["data"]["sha256"] == digest(run.source)
     assert (stored["base"], stored["seed"]) == (run.base.name, 42)
     assert stored["parameters"] == sum(tensor.numel() for tensor in weights(run.out).values())
+    assert stored["weights_sha256"] == {"model.safetensors": digest(run.out / "model.safetensors")}
     assert 0 < stored["best_step"] <= stored["steps"]
 
 

@@ -1,14 +1,18 @@
 """Say what a checkpoint is, and refuse a damaged one."""
 
+import json
 from typing import Any
 
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from enct5.configuration_enct5 import EncT5Config
+from enct5.digests import digest
 from enct5.errors import EncT5Error
+from enct5.loading import file_of
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_model import OnnxEncT5
 from enct5.predict import Predictor
+from enct5.run_folder import METRICS
 
 
 def _decoder(config: EncT5Config) -> str:
@@ -28,6 +32,22 @@ def _check_finite(source: str, model: EncT5ForClassification) -> None:
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
             raise EncT5Error(f"{source}: {name} holds NaN or infinite values; the checkpoint is damaged")
+
+
+def _weights(source: str) -> str | None:
+    """Whether the weights are still those that a run saved; `None` where no run says which."""
+    metrics = file_of(source, METRICS)
+    if metrics is None:
+        return None
+    try:
+        saved = dict(json.loads(metrics.read_text(encoding="utf-8")).get("weights_sha256", {}))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise EncT5Error(f"{metrics} is damaged ({error}); get the run folder again") from error
+    files = {name: file_of(source, name) for name in saved}
+    changed = [name for name, file in files.items() if file is None or digest(file) != saved[name]]
+    if changed:
+        return f"{', '.join(changed)} changed since the run: damaged, unless you trained on"
+    return "as the run saved them" if saved else None
 
 
 def inspect(source: str) -> dict[str, Any]:
@@ -66,6 +86,8 @@ def inspect(source: str) -> dict[str, Any]:
         facts["fine-tuned"] = "yes" if model.is_fine_tuned() else "no: train it before use"
     if config.thresholds is not None:
         facts["thresholds"] = f"tuned for each label, {min(config.thresholds):.3f} to {max(config.thresholds):.3f}"
+    if (weights := _weights(source)) is not None:
+        facts["weights"] = weights
     if (trained := predictor.config) is not None:
         facts["trained on"] = f"{trained.data}, {' + '.join(trained.text)} -> {trained.label}"
     return facts

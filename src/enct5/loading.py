@@ -8,6 +8,7 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import cached_file
 
 from enct5 import modeling_enct5
 from enct5.configuration_enct5 import EncT5Config
@@ -111,6 +112,17 @@ def _check_no_pickles(source: str) -> None:
             f"the weights of {source} are pickled ({pickles[0]}), and reading those may run foreign code; whoever "
             "trusts them can save them as safetensors, by `save_pretrained` of the program that wrote them"
         )
+
+
+def file_of(source: str, name: str) -> Path | None:
+    """A file of a folder or hub checkpoint; `None` if it has none of this name."""
+    found = cached_file(
+        source,
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return None if found is None else Path(found)
 
 
 def load_model(source: str, dtype: str = "auto") -> EncT5ForClassification:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import cached_file
 
 from enct5.batching import length_ordered_batches
 from enct5.engines import CompiledEngine, Engine, FoldedEngine, PlainEngine
 from enct5.errors import EncT5Error, show, unknown
-from enct5.loading import check_source, first_line, load_model, load_tokenizer_of
+from enct5.loading import check_source, file_of, first_line, load_model, load_tokenizer_of
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_model import OnnxEncT5, is_exported
 from enct5.tasks import Task, check_abstention, find_task, withhold
@@ -258,13 +257,8 @@ class Predictor:
 
 def _trained_with(source: str) -> TrainConfig | None:
     """The settings of the run that a checkpoint is of, if it says them."""
-    file = cached_file(
-        source,
-        TRAIN_CONFIG,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    return None if file is None else TrainConfig.read(Path(file))
+    file = file_of(source, TRAIN_CONFIG)
+    return None if file is None else TrainConfig.read(file)
 
 
 def _placed(model: EncT5ForClassification, device: str) -> EncT5ForClassification:

@@ -1,11 +1,11 @@
 """A run folder becomes a run's, and an interrupted run goes on with its own settings and data only."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from enct5 import run_folder
+from enct5.digests import digest
 from enct5.errors import EncT5Error
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
@@ -23,12 +23,6 @@ def claim(settings: TrainConfig, out: Path, resume: bool) -> Iterator[Path | Non
     with run_folder.claim(out, resume) as checkpoint:
         _remember(settings, out, resume)
         yield checkpoint
-
-
-def digest(source: str) -> str | None:
-    """SHA-256 of a data file; `None` for a hub data set."""
-    path = Path(source)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def _remember(settings: TrainConfig, out: Path, resume: bool) -> None:

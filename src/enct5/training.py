@@ -28,6 +28,7 @@ from transformers import (
 from enct5 import __version__, adapters, model_card, report, run_folder, search
 from enct5.assets import bundled_t5
 from enct5.calibration import expected_calibration_error
+from enct5.digests import digest, digests_of_weights
 from enct5.errors import EncT5Error, require
 from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
@@ -35,7 +36,7 @@ from enct5.predict import Predictor
 from enct5.presets import resolve
 from enct5.processes import agreed, process_state, whole_model
 from enct5.rescaling import rescale_outputs
-from enct5.resuming import claim, digest
+from enct5.resuming import claim
 from enct5.starting_model import new_model
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
@@ -213,6 +214,7 @@ def _conclude(
     with run_folder.written_aside(out) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        record["weights_sha256"] = digests_of_weights(folder)
         if adapter is not None:
             adapter.write(folder / adapters.ADAPTER, record["base"])
         settings.write(folder / TRAIN_CONFIG)
