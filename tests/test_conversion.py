@@ -560,6 +560,15 @@ def test_a_converted_folder_is_whole(tmp_path: Path, t5_folder: Callable[..., Pa
         convert_folder(str(t5_folder()), out, 3)
 
 
+@pytest.mark.parametrize("problem_type", [None, "regression"])
+def test_a_decoder_of_tokens_is_for_taggers(
+    problem_type: str | None, tmp_path: Path, t5_folder: Callable[..., Path]
+) -> None:
+    with pytest.raises(EncT5Error, match=rf"is for token_classification, not {problem_type}; leave it out"):
+        convert_folder(str(t5_folder()), tmp_path / "out", 3, problem_type=problem_type, token_decoder=True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_in_the_way_is_refused(tmp_path: Path, t5_folder: Callable[..., Path]) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(EncT5Error, match="exists and is not empty"):

@@ -318,6 +318,11 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EncT5Error(f"{out} exists and is not empty; choose another folder, or delete it")
+    problem_type = options.get("problem_type")
+    if options.get("token_decoder") and problem_type != "token_classification":
+        raise EncT5Error(
+            f"token_decoder (--token-decoder) is for token_classification, not {problem_type}; leave it out"
+        )
     conversion = convert(base, num_labels, **options)
     config = cast(EncT5Config, conversion.model.config)
     tokenizer = load_tokenizer(base, revision=options.get("revision"), token=options.get("token"))
