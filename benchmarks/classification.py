@@ -145,7 +145,7 @@ def main() -> None:
         "have no labelled test file: "
         "measured on their dev file, which nothing was tuned on. Seconds: one thread beside another run."
     )
-    write_table(FILE, __doc__, table, note)
+    write_table(FILE, __doc__, records, table, note)
 
 
 if __name__ == "__main__":

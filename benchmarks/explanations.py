@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from records import RESULTS, T5, environment, markdown_table, mean_and_spread, run_missing, with_keys
+from records import RESULTS, T5, markdown_table, mean_and_spread, run_missing, with_keys, write_table
 from sets import CLASSIFICATION, DATA, SAMPLE_SEED
 from training_runs import train
 
@@ -132,10 +132,9 @@ def main() -> None:
     note = (
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). Held-out "
         f"accuracy of the models: {accuracy}; probability of the predicted label before anything is removed: "
-        f"{probability}.\n{environment()}"
+        f"{probability}."
     )
-    (RESULTS / "explanations.md").write_text(f"{__doc__}\n{table(records)}\n\n{note}\n", encoding="utf-8")
-    print(table(records))
+    write_table(FILE, __doc__, records, table(records), note)
 
 
 if __name__ == "__main__":

@@ -323,7 +323,7 @@ def main() -> None:
     table = markdown_table(["size", "work", "system", "seconds", "times as fast as the loop", "memory"], rows)
     differences = [record["difference"] for record in records]
     note = f"Greatest difference of float32 logits: {max(differences, default=0):.0e}. One thread."
-    write_table(FILE, __doc__, table, note)
+    write_table(FILE, __doc__, records, table, note)
 
 
 if __name__ == "__main__":

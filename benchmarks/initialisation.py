@@ -104,7 +104,7 @@ def main() -> None:
     ]
     table = markdown_table(["set", "held-out figure", *STARTS], rows)
     note = "In brackets: training loss averaged over the run, a measure of how fast it learns."
-    write_table(FILE, __doc__, table, note)
+    write_table(FILE, __doc__, records, table, note)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
-from records import RESULTS, environment, markdown_table, read, run_missing
+from records import RESULTS, markdown_table, read, run_missing, write_table
 
 SIZE = {"labels": 4271, "tokens": 512, "batch": 8}
 T5_BASE = {"vocab_size": 32128, "d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12}
@@ -77,8 +77,7 @@ def main() -> None:
         if key.items() <= record.items()
     ]
     table = markdown_table(["pass", "peak memory", "CPU seconds (one thread)"], rows)
-    (RESULTS / "many_labels.md").write_text(f"{__doc__}\n{table}\n\n{environment()}\n", encoding="utf-8")
-    print(table)
+    write_table(FILE, __doc__, records, table, "Each pass in a process of its own.")
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def main() -> None:
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). Thresholds "
         "are tuned for each label's F1 on the held-out tenth of the sample. Seconds: one thread beside another run."
     )
-    write_table(FILE, __doc__, table, note)
+    write_table(FILE, __doc__, records, table, note)
 
 
 if __name__ == "__main__":

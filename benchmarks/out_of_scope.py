@@ -119,7 +119,7 @@ def main() -> None:
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). Trained by\n"
         f"`{command(BENCHMARK)}`. Seconds: one thread beside another run."
     )
-    write_table(FILE, __doc__, table, note)
+    write_table(FILE, __doc__, records, table, note)
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def main() -> None:
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). cola and rte: "
         f"their dev file, which nothing was tuned on. Seconds: one thread beside another run."
     )
-    write_table(FILE, __doc__, text, note)
+    write_table(FILE, __doc__, records, text, note)
 
 
 if __name__ == "__main__":

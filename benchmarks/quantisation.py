@@ -62,7 +62,7 @@ def main() -> None:
         for name in dict.fromkeys(record["set"] for record in records)
     ]
     head = ["set", *(f"accuracy, {way}" for way in WAYS), "bfloat16 agrees", "int8 agrees"]
-    write_table(FILE, __doc__, markdown_table(head, rows), "Mean ± standard deviation over the seeds on file.")
+    write_table(FILE, __doc__, records, markdown_table(head, rows), "Mean ± standard deviation over the seeds on file.")
 
 
 if __name__ == "__main__":

@@ -113,9 +113,18 @@ def records_asked_for(
     return with_keys(path, keys) if arguments.table else run_missing(path, keys, run, arguments.jobs)
 
 
-def write_table(path: Path, description: str | None, table: str, note: str) -> None:
-    """Print a table, and write it beside its result file, between the program's description and a note."""
-    path.with_suffix(".md").write_text(f"{description}\n{table}\n\n{note}\n{environment()}\n", encoding="utf-8")
+def environment_of(records: Iterable[dict[str, Any]]) -> str:
+    """Commits, versions and machines that runs had."""
+    records = list(records)
+    return "; ".join(
+        f"{name} {', '.join(dict.fromkeys(str(record[name]) for record in records))}" for name in environment()
+    )
+
+
+def write_table(path: Path, description: str | None, records: Iterable[dict[str, Any]], table: str, note: str) -> None:
+    """Print the table of records, and write it beside their file, between the program's description and a note."""
+    ran = environment_of(records)
+    path.with_suffix(".md").write_text(f"{description}\n{table}\n\n{note}\n\n{ran}\n", encoding="utf-8")
     print(table)
 
 

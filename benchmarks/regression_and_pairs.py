@@ -129,7 +129,7 @@ def main() -> None:
         f"Mean ± standard deviation over the seeds on file ({', '.join(map(str, SEEDS))} when complete). Seconds: one "
         f"thread beside another run."
     )
-    write_table(FILE, __doc__, table, note)
+    write_table(FILE, __doc__, records, table, note)
 
 
 if __name__ == "__main__":

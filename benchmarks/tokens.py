@@ -80,7 +80,7 @@ def main() -> None:
     table = markdown_table(["set", "head", "test entity F1", "held-out entity F1", "seconds", "command"], rows)
     seeds = ", ".join(map(str, SEEDS))
     note = f"Mean ± standard deviation over the seeds on file ({seeds} when complete)."
-    write_table(FILE, __doc__, table, note)
+    write_table(FILE, __doc__, records, table, note)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def main() -> None:
         for r in records
         if r["measure"] == "speed"
     ]
-    write_table(FILE, __doc__, table, "\n".join([*notes, "Mean ± standard deviation over the seeds on file."]))
+    write_table(FILE, __doc__, records, table, "\n".join([*notes, "Mean ± standard deviation over the seeds on file."]))
 
 
 if __name__ == "__main__":
