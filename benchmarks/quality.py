@@ -2,9 +2,10 @@
 
     python benchmarks/quality.py                (writes results/quality.jsonl and .md)
 
-The base is the bundled T5; the training data a fixed sample of at most 2,000 rows, a tenth of which chooses the best
-checkpoint; three seeds; test files are measured once. Learning curves: 8, 32 and 128 examples a class, drawn anew for
-every seed, the same for all methods. Each method is `enct5 train` with one part replaced:
+The base is the bundled T5; the training data a fixed sample of 2,000 rows (rte 1,000; movie_reviews 800, cut to 128
+tokens), a tenth of which chooses the best checkpoint; 4 epochs; three seeds; test files are measured once. Learning
+curves: 8, 32 and 128 examples a class, drawn anew for every seed, the same for all methods, with the default epochs.
+Each method is `enct5 train` with one part replaced:
 
 - enct5: nothing replaced, defaults.
 - reference recipe: prompts from N(0, 1), AdamW at 5e-5, random batches, no label smoothing: the published model's way.
@@ -37,16 +38,17 @@ from sets import CLASSIFICATION, GOEMOTIONS, MOVIE_REVIEWS, STSB, WNUT17, Benchm
 from text_to_text import text_to_text
 
 SEEDS = (1, 2, 3)
-ROWS = 2000
+ROWS, EPOCHS = 2000, 4
 EXAMPLES = (8, 32, 128)
 FILE = RESULTS / "quality.jsonl"
-# Of movie reviews 800 texts of 256 tokens: a text of 512 takes as long as twenty short ones.
-SETS = (
-    *(replace(benchmark, rows=ROWS) for benchmark in (*CLASSIFICATION, STSB, GOEMOTIONS, WNUT17)),
-    replace(MOVIE_REVIEWS, rows=800, epochs=4, max_length=256),
+LONG_TEXTS = {"rte": 1000, "movie_reviews": 800}
+# Fewer rows of long texts, so that a run takes a few minutes on every set.
+SETS = tuple(
+    replace(benchmark, rows=LONG_TEXTS.get(benchmark.name, ROWS), epochs=EPOCHS)
+    for benchmark in (*CLASSIFICATION, STSB, GOEMOTIONS, replace(MOVIE_REVIEWS, max_length=128), WNUT17)
 )
 FEW_SHOT = ("sst2", "snips", "banking77")
-ON_ALL, ON_FOUR = ("enct5", "reference recipe", "mean pooling"), ("sst2", "cola", "rte", "banking77")
+ON_ALL, ON_FOUR = ("enct5", "reference recipe", "mean pooling"), ("sst2", "cola", "snips", "banking77")
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
             text=benchmark.text,
             label=benchmark.label,
             out=str(folder / "run"),
-            epochs=benchmark.epochs,
+            epochs=benchmark.epochs if key["examples"] is None else None,
             seed=key["seed"],
             **({} if benchmark.max_length is None else {"max_length": benchmark.max_length}),
             **method.options,
@@ -135,7 +137,7 @@ def keys() -> list[dict[str, Any]]:
         for benchmark in SETS
         for name in METHODS
         if name in ON_ALL or benchmark.name in ON_FOUR
-        if not (name == "mean pooling" and benchmark is SETS[-2])
+        if not (name == "mean pooling" and benchmark.name == WNUT17.name)
     ]
     few = [
         (benchmark.name, method, examples, benchmark.t5)
