@@ -3,18 +3,19 @@
     python benchmarks/inference.py               (writes results/inference.jsonl and .md)
 
 - loop: transformers' T5 encoder and one layer of its decoder, eager attention, attention mask, batches of 64 in file
-  order, padded.
+  order, padded; loop, sdpa: with torch's fused attention.
 - loop, sorted: the same in batches of like length under a budget of tokens, as all of ours have them.
 - plain: `EncT5ForSequenceClassification`; folded: `FoldedEncT5`, `Predictor`'s default, and in bfloat16; onnx: `enct5
   export`, and int8; onnx, plain: the graph of the model as it is.
+- decoder alone: what is left when the encoder's states are there, in the loop and folded; encoder alone likewise.
 - limit: the encoder's matrix products alone, on the same tokens without padding.
 - t5 classifier: transformers' `T5ForSequenceClassification`; t5 generates: two tokens by `generate`; bert: `BertModel`
   of the same width, depth and vocabulary with a linear head; all in batches of 64 in file order, padded.
 
 All run under `inference_mode`, from token ids to logits, in turn, with random weights (the same ones in all forms of
-EncT5, whose float32 logits have to agree to 1e-4). A cell is the time of the loop over that of the system: the median
-over the repetitions, with the least and the greatest. Memory is the peak of a process of its own, above what it held
-before the first text.
+EncT5, whose float32 logits have to agree to 1e-4). A ratio is the time of the loop over that of the system, for a
+decoder alone that of the loop's decoder: the median over the repetitions, with the least and the greatest. Memory is
+the peak of a process of its own, above what it held before the first text.
 """
 
 import copy
@@ -48,31 +49,34 @@ from enct5.batching import length_ordered_batches, pad
 from enct5.data import read_table
 from enct5.engines import Engine, FoldedEngine, PlainEngine
 from enct5.export import in_memory
+from enct5.folding import FoldedEncT5, runs_of
 from enct5.onnx_model import OnnxEncT5
 from enct5.predict import MAX_BATCH_PROMPTS, MAX_BATCH_TOKENS
 from records import RESULTS, markdown_table, records_asked_for, write_table
-from sets import CLASSIFICATION, test_file
+from sets import CLASSIFICATION, MOVIE_REVIEWS, test_file
 
 SIZES = {
     "t5-small": {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
     "t5-base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
 }
 VOCABULARY = 32128
-BATCH = 64
+BATCH, REQUESTS = 64, 100
 FILE = RESULTS / "inference.jsonl"
 
 Rows = list[np.ndarray]
 System = Callable[[Rows], torch.Tensor | None]
 
 OURS = ("plain", "folded", "folded bfloat16", "onnx", "onnx int8")
-EXACT = ("loop, sorted", "plain", "folded", "onnx", "onnx, plain")
+EXACT = ("loop, sorted", "loop, sdpa", "plain", "folded", "onnx", "onnx, plain")
+PARTS = ("loop, decoder alone", "folded, decoder alone", "folded, encoder alone")
 OTHERS = ("t5 classifier", "t5 generates", "bert", "bert, sorted")
 
 
 class Work(NamedTuple):
-    """Texts, the number of prompts, and what runs on them."""
+    """How many texts of how many tokens (or of which set), the number of prompts, and what runs on them."""
 
-    texts: str
+    texts: int
+    tokens: int | str
     systems: tuple[str, ...]
     sizes: tuple[str, ...] = tuple(SIZES)
     labels: int = 2
@@ -81,29 +85,30 @@ class Work(NamedTuple):
     memory: tuple[str, ...] = ()
 
 
+WHOLE = ("loop", "plain", "folded")
 WORKS = {
-    "sst2 sentences": Work("128 sentences of sst2", ("loop", "loop, sorted", *OURS, "onnx, plain", "limit", *OTHERS)),
-    "texts of 512 tokens": Work("8 of 512", ("loop", *OURS, "limit")),
-    "single texts of 16 tokens": Work("1 of 16", ("loop", *OURS, "onnx, plain"), repetitions=30),
-    "28 labels": Work("2 of 512", ("loop", "plain", "folded"), ("t5-base",), 28, 28),
-    "500 labels": Work("2 of 512", ("loop", "plain", "folded"), ("t5-base",), 500, 500),
-    "4271 labels": Work(
-        "1 of 512", ("loop", "plain", "folded"), ("t5-base",), 4271, 4271, 3, memory=("loop", "plain", "folded")
-    ),
+    "sst2 sentences": Work(128, "sst2", ("loop", "loop, sorted", *OURS, "onnx, plain", "limit", *OTHERS)),
+    "banking77 messages": Work(128, "banking77", ("loop", "loop, sorted", *OURS, "limit"), ("t5-small",), 77),
+    "movie reviews": Work(8, "movie_reviews", ("loop", "loop, sorted", "plain", "folded", "limit"), ("t5-small",)),
+    "texts of 512 tokens": Work(8, 512, ("loop", *OURS, "limit")),
+    "single texts of 16 tokens": Work(1, 16, ("loop", *OURS, "onnx, plain"), repetitions=REQUESTS),
+    "8 texts of 128 tokens": Work(8, 128, (*WHOLE, *PARTS), ("t5-base",), repetitions=10),
+    "28 labels": Work(2, 512, (*WHOLE, *PARTS), ("t5-base",), 28, 28),
+    "500 labels": Work(2, 512, (*WHOLE, *PARTS), ("t5-base",), 500, 500),
+    "4271 labels": Work(1, 512, (*WHOLE, *PARTS), ("t5-base",), 4271, 4271, 3, memory=WHOLE),
     "a text of 8192 tokens": Work(
-        "1 of 8192", ("loop", "plain", "folded"), ("t5-small",), repetitions=3, memory=("loop", "plain", "folded")
+        1, 8192, ("loop, sdpa", *WHOLE[1:]), ("t5-small",), repetitions=3, memory=("loop, sdpa", "folded")
     ),
 }
 
 
-def token_ids(texts: str) -> Rows:
+def token_ids(work: Work) -> Rows:
     """Token ids of every text, in file order."""
-    if "sst2" in texts:
-        sst2 = next(benchmark for benchmark in CLASSIFICATION if benchmark.name == "sst2")
-        sentences = read_table(test_file(sst2))["sentence"][: int(texts.split()[0])]
-        return [np.array(ids) for ids in AutoTokenizer.from_pretrained(bundled_t5())(list(sentences))["input_ids"]]
-    count, length = (int(word) for word in texts.split() if word.isdigit())
-    rows = np.random.default_rng(0).integers(2, VOCABULARY, size=(count, length))
+    if isinstance(work.tokens, str):
+        benchmark = next(found for found in (*CLASSIFICATION, MOVIE_REVIEWS) if found.name == work.tokens)
+        texts = read_table(test_file(benchmark))[benchmark.text[0]][: work.texts]
+        return [np.array(ids) for ids in AutoTokenizer.from_pretrained(bundled_t5())(list(texts))["input_ids"]]
+    rows = np.random.default_rng(0).integers(2, VOCABULARY, size=(work.texts, work.tokens))
     rows[:, -1] = 1  # T5's classifier reads the end token
     return list(rows)
 
@@ -123,22 +128,26 @@ def by_length(forward: Callable[[Rows], Any], prompts: int, rows: Rows) -> torch
 class Loop:
     """A model of transformers' own parts with the weights of an EncT5."""
 
-    def __init__(self, model: EncT5ForSequenceClassification) -> None:
+    def __init__(self, model: EncT5ForSequenceClassification, attention: str = "eager") -> None:
         config = T5Config(**{name: getattr(model.config, name) for name in ("vocab_size", *SIZES["t5-base"])})
-        config.num_decoder_layers, config._attn_implementation = 1, "eager"
+        config.num_decoder_layers, config._attn_implementation = 1, attention
         self.t5 = T5Model(config).eval()
         weights = model.transformer.state_dict()
         self.prompts = weights.pop("decoder.embed_tokens.weight")
         self.t5.load_state_dict(weights, strict=False)  # the decoder's embedding is not used
         self.head = model.classifier
 
-    def __call__(self, rows: Rows) -> torch.Tensor:
+    def __call__(self, rows: Rows, encoder_outputs: Any = None) -> torch.Tensor:
         """Logits of a padded batch; labels see each other, as a decoder without a causal mask has them."""
         count = len(self.prompts)
         prompts = self.prompts.expand(len(rows), count, -1)
         mask = torch.zeros(len(rows), 1, count, count)  # added to the scores: nothing is hidden
         states = self.t5(
-            **pad(rows, 0), decoder_inputs_embeds=prompts, decoder_attention_mask=mask, use_cache=False
+            **pad(rows, 0),
+            decoder_inputs_embeds=prompts,
+            decoder_attention_mask=mask,
+            encoder_outputs=encoder_outputs,
+            use_cache=False,
         ).last_hidden_state
         if count > 1:
             return (states * self.head.weight).sum(-1) + self.head.bias
@@ -242,8 +251,25 @@ def plain_graph(model: EncT5ForSequenceClassification) -> OnnxEncT5:
         return OnnxEncT5(Path(folder) / "model.onnx", model.config)
 
 
+def part(name: str, model: EncT5ForSequenceClassification, rows: Rows) -> System:
+    """Encoder or decoder of one batch, fed with what the other part gives it."""
+    if name == "loop, decoder alone":
+        loop = Loop(model)
+        states = loop.t5.encoder(**pad(rows, 0))
+        return lambda rows: loop(rows, states)
+    folded, runs = FoldedEncT5(model), runs_of([len(row) for row in rows])
+    input_ids = torch.from_numpy(np.concatenate(rows))
+    if name == "folded, encoder alone":
+        return lambda rows: folded.encode(input_ids, runs)
+    states = folded.encode(input_ids, runs)
+    return lambda rows: folded.decode(input_ids, states, runs)
+
+
+@torch.inference_mode()
 def system(name: str, size: str, work: Work, model: EncT5ForSequenceClassification) -> System:
     """From all texts to their logits."""
+    if name in PARTS:
+        return part(name, model, token_ids(work))
     if name in OURS:
         return partial(by_length, engine(name, model), work.prompts)
     if name == "onnx, plain":
@@ -254,7 +280,7 @@ def system(name: str, size: str, work: Work, model: EncT5ForSequenceClassificati
         build = {"t5 classifier": t5_classifier, "t5 generates": t5_generates}.get(name, bert)
         forward = build(SIZES[size])
         return partial(by_length, forward, 1) if name.endswith("sorted") else partial(in_file_order, forward)
-    loop = Loop(model)
+    loop = Loop(model, "sdpa" if name.endswith("sdpa") else "eager")
     return partial(by_length, loop, work.prompts) if name.endswith("sorted") else partial(in_file_order, loop)
 
 
@@ -266,7 +292,7 @@ def memory(name: str, size: str, work: Work) -> float:
         assert found is not None
         return int(found[1]) / 1024
 
-    rows = token_ids(work.texts)
+    rows = token_ids(work)
     run_system = system(name, size, work, enct5_model(size, work))
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak is counted from here
     before = held("VmRSS")
@@ -279,9 +305,9 @@ def memory(name: str, size: str, work: Work) -> float:
 def run(key: dict[str, Any]) -> dict[str, Any]:
     """Seconds of every repetition, by system, and memory."""
     work, size = WORKS[key["work"]], key["size"]
-    rows, model = token_ids(work.texts), enct5_model(size, work)
+    rows, model = token_ids(work), enct5_model(size, work)
     ways = {name: system(name, size, work, model) for name in work.systems}
-    wanted = ways["loop"](rows)  # warms it up, too
+    wanted = ways[work.systems[0]](rows)  # warms it up, too
     assert wanted is not None
     difference = 0.0
     for name, way in ways.items():
@@ -304,14 +330,16 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 def lines(record: dict[str, Any]) -> list[list[str]]:
     """A record's lines of the table."""
     seconds, peaks = record["seconds"], record["memory"]
+    loop = next(iter(seconds))
     cells = []
     for name, times in seconds.items():
-        ratios = [loop / own for loop, own in zip(seconds["loop"], times, strict=True)]
-        spread = "" if name == "loop" else f" ({min(ratios):.2f} to {max(ratios):.2f})"
+        against = PARTS[0] if name in PARTS[:2] else loop
+        ratios = [theirs / own for theirs, own in zip(seconds[against], times, strict=True)]
+        spread = "" if name == against else f" ({min(ratios):.2f} to {max(ratios):.2f})"
+        ratio = "" if name == PARTS[2] else f"{median(ratios):.2f}{spread}"
+        p99 = f"{np.percentile(times, 99):.4f}" if len(times) >= REQUESTS else ""
         least = f"{peaks[name]:,.0f} MiB" if name in peaks else ""
-        cells.append(
-            [record["size"], record["work"], name, f"{median(times):.3f}", f"{median(ratios):.2f}{spread}", least]
-        )
+        cells.append([record["size"], record["work"], name, f"{median(times):.4f}", p99, ratio, least])
     return cells
 
 
@@ -320,7 +348,7 @@ def main() -> None:
     keys = [{"size": size, "work": name} for name, work in WORKS.items() for size in work.sizes]
     records = records_asked_for(__doc__, FILE, keys, run)
     rows = [line for key in keys for record in records if key.items() <= record.items() for line in lines(record)]
-    table = markdown_table(["size", "work", "system", "seconds", "times as fast as the loop", "memory"], rows)
+    table = markdown_table(["size", "work", "system", "seconds", "p99", "times as fast as the loop", "memory"], rows)
     differences = [record["difference"] for record in records]
     note = f"Greatest difference of float32 logits: {max(differences, default=0):.0e}. One thread."
     write_table(FILE, __doc__, records, table, note)

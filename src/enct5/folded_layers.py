@@ -15,6 +15,8 @@ from enct5.modeling_enct5 import clamp_half_precision
 from enct5.position_bias import PositionBias
 
 FEED_FORWARD_ROWS = 2048  # at a time: the states between the two matrices are several times as wide
+# Up to so many rows a product takes as long as reading its matrix; on a CPU the matrix is read faster from the left.
+FEW_ROWS = 64
 
 
 class Run(NamedTuple):
@@ -69,13 +71,19 @@ class Projection(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """`(..., inputs)` to `(..., outputs)`."""
-        return functional.linear(inputs.to(self.weight.dtype), self.weight)
+        inputs = inputs.to(self.weight.dtype)
+        if self._is_read_once(inputs):
+            return (self.weight @ inputs.t()).t()
+        return functional.linear(inputs, self.weight)
 
     def added_to(self, residual: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         """The residual sum, written over `residual` `(rows, outputs)` where the dtypes allow; `inputs` has two axes."""
-        if residual.dtype == self.weight.dtype:
+        if residual.dtype == self.weight.dtype and not self._is_read_once(inputs):
             return clamp_half_precision(residual.addmm_(inputs.to(self.weight.dtype), self.weight.t()))
-        return residual + self(inputs)  # in float32: T5 keeps `wo` there in a float16 model
+        return clamp_half_precision(residual + self(inputs))  # in float32: T5 keeps `wo` there in a float16 model
+
+    def _is_read_once(self, inputs: torch.Tensor) -> bool:
+        return inputs.ndim == 2 and len(inputs) <= FEW_ROWS and self.weight.device.type == "cpu"
 
 
 class SelfAttention(nn.Module):

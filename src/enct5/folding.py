@@ -110,10 +110,17 @@ class FoldedEncT5(nn.Module):
         if not len(input_ids):
             return self.head_bias.new_empty(0, len(self.head_bias))
         runs = runs_of(lengths)
+        return self.decode(input_ids, self.encode(input_ids, runs), runs)
+
+    def encode(self, input_ids: torch.Tensor, runs: list[Run]) -> torch.Tensor:
+        """The encoder's states, normalised without weight: `(tokens,)` to `(tokens, d_model)`."""
         hidden = functional.embedding(input_ids, self.embedding)
         for layer in self.encoder:
             hidden = layer(hidden, runs)
-        states = normalize(hidden, self.encoder_epsilon).to(self.head_weight.dtype)  # (tokens, d_model)
+        return normalize(hidden, self.encoder_epsilon).to(self.head_weight.dtype)
+
+    def decode(self, input_ids: torch.Tensor, states: torch.Tensor, runs: list[Run]) -> torch.Tensor:
+        """Logits, as `forward` has them, from the encoder's states."""
         if self.decoder is None:
             return functional.linear(states, self.head_weight, self.head_bias)
         if isinstance(self.decoder, TokenDecoder):
