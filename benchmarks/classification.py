@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from enct5.assets import bundled_t5
+from enct5.loading import load_tokenizer
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, Benchmark, read_training_rows, test_file
 from training_runs import train_and_measure
@@ -36,8 +38,6 @@ def random_t5(folder: Path, seed: int) -> str:
     """A T5 checkpoint of the bundled one's shape and tokenizer, its weights drawn as T5 draws them."""
     from transformers import AutoConfig, AutoTokenizer, T5ForConditionalGeneration, set_seed
 
-    from enct5.assets import bundled_t5
-
     set_seed(seed)
     T5ForConditionalGeneration(AutoConfig.from_pretrained(bundled_t5())).save_pretrained(folder)
     AutoTokenizer.from_pretrained(bundled_t5()).save_pretrained(folder)
@@ -59,8 +59,13 @@ def run_enct5(benchmark: Benchmark, seed: int, folder: Path, base: str = "bundle
 
 
 def joined_texts(benchmark: Benchmark, table: Any) -> list[str]:
-    """The texts of a table; those of a pair with a blank between them."""
-    return [" ".join(parts) for parts in zip(*(table[name][:] for name in benchmark.text), strict=True)]
+    """The texts of a table, cut where the benchmark says so; those of a pair with a blank between them."""
+    texts = [" ".join(parts) for parts in zip(*(table[name][:] for name in benchmark.text), strict=True)]
+    if benchmark.max_length is None:
+        return texts
+    tokenizer = load_tokenizer(str(bundled_t5()))
+    kept = tokenizer(texts, truncation=True, max_length=benchmark.max_length)["input_ids"]
+    return tokenizer.batch_decode(kept, skip_special_tokens=True)
 
 
 def fit_tf_idf(benchmark: Benchmark, seed: int) -> tuple[Any, float]:

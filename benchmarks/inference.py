@@ -13,9 +13,9 @@
   of the same width, depth and vocabulary with a linear head; all in batches of 64 in file order, padded.
 
 All run under `inference_mode`, from token ids to logits, in turn, with random weights (the same ones in all forms of
-EncT5, whose float32 logits have to agree to 1e-4). A ratio is the time of the loop over that of the system, for a
-decoder alone that of the loop's decoder: the median over the repetitions, with the least and the greatest. Memory is
-the peak of a process of its own, above what it held before the first text.
+EncT5, whose float32 logits have to agree to 1e-4). A ratio is the other's time over the system's: the median over the
+repetitions, with the least and the greatest. Memory is the peak of a process of its own, above what it held before the
+first text.
 """
 
 import copy
@@ -100,6 +100,25 @@ WORKS = {
         1, 8192, ("loop, sdpa", *WHOLE[1:]), ("t5-small",), repetitions=3, memory=("loop, sdpa", "folded")
     ),
 }
+
+
+# What is compared in the first table: a size, a work, a system, and those that it is measured against.
+COMPARED = (
+    ("t5-base", "sst2 sentences", "folded", ("limit", "loop", "loop, sorted", *OTHERS)),
+    ("t5-base", "sst2 sentences", "folded bfloat16", ("loop",)),
+    ("t5-base", "sst2 sentences", "onnx int8", ("loop",)),
+    ("t5-base", "texts of 512 tokens", "folded", ("limit", "loop")),
+    ("t5-base", "8 texts of 128 tokens", "folded, decoder alone", ("folded, encoder alone", "loop, decoder alone")),
+    ("t5-base", "28 labels", "folded", ("loop",)),
+    ("t5-base", "500 labels", "folded, decoder alone", ("loop, decoder alone",)),
+    ("t5-base", "4271 labels", "folded", ("loop",)),
+    *(
+        (size, "single texts of 16 tokens", system, ("loop",))
+        for size in ("t5-base", "t5-small")
+        for system in ("folded", "onnx", "onnx int8")
+    ),
+    ("t5-small", "a text of 8192 tokens", "folded", ("loop, sdpa",)),
+)
 
 
 def token_ids(work: Work) -> Rows:
@@ -327,19 +346,35 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": seconds, "memory": peaks, "difference": difference, "tokens": sum(len(row) for row in rows)}
 
 
-def lines(record: dict[str, Any]) -> list[list[str]]:
-    """A record's lines of the table."""
-    seconds, peaks = record["seconds"], record["memory"]
-    loop = next(iter(seconds))
+def times_as_fast(record: dict[str, Any], name: str, against: str) -> str:
+    """The ratio of a record's times: the median, the least and the greatest."""
+    seconds = record["seconds"]
+    ratios = [theirs / own for theirs, own in zip(seconds[against], seconds[name], strict=True)]
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def comparisons(records: list[dict[str, Any]]) -> list[list[str]]:
+    """The lines of the first table."""
     cells = []
-    for name, times in seconds.items():
-        against = PARTS[0] if name in PARTS[:2] else loop
-        ratios = [theirs / own for theirs, own in zip(seconds[against], times, strict=True)]
-        spread = "" if name == against else f" ({min(ratios):.2f} to {max(ratios):.2f})"
-        ratio = "" if name == PARTS[2] else f"{median(ratios):.2f}{spread}"
+    for size, work, name, others in COMPARED:
+        for record in records:
+            if (record["size"], record["work"]) == (size, work):
+                peaks = record["memory"]
+                for other in others:
+                    share = f"{peaks[name] / peaks[other]:.2f}" if {name, other} <= peaks.keys() else ""
+                    cells.append([size, work, name, other, times_as_fast(record, name, other), share])
+    return cells
+
+
+def lines(record: dict[str, Any]) -> list[list[str]]:
+    """A record's lines of the second table."""
+    loop = next(iter(record["seconds"]))
+    cells = []
+    for name, times in record["seconds"].items():
+        ratio = "" if name == loop or name in PARTS else times_as_fast(record, name, loop)
         p99 = f"{np.percentile(times, 99):.4f}" if len(times) >= REQUESTS else ""
-        least = f"{peaks[name]:,.0f} MiB" if name in peaks else ""
-        cells.append([record["size"], record["work"], name, f"{median(times):.4f}", p99, ratio, least])
+        peak = f"{record['memory'][name]:,.0f} MiB" if name in record["memory"] else ""
+        cells.append([record["size"], record["work"], name, f"{median(times):.4f}", p99, ratio, peak])
     return cells
 
 
@@ -348,7 +383,9 @@ def main() -> None:
     keys = [{"size": size, "work": name} for name, work in WORKS.items() for size in work.sizes]
     records = records_asked_for(__doc__, FILE, keys, run)
     rows = [line for key in keys for record in records if key.items() <= record.items() for line in lines(record)]
-    table = markdown_table(["size", "work", "system", "seconds", "p99", "times as fast as the loop", "memory"], rows)
+    whole = markdown_table(["size", "work", "system", "seconds", "p99", "times as fast as the loop", "memory"], rows)
+    head = ["size", "work", "system", "against", "times as fast", "memory, as a share"]
+    table = f"{markdown_table(head, comparisons(records))}\n\n{whole}"
     differences = [record["difference"] for record in records]
     note = f"Greatest difference of float32 logits: {max(differences, default=0):.0e}. One thread."
     write_table(FILE, __doc__, records, table, note)
