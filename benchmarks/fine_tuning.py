@@ -123,11 +123,11 @@ class RDrop(EncT5Trainer):
 
 @dataclass(frozen=True)
 class Change:
-    """What a run has in place of a default."""
+    """What a run has in place of a default: options of `enct5 train`, the trainer, or arguments of `build_model`."""
 
     options: dict[str, Any] = field(default_factory=dict)
     trainer: type = EncT5Trainer
-    dropout: float | None = None
+    start: dict[str, Any] = field(default_factory=dict)
 
 
 CHANGES = {
@@ -141,8 +141,10 @@ CHANGES = {
     "layer-wise decay 0.8": Change(trainer=with_rates(layer_wise)),
     "no warm-up": Change({"warmup": 0.0}),
     "no label smoothing": Change({"label_smoothing": 0.0}),
-    "no dropout": Change(dropout=0.0),
-    "dropout 0.2": Change(dropout=0.2),
+    "attention as T5's decoder has it": Change(start={"even_attention": False}),
+    "dropout in the decoder, too": Change(start={"decoder_dropout_rate": 0.1}),
+    "no dropout": Change(start={"dropout_rate": 0.0}),
+    "dropout 0.2": Change(start={"dropout_rate": 0.2}),
     "moving average of weights": Change(trainer=AveragedWeights),
     "R-Drop": Change(trainer=RDrop),
     "patience 4": Change({"patience": 4}),
@@ -156,11 +158,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     change = CHANGES[key["change"]]
 
     def build(*args: Any, **kwargs: Any) -> Any:
-        model = build_model(*args, **kwargs)
-        for module in model.modules():
-            if isinstance(module, nn.Dropout) and change.dropout is not None:
-                module.p = change.dropout
-        return model
+        return build_model(*args, **{**kwargs, **change.start})
 
     with (
         tempfile.TemporaryDirectory() as temporary,

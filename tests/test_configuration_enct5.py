@@ -123,7 +123,7 @@ def test_thresholds_that_do_not_fit_are_not_saved(tmp_path: Path) -> None:
         {"num_labels": 3, "loss": "focal", "loss_gamma": 0.5, "class_weights": [0.1, 1.0, 30.0]},
         {**MULTI, "loss": "asymmetric", "class_weights": [1.0, 2.5], "thresholds": [0.1 + 0.2, 1 / 3]},
         {"num_labels": 5, "problem_type": "multi_label_classification", "prompt_position_bias": False},
-        {"num_labels": 2, "problem_type": "regression", "num_decoder_layers": 2, "classifier_dropout": 0.25},
+        {"num_labels": 2, "problem_type": "regression", "decoder_dropout_rate": 0.0, "classifier_dropout": 0.25},
         {"id2label": {0: "ä", 1: "b c"}, "label2id": {"ä": 0, "b c": 1}, "per_layer_position_bias": True},
     ],
 )
@@ -158,6 +158,7 @@ def test_every_key_of_a_published_file_keeps_its_meaning(kind: str, case: str) -
     torch.testing.assert_close(ACT2FN[config.dense_act_fn](values), ACT2FN[published["dense_act_fn"]](values))
     assert str(config.dtype) == "torch." + published["torch_dtype"]
     assert config.prompt_position_bias  # the published behaviour
+    assert config.decoder_dropout_rate is None  # as `dropout_rate`: the published behaviour
     assert not config.per_layer_position_bias
 
 

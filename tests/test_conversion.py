@@ -20,6 +20,7 @@ from transformers import (
     T5ForConditionalGeneration,
     T5ForSequenceClassification,
 )
+from transformers.models.t5.modeling_t5 import T5Attention
 
 from enct5 import EncT5Config, EncT5ForSequenceClassification, conversion
 from enct5.conversion import Conversion, convert, convert_folder
@@ -429,6 +430,30 @@ def test_labels_get_no_position_bias_unless_asked_for(given: dict, bias: bool, t
     assert model.config.prompt_position_bias is bias
     attention = model.transformer.decoder.block[0].layer[0].SelfAttention
     assert hasattr(attention, "relative_attention_bias") is bias
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        ({}, 0.0),
+        ({"problem_type": "multi_label_classification"}, 0.0),
+        ({"decoder_dropout_rate": None}, 0.25),
+        ({"decoder_dropout_rate": 0.5}, 0.5),
+        ({"problem_type": "token_classification", "token_decoder": True}, 0.25),
+    ],
+)
+def test_a_decoder_with_prompts_drops_nothing_unless_asked_to(
+    given: dict, rate: float, t5_folder: Callable[..., Path]
+) -> None:
+    model = convert(str(t5_folder(dropout_rate=0.25)), 4, **given).model
+    assert rates_of_dropout(model.transformer.decoder) == {rate}
+    assert rates_of_dropout(model.transformer.encoder) == {0.25}
+
+
+def rates_of_dropout(stack: torch.nn.Module) -> set[float]:
+    """Of all dropout layers, and of the attentions, which drop weights out by themselves."""
+    layers = {module.p for module in stack.modules() if isinstance(module, torch.nn.Dropout)}
+    return layers | {module.dropout for module in stack.modules() if isinstance(module, T5Attention)}
 
 
 # The hub

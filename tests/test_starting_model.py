@@ -85,6 +85,33 @@ def test_prompts_of_a_trained_base_start_anew_where_asked_for(
     assert anew.config.loss == "asymmetric"
 
 
+def queries(model: torch.nn.Module) -> torch.Tensor:
+    name = next(name for name in model.state_dict() if ".block.0.layer.1.EncDecAttention.q." in name)
+    return model.state_dict()[name]
+
+
+@pytest.mark.parametrize(("options", "share"), [({}, 0.1), ({"lora": True}, 1)])
+def test_an_untrained_decoder_starts_by_reading_all_tokens_alike(
+    options: dict[str, Any], share: float, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert_folder(str(run.base), tmp_path / "converted", num_labels=3)
+    as_t5_has_them = queries(EncT5ForSequenceClassification.from_pretrained(tmp_path / "converted"))
+    converted = Run.__new__(Run)
+    converted.base = tmp_path / "converted"
+    for index, base in enumerate((run, converted)):
+        model, _ = first_prompts(base, run.source, tmp_path / str(index), monkeypatch, **options)
+        torch.testing.assert_close(queries(model), as_t5_has_them * share)
+
+
+def test_a_trained_decoder_keeps_its_attention(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = Run.__new__(Run)
+    trained.base = run.out
+    other_labels = write_rows(tmp_path / "rows.jsonl", [{**row, "label": row["label"][:1]} for row in messages(30)])
+    for index, source in enumerate((run.source, other_labels)):
+        model, _ = first_prompts(trained, source, tmp_path / str(index), monkeypatch)
+        assert torch.equal(queries(model), queries(EncT5ForSequenceClassification.from_pretrained(run.out)))
+
+
 @pytest.mark.parametrize("factor", [1, -1000])
 def test_a_regression_goes_on_where_it_was_in_whatever_unit(run: Run, tmp_path: Path, factor: float) -> None:
     texts = [row["text"] for row in messages(20, seed=3)]

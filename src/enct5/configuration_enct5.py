@@ -46,6 +46,10 @@ class EncT5Config(T5Config):
             multi-label, anything else single-label.
         classifier_dropout (`float`, defaults to 0.0):
             Dropout in front of the head.
+        decoder_dropout_rate (`float`, *optional*):
+            Dropout within the decoder; `dropout_rate` without it (the published behaviour). Models made by `from_t5`
+            that have prompts have 0: all that the head sees of a text is the prompts' few states, and no average over
+            tokens makes up for what is dropped there.
         prompt_position_bias (`bool`, defaults to `True`):
             Whether the decoder's self-attention adds T5's relative position bias between prompts. With it a label's
             logit depends on the order of the labels (the published behaviour); without it, permuting the labels
@@ -91,6 +95,7 @@ class EncT5Config(T5Config):
     num_decoder_layers: int | None = 1
     decoder_vocab_size: int | None = None
     decoder_start_token_id: int | None = 0
+    decoder_dropout_rate: float | int | None = None
     prompt_position_bias: bool = True
     token_decoder: bool = False
     per_layer_position_bias: bool = False

@@ -207,6 +207,8 @@ def enct5_config(
     if config.problem_type == "multi_label_classification" and "prompt_position_bias" not in overrides:
         # T5's bias between decoder positions would make a label's logit depend on the order of the labels.
         config.prompt_position_bias = False
+    if config.decoder_vocab_size is not None and "decoder_dropout_rate" not in overrides:
+        config.decoder_dropout_rate = 0.0
     if config.num_decoder_layers > t5.num_decoder_layers:
         raise EncT5Error(
             f"`num_decoder_layers` is {config.num_decoder_layers}, but the base has {t5.num_decoder_layers} to copy"

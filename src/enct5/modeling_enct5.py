@@ -361,6 +361,8 @@ class EncT5Model(EncT5PreTrainedModel):
         decoder_config.is_decoder = True
         decoder_config.use_cache = False
         decoder_config.num_layers = config.num_decoder_layers
+        if config.decoder_dropout_rate is not None:
+            decoder_config.dropout_rate = config.decoder_dropout_rate
         self.decoder = EncT5Decoder(decoder_config) if config.has_decoder else None
         self.post_init()
 

@@ -1,6 +1,6 @@
 """The model that a training run starts from: made of T5, or an EncT5 checkpoint with a head that fits the labels."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -25,6 +25,9 @@ _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # What a base may have been trained with; the new run's settings decide.
 _OF_A_RUN = ("token_decoder", "loss", "loss_gamma", "class_weights", "thresholds")
 
+# What is left of the queries of an untrained decoder: scores near 0, so that no token is read much more than another.
+_OF_QUERIES = 0.1
+
 
 def new_model(
     config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: Prepared
@@ -38,6 +41,7 @@ def new_model(
         prepared.scaler,
         loss=config.loss,
         class_weights=prepared.class_weights,
+        even_attention=not config.lora,  # an adapter is for the base as it is
         token_decoder=config.token_decoder,
     )
     chosen = config.label_prompts is not None or config.label_descriptions is not None
@@ -51,6 +55,8 @@ def build_model(
     task: Task,
     label_names: list[str],
     scaler: "StandardScaler | None" = None,
+    *,
+    even_attention: bool = True,
     **overrides: Any,
 ) -> EncT5ForClassification:
     """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits.
@@ -60,6 +66,7 @@ def build_model(
         task: what is to be learned.
         label_names: names of the outputs, in id order.
         scaler: what standardises the targets the model is to be trained on, where they have a unit.
+        even_attention: whether an untrained decoder starts by reading all tokens alike (see `attend_evenly`).
         overrides: further keys of `EncT5Config`.
 
     Raises:
@@ -70,8 +77,25 @@ def build_model(
         stored, _ = EncT5Config.get_config_dict(base)
     except OSError:
         stored = {}  # `convert` says what is wrong with the folder
-    if stored.get("model_type") != EncT5Config.model_type:
-        return convert(base, problem_type=task.name, id2label=id2label, **overrides).model
+    if stored.get("model_type") == EncT5Config.model_type:
+        model, decoder_is_trained = _refit(base, stored, task, id2label, scaler, overrides)
+    else:
+        model = convert(base, problem_type=task.name, id2label=id2label, **overrides).model
+        decoder_is_trained = False
+    if even_attention and not decoder_is_trained:
+        attend_evenly(model)
+    return model
+
+
+def _refit(
+    base: str,
+    stored: dict[str, Any],
+    task: Task,
+    id2label: dict[int, str],
+    scaler: "StandardScaler | None",
+    overrides: dict[str, Any],
+) -> tuple[EncT5ForClassification, bool]:
+    """An EncT5 checkpoint with a head that fits, and whether its decoder was ever trained (where one can tell)."""
     same_task = stored.get("problem_type") == task.name
     values = {
         key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)
@@ -109,4 +133,16 @@ def build_model(
     if scaler is not None and same_task and model.is_fine_tuned():
         # It predicts in its user's unit: back into that of training, which these targets define.
         rescale_outputs(model, 1 / scaler.scale_, -scaler.mean_ / scaler.scale_)
-    return model
+    return model, bool(drawn) or model.is_fine_tuned()
+
+
+@torch.no_grad()
+def attend_evenly(model: EncT5ForClassification) -> None:
+    """Start the prompts' cross-attention near a mean over the tokens, by shrinking its queries.
+
+    What T5's decoder looks at before it writes is of no use to a classifier, and moves about while the prompts are new;
+    the mean of the encoder's states is the better start (Sentence-T5, arXiv 2108.08877, section 4).
+    """
+    if model.config.decoder_vocab_size is not None:
+        for block in cast("Any", model.transformer.decoder).block:
+            block.layer[1].EncDecAttention.q.weight.mul_(_OF_QUERIES)
