@@ -141,7 +141,7 @@ def attend_evenly(model: EncT5ForClassification) -> None:
     """Start the prompts' cross-attention near a mean over the tokens, by shrinking its queries.
 
     What T5's decoder looks at before it writes is of no use to a classifier, and moves about while the prompts are new;
-    the mean of the encoder's states is the better start (Sentence-T5, arXiv 2108.08877, section 4).
+    the mean of the encoder's states is the better start (Sentence-T5, arXiv 2108.08877).
     """
     if model.config.decoder_vocab_size is not None:
         for block in cast("Any", model.transformer.decoder).block:
