@@ -78,7 +78,7 @@ def encoder_with(how: str) -> Callable[..., EncT5ForClassification]:
 
 def with_normal_prompts(*args: Any, **kwargs: Any) -> EncT5ForClassification:
     """EncT5 with prompts drawn from N(0, 1) and T5's dropout in the decoder, as the reference implementation has."""
-    model = build_model(*args, **{**kwargs, "even_attention": False, "decoder_dropout_rate": None})
+    model = build_model(*args, **{**kwargs, "as_mean": False, "decoder_dropout_rate": None})
     if model.config.decoder_vocab_size is not None:
         nn.init.normal_(model.transformer.decoder.embed_tokens.weight)
     return model

@@ -89,11 +89,15 @@ def run_missing(
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker
     ) as pool:
         futures = {pool.submit(run, key): key for key in missing}
-        for future in as_completed(futures):
-            record = {**futures[future], **future.result(), **context}
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-            print(record, flush=True)
+        try:
+            for future in as_completed(futures):
+                record = {**futures[future], **future.result(), **context}
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(record) + "\n")
+                print(record, flush=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # else all other runs are made, and lost, before the error is told
+            raise
     return with_keys(path, keys)
 
 

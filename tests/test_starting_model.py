@@ -16,6 +16,7 @@ from enct5.errors import EncT5Error
 from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
+from enct5.starting_model import start_as_mean
 from runs import LABELS, Run, messages, numbers, several_labels, start, values, weights, write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -85,31 +86,61 @@ def test_prompts_of_a_trained_base_start_anew_where_asked_for(
     assert anew.config.loss == "asymmetric"
 
 
-def queries(model: torch.nn.Module) -> torch.Tensor:
-    name = next(name for name in model.state_dict() if ".block.0.layer.1.EncDecAttention.q." in name)
-    return model.state_dict()[name]
+def decoder_matrix(model: torch.nn.Module, name: str) -> torch.Tensor:
+    return model.get_parameter(f"transformer.decoder.block.0.layer.{name}.weight").detach()
 
 
-@pytest.mark.parametrize(("options", "share"), [({}, 0.1), ({"lora": True}, 1)])
-def test_an_untrained_decoder_starts_by_reading_all_tokens_alike(
-    options: dict[str, Any], share: float, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lora", [False, True])
+def test_an_untrained_decoder_starts_as_a_mean(
+    lora: bool, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     convert_folder(str(run.base), tmp_path / "converted", num_labels=3)
-    as_t5_has_them = queries(EncT5ForSequenceClassification.from_pretrained(tmp_path / "converted"))
+    as_t5_has_it = EncT5ForSequenceClassification.from_pretrained(tmp_path / "converted")
     converted = Run.__new__(Run)
     converted.base = tmp_path / "converted"
     for index, base in enumerate((run, converted)):
-        model, _ = first_prompts(base, run.source, tmp_path / str(index), monkeypatch, **options)
-        torch.testing.assert_close(queries(model), as_t5_has_them * share)
+        model, _ = first_prompts(base, run.source, tmp_path / str(index), monkeypatch, lora=lora)
+        for name in ("1.EncDecAttention.q", "2.DenseReluDense.wo"):
+            expected = decoder_matrix(as_t5_has_it, name) * (1 if lora else 0.1)
+            torch.testing.assert_close(decoder_matrix(model, name), expected)
+        for name in ("1.EncDecAttention.v", "1.EncDecAttention.o"):
+            found, before = decoder_matrix(model, name), decoder_matrix(as_t5_has_it, name)
+            torch.testing.assert_close(found.norm(), before.norm())
+            stretches = torch.linalg.svdvals(found)
+            assert torch.equal(found, before) if lora else stretches.max() < 1.001 * stretches.min()
 
 
-def test_a_trained_decoder_keeps_its_attention(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_starts_as_a_mean_tells_directions_apart_and_not_tokens(run: Run) -> None:
+    torch.manual_seed(0)
+    model = EncT5ForSequenceClassification.from_t5(str(run.base), num_labels=3).eval()
+    width = model.config.d_model
+    tokens = torch.randn(1, 6, width)
+
+    def logits(states: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return model(encoder_outputs=(states,), attention_mask=torch.ones(states.shape[:2])).logits
+
+    def difference() -> float:
+        return float((logits(tokens) - logits(tokens.mean(1, keepdim=True).expand_as(tokens))).abs().max())
+
+    before = difference()
+    start_as_mean(model)
+    assert difference() < before / 5  # only the mean of the tokens counts
+    attention = model.transformer.decoder.block[0].layer[1].EncDecAttention
+    read = torch.eye(width) @ attention.v.weight.T @ attention.o.weight.T
+    stretches = read.norm(dim=1)
+    assert stretches.max() < 1.001 * stretches.min()  # every direction of the mean comes through alike
+
+
+def test_a_trained_decoder_stays_as_it_is(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = Run.__new__(Run)
     trained.base = run.out
+    before = EncT5ForSequenceClassification.from_pretrained(run.out).transformer.decoder.block.state_dict()
     other_labels = write_rows(tmp_path / "rows.jsonl", [{**row, "label": row["label"][:1]} for row in messages(30)])
     for index, source in enumerate((run.source, other_labels)):
         model, _ = first_prompts(trained, source, tmp_path / str(index), monkeypatch)
-        assert torch.equal(queries(model), queries(EncT5ForSequenceClassification.from_pretrained(run.out)))
+        for name, tensor in model.transformer.decoder.block.state_dict().items():
+            assert torch.equal(tensor, before[name]), name
 
 
 @pytest.mark.parametrize("factor", [1, -1000])

@@ -25,8 +25,9 @@ _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # What a base may have been trained with; the new run's settings decide.
 _OF_A_RUN = ("token_decoder", "loss", "loss_gamma", "class_weights", "thresholds")
 
-# What is left of the queries of an untrained decoder: scores near 0, so that no token is read much more than another.
-_OF_QUERIES = 0.1
+# What is left, in an untrained decoder, of the queries, so that no token is read much more than another, and of what
+# the feed-forward layer adds.
+_LEFT = 0.1
 
 
 def new_model(
@@ -41,7 +42,7 @@ def new_model(
         prepared.scaler,
         loss=config.loss,
         class_weights=prepared.class_weights,
-        even_attention=not config.lora,  # an adapter is for the base as it is
+        as_mean=not config.lora,  # an adapter is for the base as it is
         token_decoder=config.token_decoder,
     )
     chosen = config.label_prompts is not None or config.label_descriptions is not None
@@ -56,7 +57,7 @@ def build_model(
     label_names: list[str],
     scaler: "StandardScaler | None" = None,
     *,
-    even_attention: bool = True,
+    as_mean: bool = True,
     **overrides: Any,
 ) -> EncT5ForClassification:
     """A model for the labels: converted from T5, or an EncT5 checkpoint with a head that fits.
@@ -66,7 +67,7 @@ def build_model(
         task: what is to be learned.
         label_names: names of the outputs, in id order.
         scaler: what standardises the targets the model is to be trained on, where they have a unit.
-        even_attention: whether an untrained decoder starts by reading all tokens alike (see `attend_evenly`).
+        as_mean: whether an untrained decoder starts near a mean over the tokens (see `start_as_mean`).
         overrides: further keys of `EncT5Config`.
 
     Raises:
@@ -82,8 +83,8 @@ def build_model(
     else:
         model = convert(base, problem_type=task.name, id2label=id2label, **overrides).model
         decoder_is_trained = False
-    if even_attention and not decoder_is_trained:
-        attend_evenly(model)
+    if as_mean and not decoder_is_trained:
+        start_as_mean(model)
     return model
 
 
@@ -137,12 +138,26 @@ def _refit(
 
 
 @torch.no_grad()
-def attend_evenly(model: EncT5ForClassification) -> None:
-    """Start the prompts' cross-attention near a mean over the tokens, by shrinking its queries.
+def start_as_mean(model: EncT5ForClassification) -> None:
+    """Start the prompts' states near a mean over the encoder's states, turned but not squeezed.
 
-    What T5's decoder looks at before it writes is of no use to a classifier, and moves about while the prompts are new;
-    the mean of the encoder's states is the better start (Sentence-T5, arXiv 2108.08877).
+    What T5's decoder looks for and adds before it writes is of no use to a classifier and changes while the prompts are
+    new; the mean of the encoder's states is the better start (Sentence-T5, arXiv 2108.08877). So the cross-attention's
+    queries shrink, until all tokens are read alike; its value and output matrices, which would drown most directions of
+    the mean in a few, keep their size and their directions, but stretch all of them alike; and the feed-forward layer
+    adds little. All of it is learned from there. Models without prompts stay as they are.
     """
-    if model.config.decoder_vocab_size is not None:
-        for block in cast("Any", model.transformer.decoder).block:
-            block.layer[1].EncDecAttention.q.weight.mul_(_OF_QUERIES)
+    if model.config.decoder_vocab_size is None:
+        return
+    for block in cast("Any", model.transformer.decoder).block:
+        attention = block.layer[1].EncDecAttention
+        attention.q.weight.mul_(_LEFT)
+        for projection in (attention.v, attention.o):
+            projection.weight.copy_(_stretching_alike(projection.weight))
+        block.layer[2].DenseReluDense.wo.weight.mul_(_LEFT)
+
+
+def _stretching_alike(weight: torch.Tensor) -> torch.Tensor:
+    """The matrix of the same size (Frobenius norm) and singular vectors whose singular values are all equal."""
+    left, values, right = torch.linalg.svd(weight.double(), full_matrices=False)
+    return (left @ right * values.square().mean().sqrt()).to(weight.dtype)
