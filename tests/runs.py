@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from enct5 import training
 from enct5.predict import Predictor
@@ -28,6 +28,25 @@ RUN_FILES = {
     "tokenizer_config.json",
     "train_config.yaml",
 }
+
+
+CHECKPOINT_FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+def make_checkpoint(out: Path, step: int, files: tuple[str, ...] = CHECKPOINT_FILES) -> Path:
+    """A checkpoint of the HF Trainer with hardly anything in its files; a name that ends with / is a folder."""
+    folder = out / "checkpoints" / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    for name in files:
+        if name.endswith("/"):
+            (folder / name).mkdir()
+        elif name.endswith(".safetensors"):
+            save_file({"x": torch.zeros(2)}, folder / name)
+        elif name.endswith(".json"):
+            (folder / name).write_text("{}")
+        else:
+            torch.save({}, folder / name)
+    return folder
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:

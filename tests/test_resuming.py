@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from enct5 import training
 from enct5.errors import EncT5Error
@@ -135,6 +136,60 @@ def test_a_half_written_checkpoint_is_passed_over(run: Run, tmp_path: Path) -> N
     start(run.base, out, run.source, said, resume=True)
     assert any(line.endswith(f"checkpoint-{step}") for line in said)
     assert_same_weights(weights(out), weights(run.out))
+
+
+def interrupted_behind_its_best(run: Run, out: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """A run that had its best score in its second evaluation; the steps of that and of its newest checkpoint."""
+    script_scores(monkeypatch, [0.1, 0.9, 0.5, 0.6, 0.4])
+    interrupt(run, out, evaluation=5)
+    best, newest = steps_of(out)
+    return best, newest
+
+
+def test_the_best_checkpoint_is_found_where_the_run_folder_was_moved(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, _ = interrupted_behind_its_best(run, tmp_path / "before", monkeypatch)
+    moved = (tmp_path / "before").rename(tmp_path / "moved")
+    kept = weights(moved / "checkpoints" / f"checkpoint-{best}")
+    script_scores(monkeypatch, [0.4])
+    said: list[str] = []
+    record = start(run.base, moved, run.source, said, resume=True)
+    assert record["best_step"] == best
+    name = "transformer.encoder.embed_tokens.weight"
+    assert torch.equal(weights(moved)[name], kept[name])
+    assert not any("warning" in line for line in said)
+
+
+def test_where_the_best_checkpoint_is_lost_the_result_is_the_best_of_the_rest(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, newest = interrupted_behind_its_best(run, tmp_path / "run", monkeypatch)
+    checkpoints = tmp_path / "run" / "checkpoints"
+    kept = weights(checkpoints / f"checkpoint-{newest}")
+    (checkpoints / f"checkpoint-{best}" / "model.safetensors").unlink()
+    script_scores(monkeypatch, [0.4])
+    said: list[str] = []
+    record = start(run.base, tmp_path / "run", run.source, said, resume=True)
+    assert record["best_step"] == newest
+    name = "transformer.encoder.embed_tokens.weight"
+    assert torch.equal(weights(tmp_path / "run")[name], kept[name])
+    (warning,) = [line for line in said if "warning: the best checkpoint" in line]
+    assert f"of step {best}, lacks weights" in warning
+    assert f"the best from step {newest} on" in warning
+
+
+def test_a_lost_checkpoint_is_named_and_the_one_before_is_resumed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, newest = interrupted_behind_its_best(run, tmp_path / "run", monkeypatch)
+    file = tmp_path / "run" / "checkpoints" / f"checkpoint-{newest}" / "optimizer.pt"
+    file.write_bytes(file.read_bytes()[:-100])
+    monkeypatch.undo()
+    said: list[str] = []
+    start(run.base, tmp_path / "run", run.source, said, resume=True)
+    assert any(f"checkpoint-{newest} holds optimizer.pt, which breaks off" in line for line in said)
+    assert any(line.endswith(f"checkpoint-{best}") for line in said)
 
 
 def test_a_run_is_resumed_with_its_own_options_and_data_only(run: Run, tmp_path: Path) -> None:

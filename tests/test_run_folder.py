@@ -7,21 +7,11 @@ import pytest
 
 from enct5.errors import EncT5Error
 from enct5.run_folder import claim, finish, written_aside
-
-CHECKPOINT_FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
-
-
-def make_checkpoint(out: Path, step: int, without: str = "", state: str = "{}") -> Path:
-    folder = out / "checkpoints" / f"checkpoint-{step}"
-    folder.mkdir(parents=True)
-    for name in CHECKPOINT_FILES:
-        if name != without:
-            (folder / name).write_text(state if name == "trainer_state.json" else "x")
-    return folder
+from runs import make_checkpoint
 
 
 def claimed(out: Path, resume: bool) -> Path | None:
-    with claim(out, resume) as checkpoint:
+    with claim(out, resume, say=lambda line: None) as checkpoint:
         return checkpoint
 
 
@@ -77,47 +67,6 @@ def test_a_run_killed_while_its_files_arrived_is_resumed(tmp_path: Path) -> None
     checkpoint = make_checkpoint(tmp_path, 3)
     (tmp_path / "metrics.json").write_text("{}")  # config.json would have come last
     assert claimed(tmp_path, resume=True) == checkpoint
-
-
-def test_the_newest_checkpoint_by_number_is_resumed(tmp_path: Path) -> None:
-    for step in (100, 9, 20):
-        newest = make_checkpoint(tmp_path, step)
-    assert claimed(tmp_path, resume=True) == newest.with_name("checkpoint-100")
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"),
-        ("pytorch_model_fsdp_0/", "optimizer_0/", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"),
-        ("model.safetensors", "pytorch_model_fsdp.bin", "optimizer.bin", "scheduler.pt", "rng_state_0.pth"),
-    ],
-    ids=["DDP", "FSDP, sharded", "FSDP, whole"],
-)
-def test_checkpoints_of_several_processes_are_complete(tmp_path: Path, files: tuple[str, ...]) -> None:
-    folder = tmp_path / "checkpoints" / "checkpoint-4"
-    folder.mkdir(parents=True)
-    for name in (*files, "trainer_state.json"):
-        (folder / name).mkdir() if name.endswith("/") else (folder / name).write_text("{}")
-    assert claimed(tmp_path, resume=True) == folder
-
-
-@pytest.mark.parametrize("missing", CHECKPOINT_FILES)
-def test_a_checkpoint_without_one_of_its_files_is_ignored(tmp_path: Path, missing: str) -> None:
-    whole = make_checkpoint(tmp_path, 1)
-    make_checkpoint(tmp_path, 2, without=missing)
-    assert claimed(tmp_path, resume=True) == whole
-
-
-def test_a_checkpoint_whose_last_file_breaks_off_is_ignored(tmp_path: Path) -> None:
-    whole = make_checkpoint(tmp_path, 1)
-    make_checkpoint(tmp_path, 2, state='{"epoch": 1.0, "log_his')
-    assert claimed(tmp_path, resume=True) == whole
-
-
-def test_a_run_without_a_whole_checkpoint_starts_from_the_beginning(tmp_path: Path) -> None:
-    make_checkpoint(tmp_path, 2, without="optimizer.pt")
-    assert claimed(tmp_path, resume=True) is None
 
 
 def test_files_arrive_together_when_the_block_ends(tmp_path: Path) -> None:

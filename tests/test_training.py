@@ -218,8 +218,8 @@ def test_bfloat16_training_reports_what_the_saved_model_does(run: Run, tmp_path:
     record = start(run.base, tmp_path / "run", source, eval=held, precision="bfloat16", epochs=2)
     predictor = Predictor.from_pretrained(tmp_path / "run")
     assert predictor.model.dtype == torch.float32
-    # The rows are added up in another order.
-    assert evaluate(predictor, held)["metrics"] == pytest.approx(record["metrics"], rel=1e-12)
+    # Products add up in another order where a matrix lies elsewhere in memory, on some processors.
+    assert evaluate(predictor, held)["metrics"] == pytest.approx(record["metrics"], rel=1e-5)
 
 
 def test_multi_label_runs_work(run: Run, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_regression_runs_work(run: Run, tmp_path: Path, targets: int) -> None:
     assert record["task"] == "regression"
     predictor = Predictor.from_pretrained(tmp_path / "run")
     assert predictor.model.config.num_labels == targets
-    assert evaluate(predictor, source)["metrics"] == pytest.approx(record["metrics"], rel=1e-12)
+    assert evaluate(predictor, source)["metrics"] == pytest.approx(record["metrics"], rel=1e-5)
     values = np.array([result["value"] for result in predictor.predict([row["text"] for row in rows])])
     wanted = np.array([row["label"] for row in rows], dtype=np.float32)
     assert np.sqrt(((values - wanted) ** 2).mean(axis=0)).mean() == pytest.approx(record["metrics"]["rmse"], rel=1e-5)

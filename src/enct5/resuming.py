@@ -1,18 +1,28 @@
 """A run folder becomes a run's, and an interrupted run goes on with its own settings and data only."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from enct5 import run_folder
+from enct5.checkpoints import damage_of
 from enct5.digests import digest
 from enct5.errors import EncT5Error
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
 
 @contextmanager
-def claim(settings: TrainConfig, out: Path, resume: bool) -> Iterator[Path | None]:
+def claim(settings: TrainConfig, out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path | None]:
     """Make the run folder this run's within the block.
+
+    Args:
+        settings: the run's settings, resolved.
+        out: the run folder.
+        resume: whether an interrupted run in it is to be continued.
+        say: told of checkpoints that cannot be continued from.
 
     Yields:
         The checkpoint to continue from; `None` to start from the beginning.
@@ -20,7 +30,7 @@ def claim(settings: TrainConfig, out: Path, resume: bool) -> Iterator[Path | Non
     Raises:
         EncT5Error: as `run_folder.claim`, and for a resumed run with other settings or data.
     """
-    with run_folder.claim(out, resume) as checkpoint:
+    with run_folder.claim(out, resume, say) as checkpoint:
         _remember(settings, out, resume)
         yield checkpoint
 
@@ -49,3 +59,32 @@ def _remember(settings: TrainConfig, out: Path, resume: bool) -> None:
         return
     settings.write(path)
     digests.write_text(read, encoding="utf-8")
+
+
+class BestFoundAgain(TrainerCallback):
+    """Tells a resumed run where its best checkpoint is now, or that it is lost.
+
+    The HF Trainer keeps the path of the best checkpoint; the run folder may have been moved since. And where that
+    checkpoint is lost, it would end with the last weights, whatever their score.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Put the best checkpoint's present path, or the best of what is left, in the trainer's state."""
+        if not state.best_global_step or not args.load_best_model_at_end:
+            return
+        folder = Path(str(args.output_dir))
+        damage = damage_of(folder / f"checkpoint-{state.best_global_step}")
+        if damage is not None:
+            self.say(
+                f"warning: the best checkpoint so far, of step {state.best_global_step}, {damage}; the result will be "
+                f"the best from step {state.global_step} on"
+            )
+            score = f"eval_{args.metric_for_best_model}"
+            scores = {entry["step"]: entry[score] for entry in state.log_history if score in entry}
+            state.best_global_step, state.best_metric = state.global_step, scores[state.global_step]
+        state.best_model_checkpoint = str(folder / f"checkpoint-{state.best_global_step}")

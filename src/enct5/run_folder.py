@@ -1,16 +1,16 @@
 """The folder of a training run: where its parts lie, and how they appear whole or not at all."""
 
 import errno
-import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
 
+from enct5.checkpoints import newest_whole
 from enct5.errors import EncT5Error
 from enct5.locks import only_writer
 
@@ -19,20 +19,16 @@ METRICS = "metrics.json"
 CONFIG = "config.json"  # the last file to arrive in a run folder: it is complete when it has one
 WEIGHTS = "model.safetensors"
 _PARTIAL = ".partial"
-# What a checkpoint of the HF Trainer consists of: weights (of all, of LoRA's adapters, or by FSDP), and other files or
-# folders, some of them for each process; the state is written last.
-_WEIGHTS = (WEIGHTS, "adapter_model.safetensors", "pytorch_model_fsdp*")
-_OTHERS = ("optimizer*", "scheduler.pt", "rng_state*.pth")
-_STATE = "trainer_state.json"
 
 
 @contextmanager
-def claim(out: Path, resume: bool) -> Iterator[Path | None]:
+def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path | None]:
     """Check that a run may write into `out`, create it, and keep other runs out of it within the block.
 
     Args:
         out: The run folder.
         resume: Whether an interrupted run in it is to be continued.
+        say: Told of newer checkpoints that are not whole.
 
     Yields:
         The newest complete checkpoint to continue from; `None` to start from the beginning.
@@ -55,8 +51,7 @@ def claim(out: Path, resume: bool) -> Iterator[Path | None]:
                     f"cannot create the run folder {out}: {error.strerror}; choose another --out"
                 ) from error
             held.enter_context(only_writer(checkpoints, out))
-        usable = [folder for folder in checkpoints.glob("checkpoint-*") if _is_complete(folder)]
-        yield max(usable, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+        yield newest_whole(checkpoints, say)
 
 
 def _check(out: Path, resume: bool) -> None:
@@ -70,19 +65,6 @@ def _check(out: Path, resume: bool) -> None:
         raise EncT5Error(f"{out} holds an interrupted run; continue it with --resume, or delete it")
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EncT5Error(f"{out} exists and is not empty; choose another --out, or delete it")
-
-
-def _is_complete(checkpoint: Path) -> bool:
-    """Whether a checkpoint was written to its end (a killed run may leave a part of one)."""
-    try:
-        json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-
-    def holds(pattern: str) -> bool:
-        return any(checkpoint.glob(pattern))
-
-    return any(map(holds, _WEIGHTS)) and all(map(holds, _OTHERS))
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from enct5.predict import Predictor
 from enct5.presets import resolve
 from enct5.processes import agreed, process_state, whole_model
 from enct5.rescaling import rescale_outputs
-from enct5.resuming import claim
+from enct5.resuming import BestFoundAgain, claim
 from enct5.starting_model import new_model
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
@@ -83,7 +83,7 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
     model = new_model(config, base, tokenizer, prepared)
     settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
-    checkpoint = agreed(lambda: held.enter_context(claim(settings, out, resume)))
+    checkpoint = agreed(lambda: held.enter_context(claim(settings, out, resume, say)))
     trials: list[dict[str, Any]] = []
     if config.hpo:
         found, trials = search.search(
@@ -327,6 +327,7 @@ def build_trainer(
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Narrator(say, task.metric_for_best_model),
+            BestFoundAgain(say),
             EarlyStoppingCallback(early_stopping_patience=settings.patience),
         ],
     )
