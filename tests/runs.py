@@ -34,16 +34,17 @@ CHECKPOINT_FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_st
 
 
 def make_checkpoint(out: Path, step: int, files: tuple[str, ...] = CHECKPOINT_FILES) -> Path:
-    """A checkpoint of the HF Trainer with hardly anything in its files; a name that ends with / is a folder."""
+    """A checkpoint of the HF Trainer with hardly anything in its files."""
     folder = out / "checkpoints" / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     for name in files:
-        if name.endswith("/"):
-            (folder / name).mkdir()
-        elif name.endswith(".safetensors"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        if name.endswith(".safetensors"):
             save_file({"x": torch.zeros(2)}, folder / name)
         elif name.endswith(".json"):
-            (folder / name).write_text("{}")
+            (folder / name).write_text(json.dumps({"global_step": step, "log_history": []}))
+        elif name.endswith(".metadata"):
+            (folder / name).write_bytes(b"x")
         else:
             torch.save({}, folder / name)
     return folder

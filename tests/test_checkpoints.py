@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from enct5.checkpoints import damage_of, newest_whole
+from enct5.checkpoints import damage_of, damage_of_weights, newest_whole
+from enct5.errors import EncT5Error
 from runs import CHECKPOINT_FILES, make_checkpoint
 
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
@@ -23,7 +24,13 @@ def test_the_newest_checkpoint_by_number_is_whole(tmp_path: Path) -> None:
     "files",
     [
         ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"),
-        ("pytorch_model_fsdp_0/", "optimizer_0/", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"),
+        (
+            "pytorch_model_fsdp_0/.metadata",
+            "optimizer_0/.metadata",
+            "scheduler.pt",
+            "rng_state_0.pth",
+            "rng_state_1.pth",
+        ),
         ("model.safetensors", "pytorch_model_fsdp.bin", "optimizer.bin", "scheduler.pt", "rng_state_0.pth"),
         ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"),
     ],
@@ -52,7 +59,7 @@ def test_a_checkpoint_with_a_file_that_breaks_off_is_passed_over_and_named(tmp_p
     damaged.write_bytes(damaged.read_bytes()[:-1])
     said: list[str] = []
     assert newest_whole(tmp_path / "checkpoints", said.append) == whole
-    assert ("in JSON" if broken.endswith(".json") else broken) in said[0]
+    assert f"holds {broken}, which breaks off" in said[0]
 
 
 @pytest.mark.parametrize("lost", [None, *SHARDS])
@@ -61,11 +68,60 @@ def test_a_lost_shard_is_named(tmp_path: Path, lost: str | None) -> None:
     folder = make_checkpoint(tmp_path, 4, tuple(files))
     index = {"weight_map": {"a": SHARDS[0], "b": SHARDS[1]}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert damage_of(folder) == (f"lacks {lost}" if lost else None)
+    assert damage_of(folder) == (f"lacks a shard ({lost})" if lost else None)
+
+
+@pytest.mark.parametrize("file", ["optimizer_0/.metadata", "pytorch_model_fsdp_0/.metadata"])
+def test_shards_of_several_gpus_without_their_index_are_not_whole(tmp_path: Path, file: str) -> None:
+    files = ("pytorch_model_fsdp_0/.metadata", "optimizer_0/.metadata", *CHECKPOINT_FILES[2:])
+    folder = make_checkpoint(tmp_path, 4, files)
+    (folder / file).unlink()
+    assert "lacks" in str(damage_of(folder))
+
+
+@pytest.mark.parametrize("state", ["null", "[]", "{}", '{"global_step": "x", "log_history": []}', "[" * 100_000])
+def test_a_state_that_is_none_of_a_run_is_named(tmp_path: Path, state: str) -> None:
+    folder = make_checkpoint(tmp_path, 4)
+    (folder / "trainer_state.json").write_text(state)
+    assert "holds trainer_state.json, which" in str(damage_of(folder))
+
+
+def test_a_copy_under_another_name_does_not_stand_for_the_file(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path, 4)
+    (folder / "optimizer.pt").rename(folder / "optimizer.pt.bak")
+    assert "lacks the optimiser's state" in str(damage_of(folder))
+
+
+def test_other_folders_beside_checkpoints_are_left_alone(tmp_path: Path) -> None:
+    whole = make_checkpoint(tmp_path, 1)
+    for name in ("checkpoint-x", "checkpoint-2.bak", "checkpoint-old-99", "checkpoint-"):
+        make_checkpoint(tmp_path, 9).rename(tmp_path / "checkpoints" / name)
+    (tmp_path / "checkpoints" / "checkpoint-7").write_text("no folder")
+    said: list[str] = []
+    assert newest_whole(tmp_path / "checkpoints", said.append) == whole
+    assert len(said) == 1
+
+
+def test_weights_are_whole_without_what_only_resuming_needs(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path, 4, CHECKPOINT_FILES[:1])
+    assert damage_of(folder) is not None
+    assert damage_of_weights(folder) is None
+
+
+def test_a_checkpoint_that_cannot_be_read_may_be_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_checkpoint(tmp_path, 4)
+
+    def refused(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(EncT5Error, match=r"cannot read .*checkpoint-4: Permission denied; see to it"):
+        newest_whole(tmp_path / "checkpoints", print)
 
 
 def test_without_a_whole_checkpoint_there_is_none(tmp_path: Path) -> None:
     make_checkpoint(tmp_path, 2, CHECKPOINT_FILES[:1])
     said: list[str] = []
     assert newest_whole(tmp_path / "checkpoints", said.append) is None
-    assert len(said) == 1
+    assert len(said) == 2
+    assert said[-1] == "no checkpoint is whole: starting from the beginning"

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from enct5 import run_folder
-from enct5.checkpoints import damage_of
+from enct5.checkpoints import damage_of_weights
 from enct5.digests import digest
 from enct5.errors import EncT5Error
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
@@ -66,10 +66,14 @@ class BestFoundAgain(TrainerCallback):
 
     The HF Trainer keeps the path of the best checkpoint; the run folder may have been moved since. And where that
     checkpoint is lost, it would end with the last weights, whatever their score.
+
+    Args:
+        patience: the run's early stopping, which is to wait for something better than the lost one no longer.
+        say: called with a warning.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
+    def __init__(self, patience: EarlyStoppingCallback, say: Callable[[str], None]) -> None:
+        self.patience, self.say = patience, say
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -78,7 +82,7 @@ class BestFoundAgain(TrainerCallback):
         if not state.best_global_step or not args.load_best_model_at_end:
             return
         folder = Path(str(args.output_dir))
-        damage = damage_of(folder / f"checkpoint-{state.best_global_step}")
+        damage = damage_of_weights(folder / f"checkpoint-{state.best_global_step}")
         if damage is not None:
             self.say(
                 f"warning: the best checkpoint so far, of step {state.best_global_step}, {damage}; the result will be "
@@ -86,5 +90,6 @@ class BestFoundAgain(TrainerCallback):
             )
             score = f"eval_{args.metric_for_best_model}"
             scores = {entry["step"]: entry[score] for entry in state.log_history if score in entry}
-            state.best_global_step, state.best_metric = state.global_step, scores[state.global_step]
+            state.best_global_step, state.best_metric = state.global_step, scores.get(state.global_step)
+            self.patience.early_stopping_patience_counter = 0
         state.best_model_checkpoint = str(folder / f"checkpoint-{state.best_global_step}")

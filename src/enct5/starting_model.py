@@ -134,7 +134,11 @@ def _refit(
     if scaler is not None and same_task and model.is_fine_tuned():
         # It predicts in its user's unit: back into that of training, which these targets define.
         rescale_outputs(model, 1 / scaler.scale_, -scaler.mean_ / scaler.scale_)
-    return model, bool(drawn) or model.is_fine_tuned()
+    # The prompts of a T5's decoder that was never trained are still `<pad>`'s; new ones tell nothing.
+    has_own_prompts = model.config.decoder_vocab_size is not None and PROMPTS not in drawn
+    head_is_new = any(name != PROMPTS for name in drawn)
+    untrained = are_untrained(model) if head_is_new and has_own_prompts else not drawn and not model.is_fine_tuned()
+    return model, not untrained
 
 
 @torch.no_grad()
@@ -144,20 +148,24 @@ def start_as_mean(model: EncT5ForClassification) -> None:
     What T5's decoder looks for and adds before it writes is of no use to a classifier and changes while the prompts are
     new; the mean of the encoder's states is the better start (Sentence-T5, arXiv 2108.08877). So the cross-attention's
     queries shrink, until all tokens are read alike; its value and output matrices, which would drown most directions of
-    the mean in a few, keep their size and their directions, but stretch all of them alike; and the feed-forward layer
-    adds little. All of it is learned from there. Models without prompts stay as they are.
+    the mean in a few, keep their size, but stretch alike all directions that they let through; and the feed-forward
+    layer adds little. All of it is learned from there. Models without prompts stay as they are.
     """
     if model.config.decoder_vocab_size is None:
         return
     for block in cast("Any", model.transformer.decoder).block:
         attention = block.layer[1].EncDecAttention
         attention.q.weight.mul_(_LEFT)
-        for projection in (attention.v, attention.o):
-            projection.weight.copy_(_stretching_alike(projection.weight))
+        value, output = attention.v.weight, attention.o.weight
+        turn = _stretching_alike(value.double())
+        value.copy_(turn * (value.double().norm() / turn.norm()))
+        # Of both together, not of each alone, which would not do where the heads are wider than the model (T5-3B).
+        turn = _stretching_alike(output.double() @ turn) @ turn.T
+        output.copy_(turn * (output.double().norm() / turn.norm()))
         block.layer[2].DenseReluDense.wo.weight.mul_(_LEFT)
 
 
-def _stretching_alike(weight: torch.Tensor) -> torch.Tensor:
-    """The matrix of the same size (Frobenius norm) and singular vectors whose singular values are all equal."""
-    left, values, right = torch.linalg.svd(weight.double(), full_matrices=False)
-    return (left @ right * values.square().mean().sqrt()).to(weight.dtype)
+def _stretching_alike(matrix: torch.Tensor) -> torch.Tensor:
+    """The nearest matrix whose singular values are all 1."""
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    return left @ right

@@ -289,6 +289,7 @@ def build_trainer(
     task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
     interval = max(1, math.ceil(steps / EVALUATIONS))
+    early_stopping = EarlyStoppingCallback(early_stopping_patience=settings.patience)
     trainer = EncT5Trainer(
         model,
         TrainingArguments(
@@ -327,8 +328,8 @@ def build_trainer(
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Narrator(say, task.metric_for_best_model),
-            BestFoundAgain(say),
-            EarlyStoppingCallback(early_stopping_patience=settings.patience),
+            early_stopping,
+            BestFoundAgain(early_stopping, say),
         ],
     )
     trainer.remove_callback(PrinterCallback)
