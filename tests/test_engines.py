@@ -22,7 +22,7 @@ def test_the_inference_form_gives_the_plain_model_s_logits(problem_type: str, la
         if problem_type == TOKENS:
             wanted = wanted[: len(row)]
             assert len(got) == len(row)
-        np.testing.assert_allclose(got, wanted, atol=1e-5 * max(1.0, np.abs(wanted).max()))
+        np.testing.assert_allclose(got, wanted, atol=1e-4 * max(1.0, np.abs(wanted).max()))
 
 
 def test_the_inference_form_knows_when_the_weights_have_changed() -> None:
@@ -49,4 +49,4 @@ def test_the_compiled_model_gives_the_plain_model_s_logits() -> None:
     plain, compiled = PlainEngine(model, pad_token_id=0), CompiledEngine(model, pad_token_id=0)
     for rows in (ROWS, ROWS[:2], ROWS[2:3]):
         for wanted, got in zip(plain(rows), compiled(rows), strict=True):
-            np.testing.assert_allclose(got, wanted, atol=1e-5 * max(1.0, np.abs(wanted).max()))
+            np.testing.assert_allclose(got, wanted, atol=1e-4 * max(1.0, np.abs(wanted).max()))

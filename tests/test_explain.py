@@ -37,13 +37,13 @@ def multi(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Predicto
 def check(explanation: Explanation) -> None:
     """What holds for every explanation."""
     for label in explanation.labels:
-        assert sum(label.token_attention) == pytest.approx(1, abs=1e-5)
+        assert sum(label.token_attention) == pytest.approx(1, abs=1e-4)
         assert min(label.token_attention) >= 0
-        assert sum(label.attention) == pytest.approx(1, abs=1e-5)
+        assert sum(label.attention) == pytest.approx(1, abs=1e-4)
         moved = label.logit - label.baseline_logit
         # random weights make the way from the baseline steep in places, which 64 points do not quite follow
         assert sum(label.token_attribution) == pytest.approx(moved, abs=0.05 + 0.08 * abs(moved))
-        assert sum(label.attribution) == pytest.approx(sum(label.token_attribution), abs=1e-5)
+        assert sum(label.attribution) == pytest.approx(sum(label.token_attribution), abs=1e-4)
         assert len(label.attention) == len(label.attribution) == len(explanation.words)
         assert len(label.token_attention) == len(label.token_attribution) == len(explanation.tokens)
         for token, share in zip(explanation.tokens, label.token_attribution, strict=True):
@@ -85,7 +85,7 @@ def test_attention_is_that_of_the_model_and_padding_gets_none(multi: Predictor) 
     assert weights[0, :, :, length:].abs().max() == 0
     found = cross_attention(multi.model, inputs["input_ids"][0, :length])
     assert np.shape(found) == (8, length)
-    np.testing.assert_allclose(found, weights[0, :, :, :length].mean(0).numpy(), atol=1e-5)
+    np.testing.assert_allclose(found, weights[0, :, :, :length].mean(0).numpy(), atol=1e-4)
     label = multi.explain(TEXT, "topic 5").labels[0]
     np.testing.assert_allclose(label.token_attention, found[5], atol=1e-6)
 
@@ -97,7 +97,7 @@ def test_multi_label_explains_what_is_predicted_or_the_likeliest(multi: Predicto
     explanation = multi.explain(texts[some])
     check(explanation)
     assert [label.label for label in explanation.labels] == predictions[some]["labels"]
-    assert [label.score for label in explanation.labels] == pytest.approx(predictions[some]["scores"], abs=1e-5)
+    assert [label.score for label in explanation.labels] == pytest.approx(predictions[some]["scores"], abs=1e-4)
     with torch.no_grad():
         former = multi.model.classifier.bias.clone()
         for bias, count in ((20.0, MOST_LABELS), (-20.0, 1)):
@@ -138,8 +138,8 @@ def test_shares_of_a_linear_model_are_exact() -> None:
     with torch.no_grad():
         wanted = ((embedding(ids) - embedding.weight[0]) * weights[2]).sum(-1) * replaced
         at_pad = torch.where(replaced[:, None], embedding.weight[0], embedding(ids))
-    assert shares == pytest.approx(wanted.tolist(), abs=1e-5)
-    assert baseline == pytest.approx(float((at_pad * weights[2]).sum()) + 0.5, abs=1e-5)
+    assert shares == pytest.approx(wanted.tolist(), abs=1e-4)
+    assert baseline == pytest.approx(float((at_pad * weights[2]).sum()) + 0.5, abs=1e-4)
 
 
 def test_a_share_is_what_finite_differences_add_up_to(predictor: Predictor) -> None:

@@ -82,7 +82,7 @@ def folded_logits(folded: FoldedEncT5, texts: list[torch.Tensor]) -> torch.Tenso
     return folded(torch.cat(texts), [len(text) for text in texts])
 
 
-def assert_near(result: torch.Tensor, wanted: torch.Tensor, tolerance: float = 1e-5) -> None:
+def assert_near(result: torch.Tensor, wanted: torch.Tensor, tolerance: float = 1e-4) -> None:
     """Equal to `tolerance` of the logits' scale, which is about 1 and differs from text to text."""
     assert wanted.float().std(0).min() > 0.05
     torch.testing.assert_close(result, wanted, atol=tolerance * max(1.0, float(wanted.abs().max())), rtol=0)
@@ -157,7 +157,7 @@ def test_reading_with_and_without_keys_and_values_agree() -> None:
     projected = attention.read([attention.constant_queries.expand(run.texts, -1, -1, -1) for run in runs], states, runs)
     assert projected.std() > 0.1
     torch.testing.assert_close(
-        attention._read_folded(attention.folded_queries, states, runs), projected, atol=1e-5, rtol=0
+        attention._read_folded(attention.folded_queries, states, runs), projected, atol=1e-4, rtol=0
     )
 
 
@@ -254,7 +254,7 @@ def test_predictor_gives_the_plain_model_s_results(
     results = [[getattr(row, "logits", row) for row in each.logits(texts)] for each in (folded, plain)]
     assert np.concatenate([np.atleast_2d(row) for row in results[1]]).std() > 0.2
     for row, wanted in zip(*results, strict=True):
-        np.testing.assert_allclose(row, wanted, atol=1e-5)
+        np.testing.assert_allclose(row, wanted, atol=1e-4)
 
 
 def test_predictor_follows_weights_that_change(predictor: Predictor) -> None:
@@ -265,10 +265,10 @@ def test_predictor_follows_weights_that_change(predictor: Predictor) -> None:
     after = predictor.logits(texts)
     assert np.abs(after - before).max() > 0.01
     np.testing.assert_allclose(
-        after, Predictor(predictor.model, predictor.tokenizer, fold=False).logits(texts), atol=1e-5
+        after, Predictor(predictor.model, predictor.tokenizer, fold=False).logits(texts), atol=1e-4
     )
     predictor.model.to(torch.float64)
-    np.testing.assert_allclose(predictor.logits(texts), after, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits(texts), after, atol=1e-4)
     folded = predictor._folded
     predictor.logits(texts)
     assert predictor._folded is folded  # made anew only then

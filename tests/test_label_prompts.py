@@ -153,4 +153,4 @@ def test_permuting_labels_with_their_words_permutes_the_logits(layers: int, t5_f
             model.classifier.weight.copy_(torch.stack([weights[label] for label in labels]))
             logits.append(model(**tokenizer(["where is my card?", "no"], padding=True, return_tensors="pt")).logits)
     assert logits[0].std(dim=1).min() > 1e-2  # labels do differ
-    torch.testing.assert_close(logits[1], logits[0][:, order], atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits[1], logits[0][:, order], atol=1e-4, rtol=0)

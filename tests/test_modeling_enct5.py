@@ -157,8 +157,8 @@ def test_encoder_and_decoder_compute_what_t5s_own_do(
             input_ids=torch.zeros(3, 1, dtype=torch.long), encoder_hidden_states=encoded, encoder_attention_mask=mask
         ).last_hidden_state
         outputs = model.transformer(ids)
-    torch.testing.assert_close(outputs.encoder_last_hidden_state, encoded, atol=1e-5, rtol=0)
-    torch.testing.assert_close(outputs.last_hidden_state, decoded, atol=1e-5, rtol=0)
+    torch.testing.assert_close(outputs.encoder_last_hidden_state, encoded, atol=1e-4, rtol=0)
+    torch.testing.assert_close(outputs.last_hidden_state, decoded, atol=1e-4, rtol=0)
     assert encoded.std() > 0.1  # it is not a comparison of zeros
 
 
@@ -178,10 +178,10 @@ def test_padding_and_neighbours_change_nothing(config: dict, attention: str) -> 
         for row, text in enumerate(texts):
             right[row, : len(text)] = text
             left[row, width - len(text) :] = text
-        torch.testing.assert_close(logits_of(model, right), alone, atol=1e-5, rtol=0)
-        torch.testing.assert_close(logits_of(model, left), alone, atol=1e-5, rtol=0)
+        torch.testing.assert_close(logits_of(model, right), alone, atol=1e-4, rtol=0)
+        torch.testing.assert_close(logits_of(model, left), alone, atol=1e-4, rtol=0)
     order = torch.tensor([2, 0, 3, 1])
-    torch.testing.assert_close(logits_of(model, right[order]), alone[order], atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits_of(model, right[order]), alone[order], atol=1e-4, rtol=0)
 
 
 def test_a_text_of_padding_only_is_finite_and_disturbs_nobody() -> None:
@@ -192,7 +192,7 @@ def test_a_text_of_padding_only_is_finite_and_disturbs_nobody() -> None:
         model.set_attn_implementation(attention)
         logits = logits_of(model, ids)
         assert logits.isfinite().all()
-        torch.testing.assert_close(logits[[0, 2]], expected[[0, 2]], atol=1e-5, rtol=0)
+        torch.testing.assert_close(logits[[0, 2]], expected[[0, 2]], atol=1e-4, rtol=0)
 
 
 def permuted(model: EncT5ForSequenceClassification, order: torch.Tensor) -> EncT5ForSequenceClassification:
@@ -230,7 +230,7 @@ def test_permuting_the_labels_permutes_the_logits(
     order, ids = torch.tensor([3, 0, 4, 2, 1]), random_ids(4, 7)
     difference = logits_of(permuted(model, order), ids) - logits_of(model, ids)[:, order]
     if permutes:
-        assert difference.abs().max() < 1e-5
+        assert difference.abs().max() < 1e-4
     else:
         assert difference.abs().max() > 1e-2
 
@@ -250,7 +250,7 @@ def test_eager_and_sdpa_attention_agree(config: dict) -> None:
     assert model.config._attn_implementation == "sdpa"
     expected = logits_of(model, ids)
     model.set_attn_implementation("eager")
-    torch.testing.assert_close(logits_of(model, ids), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits_of(model, ids), expected, atol=1e-4, rtol=0)
 
 
 def test_embedded_texts_and_encoded_texts_are_accepted() -> None:
@@ -450,7 +450,7 @@ def test_class_weights_of_labels_weigh_the_texts_that_have_them() -> None:
 def test_focal_loss_without_focus_is_cross_entropy(problem_type: str, weights: list[float] | None) -> None:
     options = {"problem_type": problem_type, "class_weights": weights}
     focal = loss_of(LOGITS, LABELS[problem_type], loss="focal", loss_gamma=0, **options)
-    assert focal.item() == pytest.approx(loss_of(LOGITS, LABELS[problem_type], **options).item(), rel=1e-6)
+    assert focal.item() == pytest.approx(loss_of(LOGITS, LABELS[problem_type], **options).item(), rel=1e-5)
     named = {**options, "loss": "bce"} if problem_type == MULTI else options
     assert torch.equal(loss_of(LOGITS, LABELS[problem_type], **named), loss_of(LOGITS, LABELS[problem_type], **options))
 
@@ -529,12 +529,12 @@ def test_prompts_in_parts_compute_the_same(config: dict, attention: str, monkeyp
     assert max(widths) == 2
     assert max(asking) == (model.num_labels if model.config.prompt_position_bias else 2)
     assert sum(widths) == model.num_labels * model.config.num_decoder_layers
-    torch.testing.assert_close(found.logits, expected.logits, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(found.logits, expected.logits, atol=1e-5, rtol=1e-4)
     found.loss.backward()
     assert sum(widths) == 2 * model.num_labels * model.config.num_decoder_layers  # again for the gradients
     for name, parameter in model.named_parameters():
-        torch.testing.assert_close(parameter.grad, gradient[name], atol=1e-6, rtol=1e-5, msg=name)
-    torch.testing.assert_close(logits_of(model, ids), expected.logits, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(parameter.grad, gradient[name], atol=1e-5, rtol=1e-4, msg=name)
+    torch.testing.assert_close(logits_of(model, ids), expected.logits, atol=1e-5, rtol=1e-4)
     if attentions is not None:
         for part, whole in zip(model(ids, output_attentions=True).cross_attentions, attentions, strict=True):
             torch.testing.assert_close(part, whole)
@@ -548,7 +548,7 @@ def test_prompts_in_parts_drop_out_alike_when_computed_again(monkeypatch: pytest
         modeling_enct5, "checkpoint", lambda function, *args, use_reentrant, **kwargs: function(*args, **kwargs)
     )
     for name, gradient in gradients(model, LABELS[MULTI]).items():
-        torch.testing.assert_close(again[name], gradient, atol=1e-6, rtol=1e-5, msg=name)
+        torch.testing.assert_close(again[name], gradient, atol=1e-5, rtol=1e-4, msg=name)
 
 
 # Gradients
@@ -590,7 +590,7 @@ def test_gradient_checkpointing_changes_no_gradient(config: dict, reentrant: boo
     found = gradients(model, LABELS[MULTI])
     assert len(calls) == 2  # once forward, once again for the gradients
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-5, msg=name)
+        torch.testing.assert_close(found[name], gradient, atol=1e-5, rtol=1e-4, msg=name)
 
 
 # Precision, devices, compilation
@@ -653,7 +653,9 @@ def test_a_device_map_loads_the_same_weights(device_map: str | dict, tmp_path: P
     model, ids = random_model(num_labels=3), random_ids(2, 5)
     model.save_pretrained(tmp_path)
     placed = EncT5ForSequenceClassification.from_pretrained(tmp_path, device_map=device_map)
-    assert torch.equal(logits_of(placed, ids), logits_of(model, ids))
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(placed.state_dict()[name], tensor), name
+    torch.testing.assert_close(logits_of(placed, ids), logits_of(model, ids), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("config", [VARIANTS[0], VARIANTS[4]])
@@ -663,7 +665,7 @@ def test_the_model_is_one_graph_for_torch_compile(config: dict) -> None:
     mask = (ids != 0).long()
     torch._dynamo.reset()
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(logits_of(compiled, ids, attention_mask=mask), logits_of(model, ids), atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits_of(compiled, ids, attention_mask=mask), logits_of(model, ids), atol=1e-4, rtol=0)
 
 
 @pytest.mark.slow
@@ -671,7 +673,7 @@ def test_compiled_code_computes_the_same() -> None:
     model, ids = random_model(num_labels=5, problem_type=MULTI, num_layers=1), random_ids(3, 8)
     ids[1, 5:] = 0
     torch._dynamo.reset()
-    torch.testing.assert_close(logits_of(torch.compile(model), ids), logits_of(model, ids), atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits_of(torch.compile(model), ids), logits_of(model, ids), atol=1e-4, rtol=0)
 
 
 # A model that was never trained
@@ -804,9 +806,9 @@ def test_the_stock_trainer_trains_it(problem_type: str, tmp_path: Path) -> None:
             assert not torch.equal(parameter, before[name]), name
     final = trainer.predict(data)
     ids = torch.stack([row["input_ids"] for row in data])
-    np.testing.assert_allclose(final.predictions, logits_of(best, ids).numpy(), atol=1e-5)
+    np.testing.assert_allclose(final.predictions, logits_of(best, ids).numpy(), atol=1e-4)
     assert final.metrics["test_loss"] == pytest.approx(
-        best(ids, labels=torch.stack([row["labels"] for row in data])).loss.item(), abs=1e-5
+        best(ids, labels=torch.stack([row["labels"] for row in data])).loss.item(), abs=1e-4
     )
 
 
@@ -831,7 +833,7 @@ def test_accumulating_gradients_trains_as_one_large_batch_does(tmp_path: Path) -
         assert (model.classifier.bias - start).abs().max() > 1e-3
         after.append(dict(model.named_parameters()))
     for name, parameter in after[0].items():
-        torch.testing.assert_close(after[1][name], parameter, atol=1e-6, rtol=1e-4, msg=name)
+        torch.testing.assert_close(after[1][name], parameter, atol=1e-5, rtol=1e-4, msg=name)
 
 
 @pytest.mark.parametrize("problem_type", [SINGLE, MULTI])
@@ -855,7 +857,7 @@ def test_a_pipeline_gives_probabilities_and_names(
     probabilities = logits.softmax(-1) if problem_type == SINGLE else logits.sigmoid()
     for result, row in zip(found, probabilities.tolist(), strict=True):
         scores = {item["label"]: item["score"] for item in result}
-        assert scores == {name: pytest.approx(score, abs=1e-5) for name, score in zip(names, row, strict=True)}
+        assert scores == {name: pytest.approx(score, abs=1e-4) for name, score in zip(names, row, strict=True)}
 
 
 def test_auto_classes_make_a_model_of_a_configuration() -> None:

@@ -87,9 +87,9 @@ def test_padding_and_neighbours_change_nothing(config: dict, attention: str) -> 
             batch, mask = ids(3, 9), torch.ones(3, 9, dtype=torch.long)
             batch[1], mask[1] = filler, 0
             batch[1, side], mask[1, side] = text[0], 1
-            torch.testing.assert_close(model(batch, attention_mask=mask).logits[1, side], alone, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(model(batch, attention_mask=mask).logits[1, side], alone, atol=1e-4, rtol=0)
     padded = torch.cat([text, torch.zeros(1, 4, dtype=torch.long)], dim=1)
-    torch.testing.assert_close(model(padded).logits[0, :5], alone, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(model(padded).logits[0, :5], alone, atol=1e-4, rtol=0)
 
 
 def test_the_loss_is_the_mean_over_labelled_tokens() -> None:
@@ -145,9 +145,9 @@ def test_tokens_read_in_parts_are_what_they_are_at_once(config: dict, monkeypatc
             found.loss.backward()
             hook.remove()
         assert max(widths) == 3
-        torch.testing.assert_close(found.logits, expected.logits, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(found.logits, expected.logits, atol=1e-5, rtol=1e-4)
         for name, parameter in model.named_parameters():
-            torch.testing.assert_close(parameter.grad, gradient[name], atol=1e-6, rtol=1e-4, msg=name)
+            torch.testing.assert_close(parameter.grad, gradient[name], atol=1e-5, rtol=1e-4, msg=name)
         model.zero_grad()
 
 
@@ -307,7 +307,7 @@ def test_a_saved_folder_works_where_enct5_is_not_installed(folder: Path, tmp_pat
     assert not result["installed"]
     model = EncT5ForTokenClassification.from_pretrained(folder)
     with torch.no_grad():
-        torch.testing.assert_close(torch.tensor(result["logits"]), model(ids(2, 6)).logits, atol=1e-6, rtol=0)
+        torch.testing.assert_close(torch.tensor(result["logits"]), model(ids(2, 6)).logits, atol=1e-5, rtol=0)
     again = EncT5ForTokenClassification.from_pretrained(tmp_path / "again")
     for name, tensor in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name

@@ -73,7 +73,7 @@ def test_a_text_alone_or_among_others_of_any_length_has_the_same_logits(t5_folde
     base = t5_folder()
     predictor = Predictor(new_model(base, 3), AutoTokenizer.from_pretrained(base))
     alone = np.concatenate([predictor.logits([text]) for text in TEXTS])
-    np.testing.assert_allclose(predictor.logits(TEXTS), alone, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits(TEXTS), alone, atol=1e-4)
     assert np.abs(np.diff(alone, axis=0)).min(axis=1).min() > 0  # every text has logits of its own
 
 

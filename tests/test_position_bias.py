@@ -38,12 +38,12 @@ def case(is_decoder: bool, length: int = LONG) -> tuple[Any, list[torch.Tensor],
 def test_the_bias_of_long_texts_is_a_view_that_says_the_same(is_decoder: bool) -> None:
     attention, states, wanted = case(is_decoder)
     bias = PositionBias(attention)
-    torch.testing.assert_close(bias.attend(*states), wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(bias.attend(*states), wanted, atol=1e-4, rtol=0)
     assert bias.dense.shape[1] == 0  # nothing as large as length * length is kept
     for length in (3, 300, 17, DENSE_BIAS_LENGTH):  # longer and shorter than any before
         query, key, value = part = [values[:, :, :length] for values in states]
         wanted = (query @ key.mT + attention.compute_bias(length, length)).softmax(-1) @ value
-        torch.testing.assert_close(bias.attend(*part), wanted, atol=1e-5, rtol=0)
+        torch.testing.assert_close(bias.attend(*part), wanted, atol=1e-4, rtol=0)
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
@@ -53,7 +53,7 @@ def test_the_bias_as_a_function_of_scores_says_the_same(is_decoder: bool) -> Non
     attention, states, wanted = case(is_decoder)
     score_mod = PositionBias(attention).added_to_score
     found = flex_attention(*states, score_mod=score_mod, scale=1.0)
-    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_compiled_flex_attention_takes_the_bias() -> None:
     for length in (LONG, LONG + 200):
         attention, states, wanted = case(False, length)
         found = attend(*states, score_mod=PositionBias(attention).added_to_score, scale=1.0)
-        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
 
 @pytest.mark.gpu

@@ -75,23 +75,23 @@ def test_logits_are_those_of_the_plain_model_text_by_text(predictor: Predictor) 
     assert len({len(text.split()) for text in texts}) > 20
     wanted = np.stack([plain_logits(predictor, text) for text in texts])
     assert wanted.std(axis=0).min() > 0.01  # so that another order would show
-    np.testing.assert_allclose(predictor.logits(texts), wanted, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits(texts), wanted, atol=1e-4)
 
 
 def test_results_name_the_likeliest_label_and_its_probability(predictor: Predictor) -> None:
     texts = sentences(20)
     for text, result in zip(texts, predictor.predict(texts), strict=True):
         scores = torch.tensor(plain_logits(predictor, text)).softmax(-1)
-        assert result == {"label": LABELS[int(scores.argmax())], "score": pytest.approx(float(scores.max()), abs=1e-5)}
+        assert result == {"label": LABELS[int(scores.argmax())], "score": pytest.approx(float(scores.max()), abs=1e-4)}
 
 
 def test_neighbours_do_not_change_a_result(predictor: Predictor) -> None:
     texts = sentences(30)
     alone = np.concatenate([predictor.logits([text]) for text in texts])
-    np.testing.assert_allclose(predictor.logits(texts), alone, atol=1e-5)
-    np.testing.assert_allclose(predictor.logits(texts[::-1]), alone[::-1], atol=1e-5)
+    np.testing.assert_allclose(predictor.logits(texts), alone, atol=1e-4)
+    np.testing.assert_allclose(predictor.logits(texts[::-1]), alone[::-1], atol=1e-4)
     with_a_long_one = predictor.logits([*texts, "parcel " * 500])
-    np.testing.assert_allclose(with_a_long_one[:-1], alone, atol=1e-5)
+    np.testing.assert_allclose(with_a_long_one[:-1], alone, atol=1e-4)
 
 
 def test_compiled_predictions_are_the_same(folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_compiled_predictions_are_the_same(folder: Path, predictor: Predictor, m
     monkeypatch.setattr(torch, "compile", watched)
     other = Predictor.from_pretrained(folder, compile=True)
     texts = sentences(20)
-    np.testing.assert_allclose(other.logits(texts), predictor.logits(texts), atol=1e-5)
+    np.testing.assert_allclose(other.logits(texts), predictor.logits(texts), atol=1e-4)
     assert compiled == [other.model]
     assert other.settings()["form"] == "compiled model"
 
@@ -158,7 +158,7 @@ def test_many_labels_make_small_batches(t5_folder: Base, tmp_path: Path, monkeyp
         lambda _, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
     )
     monkeypatch.setattr(predict, "MAX_BATCH_PROMPTS", 7)
-    np.testing.assert_allclose(predictor.logits(sentences(10)), expected, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits(sentences(10)), expected, atol=1e-4)
     assert rows == [2] * 5  # of three labels each
     rows.clear()
     monkeypatch.setattr(predict, "MAX_BATCH_PROMPTS", 2)
@@ -169,18 +169,18 @@ def test_many_labels_make_small_batches(t5_folder: Base, tmp_path: Path, monkeyp
 def test_pairs_are_joined_as_t5_joins_them(predictor: Predictor) -> None:
     pairs = list(zip(sentences(20), sentences(40)[20:], strict=True))
     wanted = np.stack([plain_logits(predictor, *pair) for pair in pairs])
-    np.testing.assert_allclose(predictor.logits(pairs), wanted, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits(pairs), wanted, atol=1e-4)
     np.testing.assert_array_equal(predictor.logits([list(pair) for pair in pairs]), predictor.logits(pairs))
     first, second = (predictor.tokenizer(text)["input_ids"] for text in pairs[0])
     with torch.no_grad():
         by_hand = predictor.model(torch.tensor([first + second])).logits[0].numpy()
-    np.testing.assert_allclose(predictor.logits(pairs)[0], by_hand, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits(pairs)[0], by_hand, atol=1e-4)
 
 
 def test_an_empty_text_is_the_end_token_alone(predictor: Predictor) -> None:
     with torch.no_grad():
         wanted = predictor.model(torch.tensor([[1]])).logits.numpy()
-    np.testing.assert_allclose(predictor.logits([""]), wanted, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits([""]), wanted, atol=1e-4)
     assert len(predictor.predict(["", "parcel", ""])) == 3
 
 
@@ -192,7 +192,7 @@ def test_no_texts_give_no_results(predictor: Predictor) -> None:
 
 def test_any_script_is_predicted(predictor: Predictor) -> None:
     wanted = np.stack([plain_logits(predictor, text) for text in UNICODE])
-    np.testing.assert_allclose(predictor.logits(UNICODE), wanted, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits(UNICODE), wanted, atol=1e-4)
 
 
 def test_a_very_long_text_is_cut_to_the_length_of_the_training(predictor: Predictor) -> None:
@@ -202,7 +202,7 @@ def test_a_very_long_text_is_cut_to_the_length_of_the_training(predictor: Predic
     assert (len(ids), ids[-1]) == (64, 1)
     with torch.no_grad():
         wanted = predictor.model(torch.tensor([ids])).logits.numpy()
-    np.testing.assert_allclose(predictor.logits([long]), wanted, atol=1e-5)
+    np.testing.assert_allclose(predictor.logits([long]), wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_a_stream_is_read_a_chunk_at_a_time(predictor: Predictor, monkeypatch: p
     streamed = [first, *results]
     assert len(read) == 10
     for result, wanted in zip(streamed, predictor.predict(sentences(10)), strict=True):
-        assert result == {"label": wanted["label"], "score": pytest.approx(wanted["score"], abs=1e-5)}
+        assert result == {"label": wanted["label"], "score": pytest.approx(wanted["score"], abs=1e-4)}
 
 
 def test_multi_label_results_list_labels_from_half_up_best_first(t5_folder: Base, tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_multi_label_results_list_labels_from_half_up_best_first(t5_folder: Base
         scores = torch.tensor(plain_logits(predictor, text)).sigmoid().numpy()
         chosen = [index for index in np.argsort(-scores) if scores[index] >= 0.5]
         assert result["labels"] == [LABELS[index] for index in chosen]
-        assert result["scores"] == pytest.approx([scores[index] for index in chosen], abs=1e-5)
+        assert result["scores"] == pytest.approx([scores[index] for index in chosen], abs=1e-4)
 
 
 def test_multi_label_results_follow_the_thresholds(t5_folder: Base, tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_regression_results_are_the_numbers_themselves(t5_folder: Base, tmp_path
     predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, names, "regression"))
     for text, result in zip(sentences(5), predictor.predict(sentences(5)), strict=True):
         wanted = plain_logits(predictor, text).tolist()
-        assert result == {"value": pytest.approx(wanted[0] if len(names) == 1 else wanted, abs=1e-5)}
+        assert result == {"value": pytest.approx(wanted[0] if len(names) == 1 else wanted, abs=1e-4)}
 
 
 def test_abstaining_takes_the_labels_of_low_scores(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +329,7 @@ def test_ranking_sorts_the_scores_of_pairs(
     ranked = scorer.rank("my card", documents, label)
     assert [record["index"] for record in ranked] == np.argsort(-wanted).tolist()
     assert [record["document"] for record in ranked] == [documents[record["index"]] for record in ranked]
-    assert [record["score"] for record in ranked] == pytest.approx(sorted(wanted, reverse=True), abs=1e-5)
+    assert [record["score"] for record in ranked] == pytest.approx(sorted(wanted, reverse=True), abs=1e-4)
     assert all(list(record) == ["index", "document", "score"] for record in ranked)
     assert scorer.rank("my card", documents, label, top_k=3) == ranked[:3]
     assert scorer.rank("my card", documents, label, top_k=99) == ranked
@@ -424,4 +424,4 @@ def test_command_and_pipeline_without_enct5_agree_with_the_predictor(
     )
     assert piped.returncode == 0, piped.stderr
     for result, expected in zip(json.loads(piped.stdout), wanted, strict=True):
-        assert result == {"label": expected["label"], "score": pytest.approx(expected["score"], abs=1e-5)}
+        assert result == {"label": expected["label"], "score": pytest.approx(expected["score"], abs=1e-4)}

@@ -58,7 +58,7 @@ def test_order_and_neighbours_change_no_logits(predictor: Predictor, some_texts:
     alone = np.concatenate([predictor.logits([text]) for text in some_texts])
     order = data.draw(st.permutations(range(len(some_texts))))
     together = predictor.logits([some_texts[row] for row in order])
-    np.testing.assert_allclose(together, alone[order], atol=2e-5)
+    np.testing.assert_allclose(together, alone[order], atol=1e-4)
 
 
 @some
@@ -67,7 +67,7 @@ def test_padding_changes_no_logits_of_the_plain_model(predictor: Predictor, some
     inputs = predictor.tokenizer(some_texts, padding=True, padding_side=side, truncation=True, return_tensors="pt")
     with torch.no_grad():
         logits = predictor.model(**inputs).logits.numpy()
-    np.testing.assert_allclose(logits, predictor.logits(some_texts), atol=2e-5)
+    np.testing.assert_allclose(logits, predictor.logits(some_texts), atol=1e-4)
 
 
 @settings(some, max_examples=200)

@@ -112,7 +112,7 @@ def test_a_saved_folder_loads_and_saves_again_where_enct5_is_not_installed(
         assert found["module"].startswith("transformers_modules.")
         assert found["from_t5"] == "No module named 'enct5'"
         assert not found["installed"]
-        torch.testing.assert_close(torch.tensor(found["logits"]), expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(torch.tensor(found["logits"]), expected, atol=1e-5, rtol=0)
     again = EncT5ForSequenceClassification.from_pretrained(folders[-1])
     for name, tensor in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name

@@ -68,8 +68,9 @@ def test_a_text_weighs_the_same_in_small_and_large_batches(trainer: EncT5Trainer
         setattr(trainer.model.config, key, value)
     alone = sum(gradient(trainer, [row]) for row in (2, 5, 11, 20))
     together = gradient(trainer, (2, 5, 11, 20))
-    assert together.abs().max() > 1e-4
-    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-7)
+    largest = float(together.abs().max())
+    assert largest > 1e-4
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-3 * largest)
 
 
 def test_a_batch_of_average_size_has_the_plain_loss(trainer: EncT5Trainer) -> None:
@@ -77,7 +78,7 @@ def test_a_batch_of_average_size_has_the_plain_loss(trainer: EncT5Trainer) -> No
     assert trainer.batch_sampler.mean_rows == 4
     batch = trainer.data_collator([{k: row[k] for k in ("input_ids", "labels")} for row in pick(range(4))])
     model = trainer.model.train()
-    assert trainer.compute_loss(model, dict(batch)).item() == pytest.approx(model(**batch).loss.item(), rel=1e-6)
+    assert trainer.compute_loss(model, dict(batch)).item() == pytest.approx(model(**batch).loss.item(), rel=1e-5)
 
 
 def test_label_smoothing_is_that_of_cross_entropy(trainer: EncT5Trainer) -> None:
@@ -86,7 +87,7 @@ def test_label_smoothing_is_that_of_cross_entropy(trainer: EncT5Trainer) -> None
     batch = trainer.data_collator([{k: row[k] for k in ("input_ids", "labels")} for row in pick(range(4))])
     model = trainer.model.train()
     wanted = torch.nn.functional.cross_entropy(model(**batch).logits, batch["labels"], label_smoothing=0.2).item()
-    assert trainer.compute_loss(model, dict(batch)).item() == pytest.approx(wanted, rel=1e-6)
+    assert trainer.compute_loss(model, dict(batch)).item() == pytest.approx(wanted, rel=1e-5)
     assert wanted != pytest.approx(model(**batch).loss.item(), rel=1e-4)
 
 

@@ -198,11 +198,11 @@ def test_the_saved_model_is_calibrated_on_the_evaluation_texts(
     labels = np.array([LABELS.index(label) for label in data.read_table(source)["label"][:]])
     assert abs(temperature - 1) > 0.01
     assert temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-4)
-    np.testing.assert_allclose(saved.logits(texts), logits / temperature, atol=1e-5)
+    np.testing.assert_allclose(saved.logits(texts), logits / temperature, atol=1e-4)
     assert [result["label"] for result in saved.predict(texts)] == [r["label"] for r in plain.predict(texts)]
     before, after = (evaluate(predictor, source)["metrics"] for predictor in (plain, saved))
     errors = {"before": before.pop("expected_calibration_error"), "after": after.pop("expected_calibration_error")}
-    assert run.record["expected_calibration_error"] == pytest.approx(errors, abs=1e-5)
+    assert run.record["expected_calibration_error"] == pytest.approx(errors, abs=1e-4)
     assert before == after
 
 
@@ -367,7 +367,7 @@ def test_pairs_with_grades_are_ranked(run: Run, tmp_path: Path) -> None:
     results = predictor.predict([("delivery", document) for document in documents])
     grades = [2 * (result["score"] if result["label"] == "2" else 1 - result["score"]) for result in results]
     assert [record["index"] for record in ranked] == sorted(range(9), key=lambda index: -grades[index])
-    assert [record["score"] for record in ranked] == pytest.approx(sorted(grades, reverse=True), abs=1e-5)
+    assert [record["score"] for record in ranked] == pytest.approx(sorted(grades, reverse=True), abs=1e-4)
 
 
 def test_pairs_are_trained_and_predicted_as_pairs(run: Run, tmp_path: Path) -> None:
