@@ -275,6 +275,12 @@ def test_no_history_and_no_mistakes(tmp_path: Path) -> None:
     assert "0 of 2 texts" in page.html
 
 
+def test_a_figure_is_framed_only_where_it_chose_the_checkpoint(tmp_path: Path) -> None:
+    chosen, last = single(tmp_path).html, single(tmp_path, best_step=None).html
+    assert ('<div class="best">' in chosen, "The best checkpoint was chosen" in chosen) == (True, True)
+    assert ('<div class="best">' in last, "The best checkpoint was chosen" in last) == (False, False)
+
+
 def test_loss_that_is_not_a_number(tmp_path: Path) -> None:
     history = [{"loss": float("nan"), "epoch": 1.0, "step": 5}, {"loss": float("inf"), "epoch": 2.0, "step": 9}]
     assert single(tmp_path, history=history).tags.count("svg") == 3

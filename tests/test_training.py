@@ -21,6 +21,7 @@ from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
 from enct5.tasks import TASKS
+from enct5.training import FEWEST_TO_CHOOSE_BY
 from enct5.training_config import TrainConfig
 from runs import (
     LABELS,
@@ -92,7 +93,7 @@ def test_metrics_json_is_the_record_of_the_run(run: Run) -> None:
     assert (stored["base"], stored["seed"]) == (run.base.name, 42)
     assert stored["parameters"] == sum(tensor.numel() for tensor in weights(run.out).values())
     assert stored["weights_sha256"] == {"model.safetensors": digest(run.out / "model.safetensors")}
-    assert 0 < stored["best_step"] <= stored["steps"]
+    assert stored["best_step"] is None  # of 6 evaluation texts
 
 
 def test_the_resolved_settings_are_kept(run: Run) -> None:
@@ -106,8 +107,9 @@ def test_the_run_says_its_task_classes_and_progress(run: Run) -> None:
     assert run.said[1] == "texts a label: Café Ärger 20, delivery 20, refund 20"
     assert run.said[2].startswith("evaluation: 6 rows held out of messages.jsonl")
     assert run.said[3].startswith("5 epochs of 54 texts, learning rate 0.003")
+    assert run.said[4] == "6 evaluation texts are too few to choose a checkpoint by: the last one counts"
     assert run.said[-1].startswith(f"temperature {run.record['temperature']:.3f} (fitted on the evaluation texts)")
-    assert sum(line.startswith("epoch ") for line in run.said) == len(run.said) - 5
+    assert sum(line.startswith("epoch ") for line in run.said) == len(run.said) - 6
 
 
 def test_the_learning_rate_rises_over_a_tenth_of_the_steps_and_falls_to_zero(run: Run) -> None:
@@ -167,19 +169,32 @@ def test_training_stops_when_patience_is_over(run: Run, tmp_path: Path, monkeypa
     assert record["steps"] == 4 * interval < run.record["steps"]
 
 
-def test_the_best_model_is_saved_not_the_last(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [FEWEST_TO_CHOOSE_BY - 1, FEWEST_TO_CHOOSE_BY])
+def test_the_best_model_is_saved_or_with_few_evaluation_texts_the_last(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
     script_scores(monkeypatch, [0.5, 0.9, 0.6])
+    monkeypatch.setattr(training, "FEWEST_TO_CHOOSE_BY", FEWEST_TO_CHOOSE_BY)
     monkeypatch.setattr(run_folder, "finish", lambda out: None)  # keep the checkpoints
-    record = start(run.base, tmp_path / "run", run.source, epochs=2, patience=15)
-    checkpoints = {path.name: path for path in (tmp_path / "run" / "checkpoints").glob("checkpoint-*")}
-    best, last = checkpoints[f"checkpoint-{record['best_step']}"], checkpoints[f"checkpoint-{record['steps']}"]
-    assert best != last
+    chosen_by = write_rows(tmp_path / "eval.jsonl", messages(rows))
+    record = start(run.base, tmp_path / "run", run.source, eval=chosen_by, epochs=2, patience=5)
+    checkpoints = sorted(
+        (tmp_path / "run" / "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
+    )
+    if rows == FEWEST_TO_CHOOSE_BY:
+        (wanted,) = [path for path in checkpoints if path.name == f"checkpoint-{record['best_step']}"]
+        assert wanted != checkpoints[-1]
+        assert len([entry for entry in record["history"] if "eval_loss" in entry]) == 2 + 5
+    else:
+        wanted = checkpoints[-1]
+        assert record["best_step"] is None
+        assert wanted.name == f"checkpoint-{record['steps']}"
+        assert len([entry for entry in record["history"] if "eval_loss" in entry]) > 2 + 5
     saved = weights(tmp_path / "run")
     for name in ("classifier.weight", "classifier.bias"):  # these hold the temperature
-        torch.testing.assert_close(saved[name] * record["temperature"], weights(best)[name])
-        saved[name] = weights(best)[name]
-    assert_same_weights(saved, weights(best))
-    assert not torch.equal(saved["classifier.weight"], weights(last)["classifier.weight"])
+        torch.testing.assert_close(saved[name] * record["temperature"], weights(wanted)[name])
+        saved[name] = weights(wanted)[name]
+    assert_same_weights(saved, weights(wanted))
 
 
 def uncalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,14 +335,14 @@ def test_the_unit_of_the_targets_makes_no_difference(run: Run, tmp_path: Path) -
 
 
 def test_figures_during_regression_are_in_the_users_unit(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "a.jsonl", numbers(40, 1000))
-    record = start(run.base, tmp_path / "run", source, epochs=3, precision="float32")
+    source = write_rows(tmp_path / "a.jsonl", numbers(FEWEST_TO_CHOOSE_BY, 1000))
+    record = start(run.base, tmp_path / "run", source, eval=source, epochs=3, precision="float32")
     evaluations = [entry for entry in record["history"] if "eval_rmse" in entry]
-    at_best = next(entry for entry in evaluations if entry["step"] == record["best_step"])
+    at_best = min(evaluations, key=lambda entry: entry["eval_rmse"])
+    assert record["best_step"] == at_best["step"]
     assert record["metrics"]["rmse"] == pytest.approx(at_best["eval_rmse"], rel=1e-4)
     assert at_best["eval_rmse"] > 50
     assert at_best["eval_loss"] < 10  # of standardised targets
-    assert at_best["eval_rmse"] == min(entry["eval_rmse"] for entry in evaluations)
 
 
 @pytest.mark.parametrize("rows", [messages(30), numbers(30, 1000, 5)], ids=["single label", "regression"])

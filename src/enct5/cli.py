@@ -106,7 +106,11 @@ def train(
     max_length: Annotated[int | None, typer.Option(help="Tokens kept of a text; default 512.")] = None,
     eval_fraction: Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Evaluations (of 15) without a better score before it stops; default 8.")
+        int | None,
+        typer.Option(
+            help="Evaluations (of 15) without a better score before it stops; default 8. "
+            "It does not stop early where fewer than 50 texts are evaluated."
+        ),
     ] = None,
     hpo: Annotated[
         int | None,

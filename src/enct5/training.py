@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
 EVAL_BATCH_SIZE = 64
+# With fewer evaluation texts than this, their score picks a checkpoint by chance, and often an early one.
+FEWEST_TO_CHOOSE_BY = 50
 _MAKE_ROOM = "make room, and the same command with --resume goes on from the last checkpoint"
 
 
@@ -106,6 +108,8 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
         said += f", {processes.num_processes} processes"
     say(said)
 
+    if (count := len(prepared.evaluation_texts)) < FEWEST_TO_CHOOSE_BY:
+        say(f"{count} evaluation texts are too few to choose a checkpoint by: the last one counts")
     trainer = build_trainer(trained, tokenizer, prepared, settings, say)
     if checkpoint is not None:
         say(f"continuing from {checkpoint}")
@@ -278,17 +282,20 @@ def build_trainer(
 ) -> EncT5Trainer:
     """The HF Trainer of a run: evaluations, checkpoints, early stopping and the best model at the end.
 
+    With fewer evaluation texts than `FEWEST_TO_CHOOSE_BY` it does not stop early, and ends with the last weights.
+
     Args:
         model: the model, which may have adapters.
         tokenizer: its tokenizer.
         prepared: the run's data.
         settings: the run's settings, resolved.
         say: called with every line of progress.
-        keeps: whether it writes checkpoints and ends with the best model.
+        keeps: whether it writes checkpoints, from which the best model is loaded at the end.
     """
     task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
     interval = max(1, math.ceil(steps / EVALUATIONS))
+    chooses = len(prepared.evaluation_texts) >= FEWEST_TO_CHOOSE_BY
     early_stopping = EarlyStoppingCallback(early_stopping_patience=settings.patience)
     trainer = EncT5Trainer(
         model,
@@ -311,8 +318,8 @@ def build_trainer(
             save_strategy="steps" if keeps else "no",
             save_steps=interval,
             save_total_limit=2,
-            load_best_model_at_end=keeps,
-            metric_for_best_model=task.metric_for_best_model,
+            load_best_model_at_end=keeps and chooses,
+            metric_for_best_model=task.metric_for_best_model if chooses else None,
             greater_is_better=task.greater_is_better,
             logging_steps=max(1, interval // 4),
             logging_nan_inf_filter=False,  # it would hide a loss that is not a number
@@ -328,8 +335,7 @@ def build_trainer(
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Narrator(say, task.metric_for_best_model),
-            early_stopping,
-            BestFoundAgain(early_stopping, say),
+            *([early_stopping, BestFoundAgain(early_stopping, say)] if chooses else []),
         ],
     )
     trainer.remove_callback(PrinterCallback)
