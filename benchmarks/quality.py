@@ -4,8 +4,9 @@
 
 The base is the bundled T5; the training data a fixed sample of 2,000 rows (rte 1,000; movie_reviews 800, cut to 128
 tokens), a tenth of which chooses the best checkpoint; 4 epochs; three seeds; test files are measured once. Learning
-curves: 8, 32 and 128 examples a class, drawn anew for every seed, the same for all methods, with the default epochs
-(banking77: 128 of its 77 classes would be nearly all of its rows).
+curves: 8, 32 and 128 examples a class, drawn anew for every seed, the same for all methods, with the default epochs,
+and without early stopping where fewer than 50 rows are held out (banking77: 128 of its 77 classes would be nearly all
+of its rows).
 Each method is `enct5 train` with one part replaced:
 
 - enct5: nothing replaced, defaults.
