@@ -28,8 +28,9 @@ NAMES = ("learning_rate", "epochs", "batch_size", "label_smoothing")
 class FakeTrainer:
     """Evaluates four times more often than pruning waits for, with the scores it is given."""
 
-    def __init__(self, scores: Callable[[int], float]) -> None:
+    def __init__(self, scores: Callable[[int], float], chooses: bool) -> None:
         self.scores, self.callbacks = scores, []
+        self.args = SimpleNamespace(metric_for_best_model="macro_f1" if chooses else None)
 
     def add_callback(self, callback: Any) -> None:
         self.callbacks.append(callback)
@@ -41,7 +42,11 @@ class FakeTrainer:
 
 
 def run_search(
-    tmp_path: Path, scores: Callable[[TrainConfig, int], float], task: Any = SINGLE, hpo: int = 12
+    tmp_path: Path,
+    scores: Callable[[TrainConfig, int], float],
+    task: Any = SINGLE,
+    hpo: int = 12,
+    chooses: bool = True,
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[TrainConfig], list[str]]:
     """Search with made-up scores of a trial's settings and an evaluation's number."""
     tried: list[TrainConfig] = []
@@ -49,7 +54,7 @@ def run_search(
 
     def make(settings: TrainConfig) -> Any:
         tried.append(settings)
-        return FakeTrainer(lambda number: scores(settings, number))
+        return FakeTrainer(lambda number: scores(settings, number), chooses)
 
     settings = SETTINGS.model_copy(update={"hpo": hpo})
     best, trials = search(settings, NAMES, task, make, tmp_path / "journal", said.append)
@@ -72,14 +77,17 @@ def test_trials_stay_near_the_defaults_which_come_first(tmp_path: Path) -> None:
     )
 
 
-def test_the_best_evaluation_of_a_trial_is_its_score(tmp_path: Path) -> None:
-    best, trials, tried, _ = run_search(tmp_path, lambda settings, number: settings.learning_rate + (number == 9))
+@pytest.mark.parametrize("chooses", [True, False])
+def test_the_score_of_a_trial_is_that_of_the_model_that_a_run_would_keep(tmp_path: Path, chooses: bool) -> None:
+    best, trials, tried, _ = run_search(
+        tmp_path, lambda settings, number: settings.learning_rate + (number == 9), chooses=chooses
+    )
     complete = [trial for trial in trials if trial["outcome"] == "complete"]
     assert best["learning_rate"] == max(trial["learning_rate"] for trial in complete)
     for trial, settings in zip(trials, tried, strict=True):
         assert trial["learning_rate"] == settings.learning_rate
         if trial["outcome"] == "complete":
-            assert trial["score"] == settings.learning_rate + 1
+            assert trial["score"] == settings.learning_rate + chooses
             assert trial["evaluations"] == 16
 
 

@@ -1,13 +1,13 @@
 """Hyperparameter search by optuna: the same run with other settings in every trial, poor ones stopped early.
 
 Trials go into a journal in the run folder when they end, so that an interrupted search goes on after the last of them.
-The search does not go through `Trainer.hyperparameter_search`: that scores a trial by its last evaluation instead of
-its best, whose model a run keeps, and builds what smooths the labels before the trial says by how much.
+The search does not go through `Trainer.hyperparameter_search`: that scores a trial by its last evaluation even where a
+run keeps the best one's model, and builds what smooths the labels before the trial says by how much.
 
 optuna is an optional dependency, so it is imported when it is needed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,8 @@ def search(
 
     Returns:
         The best trial's settings, and all trials: `number`, `outcome` ("complete", "pruned" or "failed"), `score` (of
-        the best evaluation), `evaluations`, and the settings.
+        the evaluation whose model a run would keep: the best, or the last where the texts are too few to choose by),
+        `evaluations`, and the settings.
 
     Raises:
         EncT5Error: When no trial could be completed.
@@ -105,7 +106,8 @@ def search(
         except EncT5Error:  # it diverged
             outcome = TrialState.FAIL
         scores = study.trials[trial.number].intermediate_values.values()
-        study.tell(trial, best(scores) if outcome == TrialState.COMPLETE else None, state=outcome)
+        kept = best if trainer.args.metric_for_best_model else _last
+        study.tell(trial, kept(scores) if outcome == TrialState.COMPLETE else None, state=outcome)
         record = _record(study.trials[trial.number], count + 1, best)
         drawn = ", ".join(f"{name.replace('_', ' ')} {record[name]:.3g}" for name in names)
         ending = "" if outcome == TrialState.COMPLETE else f" ({record['outcome']})"
@@ -141,10 +143,14 @@ def _values(trial: "Trial | FrozenTrial") -> dict[str, Any]:
     return values
 
 
-def _record(trial: "FrozenTrial", number: int, best: Callable[[Any], float]) -> dict[str, Any]:
+def _last(scores: Iterable[float]) -> float:
+    return list(scores)[-1]
+
+
+def _record(trial: "FrozenTrial", number: int, best: Callable[..., Any]) -> dict[str, Any]:
     outcome = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
     scores = trial.intermediate_values.values()
-    score = best(scores) if scores else None
+    score = trial.value if outcome == "complete" else best(scores, default=None)
     return {"number": number, "outcome": outcome, "score": score, "evaluations": len(scores), **_values(trial)}
 
 
