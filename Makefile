@@ -43,6 +43,7 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/out_of_scope.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/fine_tuning.py
+	$(BIN)/python benchmarks/pretraining.py
 	$(BIN)/python benchmarks/initialisation.py
 	$(BIN)/python benchmarks/multi_label.py
 	$(BIN)/python benchmarks/many_labels.py

@@ -220,7 +220,7 @@ def main() -> None:
     value = mean_and_spread(records, ("set", "change"), "value")
     rows = [[change, *(value.get((benchmark.name, change), "") for benchmark in SETS)] for change in CHANGES]
     head = ["changed", *(f"{benchmark.name}, {benchmark.metric}" for benchmark in SETS)]
-    note = "Mean ± standard deviation over the seeds on file (1, 2, 3 when complete)."
+    note = "Mean ± standard deviation over the seeds on file: three of all defaults, at least one of the others."
     write_table(FILE, __doc__, records, markdown_table(head, rows), note)
 
 

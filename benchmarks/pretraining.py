@@ -81,12 +81,12 @@ def random_weights(out: Path) -> None:
 
 BASES = {
     "bundled": bundled,
+    "random weights": random_weights,
+    "bundled earlier": earlier,
     "8,192 tokens": Pretraining(),
     "4,096 tokens": Pretraining(vocab_size=4096),
     "16,384 tokens": Pretraining(vocab_size=16384),
     "8,192 tokens, movie reviews, too": Pretraining(files=(*FILES, MOVIES)),
-    "random weights": random_weights,
-    "bundled earlier": earlier,
 }
 
 
