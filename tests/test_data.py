@@ -494,8 +494,12 @@ def test_split_without_classes() -> None:
     [
         (["a"] * 10, 0.0, "cannot hold out a fraction of 0.0; give one above 0 and at most 0.5"),
         (["a"] * 10, 0.9, "cannot hold out a fraction of 0.9"),
-        (["a"] * 4, 0.1, "cannot hold out 10% of 4 rows: .* give more rows, or a file to evaluate on"),
-        (["a", "b", "c"], 0.5, "only 0 of them share their class"),
+        (
+            ["a"] * 4,
+            0.1,
+            "cannot hold out 10% of 4 rows: that is less than one; give more rows, a larger --eval-fraction, or a file",
+        ),
+        (["a", "b", "c"], 0.5, "of 3 rows, of which only 0 share their class with another row: that is less than one"),
     ],
 )
 def test_impossible_splits(strata: list[str], fraction: float, message: str) -> None:

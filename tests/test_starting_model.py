@@ -156,6 +156,30 @@ def test_a_trained_decoder_stays_as_it_is(run: Run, tmp_path: Path, monkeypatch:
             assert torch.equal(tensor, before[name]), name
 
 
+@pytest.mark.parametrize("rows", [messages(30), several_labels()], ids=["single label", "multi-label"])
+@pytest.mark.parametrize("names", ["the same", "others"])
+def test_a_head_goes_on_for_the_same_labels_and_is_new_for_as_many_others(
+    rows: list[Any], names: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(run.base, tmp_path / "base", write_rows(tmp_path / "rows.jsonl", rows), epochs=1)
+    before = EncT5ForSequenceClassification.from_pretrained(tmp_path / "base")
+
+    def renamed(label: Any) -> Any:
+        return f"z{len(label)} {label}" if isinstance(label, str) else [renamed(name) for name in label]
+
+    others = [{**row, "label": renamed(row["label"])} for row in rows] if names == "others" else rows
+    here = Run.__new__(Run)
+    here.base = tmp_path / "base"
+    model, said = first_prompts(here, write_rows(tmp_path / "again.jsonl", others), tmp_path / "run", monkeypatch)
+    assert torch.equal(model.classifier.weight, before.classifier.weight) == (names == "the same")
+    assert model.is_fine_tuned() == (names == "the same")
+    assert ("the head is new: the base has none for these labels" in said) == (names == "others")
+    prompts, stored = (each.transformer.decoder.embed_tokens.weight for each in (model, before))
+    assert torch.equal(prompts, stored) == (names == "the same" or len(prompts) == 1)
+    for name, tensor in before.transformer.decoder.block.state_dict().items():
+        assert torch.equal(model.transformer.decoder.block.state_dict()[name], tensor), name
+
+
 @pytest.mark.parametrize("factor", [1, -1000])
 def test_a_regression_goes_on_where_it_was_in_whatever_unit(run: Run, tmp_path: Path, factor: float) -> None:
     texts = [row["text"] for row in messages(20, seed=3)]

@@ -107,7 +107,9 @@ def test_the_run_says_its_task_classes_and_progress(run: Run) -> None:
     assert run.said[1] == "texts a label: Café Ärger 20, delivery 20, refund 20"
     assert run.said[2].startswith("evaluation: 6 rows held out of messages.jsonl")
     assert run.said[3].startswith("5 epochs of 54 texts, learning rate 0.003")
-    assert run.said[4] == "6 evaluation texts are too few to choose a checkpoint by: the last one counts"
+    assert (
+        run.said[4] == "6 evaluation texts are too few to choose by: no early stopping, the last weights are the result"
+    )
     assert run.said[-1].startswith(f"temperature {run.record['temperature']:.3f} (fitted on the evaluation texts)")
     assert sum(line.startswith("epoch ") for line in run.said) == len(run.said) - 6
 

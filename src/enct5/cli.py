@@ -156,10 +156,13 @@ def train(
     _quiet_libraries()
     from enct5 import console, training
     from enct5.processes import process_state
+    from enct5.run_folder import CHECKPOINTS
 
     try:
         record = training.train(config, resume=resume, say=_say)
     except KeyboardInterrupt:
+        if not (Path(config.out) / CHECKPOINTS).is_dir():
+            raise EncT5Error("interrupted; nothing was written yet") from None
         raise EncT5Error(f"interrupted; the same command with --resume continues the run in {config.out}") from None
     is_main = process_state().is_main_process
     process_state().destroy_process_group()

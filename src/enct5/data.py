@@ -231,9 +231,10 @@ def split_held_out(table: "Dataset", strata: Sequence[str], fraction: float, see
     pool = np.flatnonzero(sizes[groups] > 1)
     count = int(fraction * len(pool))
     if count == 0:
+        alone = "" if len(pool) == len(table) else f", of which only {len(pool)} share their class with another row"
         raise EncT5Error(
-            f"cannot hold out {fraction:.0%} of {len(table)} rows: only {len(pool)} of them share their class with "
-            "another row; give more rows, or a file to evaluate on"
+            f"cannot hold out {fraction:.0%} of {len(table)} rows{alone}: that is less than one; give more rows, "
+            "a larger --eval-fraction, or a file to evaluate on"
         )
     if count >= np.count_nonzero(sizes > 1):
         held_out = train_test_split(pool, test_size=count, random_state=seed, stratify=groups[pool])[1]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import PROMPTS, convert, start_prompts
@@ -73,31 +73,39 @@ def build_model(
     Raises:
         EncT5Error: for a base that cannot be loaded or converted, or keys that do not fit the task.
     """
-    id2label = dict(enumerate(label_names))
-    try:
-        stored, _ = EncT5Config.get_config_dict(base)
-    except OSError:
-        stored = {}  # `convert` says what is wrong with the folder
-    if stored.get("model_type") == EncT5Config.model_type:
-        model, decoder_is_trained = _refit(base, stored, task, id2label, scaler, overrides)
+    if is_enct5(base):
+        model, decoder_is_trained = _refit(base, _stored(base), task, label_names, scaler, overrides)
     else:
-        model = convert(base, problem_type=task.name, id2label=id2label, **overrides).model
+        model = convert(base, problem_type=task.name, id2label=dict(enumerate(label_names)), **overrides).model
         decoder_is_trained = False
     if as_mean and not decoder_is_trained:
         start_as_mean(model)
     return model
 
 
+def is_enct5(base: str) -> bool:
+    """Whether a folder or hub id is an EncT5 checkpoint, trained or not, rather than a T5."""
+    return _stored(base).get("model_type") == EncT5Config.model_type
+
+
+def _stored(base: str) -> dict[str, Any]:
+    try:
+        return EncT5Config.get_config_dict(base)[0]
+    except OSError:
+        return {}  # `convert` says what is wrong with the folder
+
+
 def _refit(
     base: str,
     stored: dict[str, Any],
     task: Task,
-    id2label: dict[int, str],
+    label_names: list[str],
     scaler: "StandardScaler | None",
     overrides: dict[str, Any],
 ) -> tuple[EncT5ForClassification, bool]:
     """An EncT5 checkpoint with a head that fits, and whether its decoder was ever trained (where one can tell)."""
     same_task = stored.get("problem_type") == task.name
+    id2label = dict(enumerate(label_names))
     values = {
         key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)
     }
@@ -113,8 +121,10 @@ def _refit(
         config = EncT5Config.from_dict(values)
     except (StrictDataclassError, ValueError, TypeError) as error:
         raise EncT5Error(f"{first_line(error)} (base: {base})") from error
+    load: Any = PreTrainedModel.from_pretrained  # ours warns of a head that is yet to be trained
     try:
-        model, info = model_class_of(config).from_pretrained(
+        model, info = load.__func__(
+            model_class_of(config),
             base,
             config=config,
             dtype=torch.float32,
@@ -129,6 +139,10 @@ def _refit(
         raise EncT5Error(f"{base} tags tokens without a decoder, which this task needs; start from its T5 instead")
     if damaged:
         raise EncT5Error(f"the weights of {base} lack {damaged[0]} or hold it in another shape; get the model again")
+    if model.is_fine_tuned() and not (same_task and _same_outputs(stored, label_names, task)):
+        drawn += _start_head(model)
+        if task.prompt_per_label:
+            drawn.append(PROMPTS)
     if any(name == PROMPTS for name in drawn):
         start_prompts(model)
     if scaler is not None and same_task and model.is_fine_tuned():
@@ -139,6 +153,20 @@ def _refit(
     head_is_new = any(name != PROMPTS for name in drawn)
     untrained = are_untrained(model) if head_is_new and has_own_prompts else not drawn and not model.is_fine_tuned()
     return model, not untrained
+
+
+def _same_outputs(stored: dict[str, Any], label_names: list[str], task: Task) -> bool:
+    """Whether a checkpoint's outputs mean what the new ones do, as far as their names tell."""
+    names = [name for _, name in sorted((stored.get("id2label") or {}).items(), key=lambda item: int(item[0]))]
+    unnamed = all(name == f"LABEL_{number}" for number, name in enumerate(names))
+    return unnamed or names == label_names or task.fit_scaler is not None  # targets have one name for any unit
+
+
+def _start_head(model: EncT5ForClassification) -> list[str]:
+    """Give the model a new head; return the names of its tensors."""
+    model.classifier = model.head_class(cast("EncT5Config", model.config))
+    model._init_weights(model.classifier)
+    return [f"classifier.{name}" for name, _ in model.classifier.named_parameters()]
 
 
 @torch.no_grad()

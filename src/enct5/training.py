@@ -37,7 +37,7 @@ from enct5.presets import resolve
 from enct5.processes import agreed, process_state, whole_model
 from enct5.rescaling import rescale_outputs
 from enct5.resuming import BestFoundAgain, claim
-from enct5.starting_model import new_model
+from enct5.starting_model import is_enct5, new_model
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 from enct5.training_data import Prepared, as_columns, prepare
@@ -84,6 +84,8 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     _check_processes(config, prepared, processes.num_processes)
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
     model = new_model(config, base, tokenizer, prepared)
+    if is_enct5(base) and not model.is_fine_tuned():
+        say("the head is new: the base has none for these labels")
     settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
     checkpoint = agreed(lambda: held.enter_context(claim(settings, out, resume, say)))
     trials: list[dict[str, Any]] = []
@@ -109,7 +111,7 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     say(said)
 
     if (count := len(prepared.evaluation_texts)) < FEWEST_TO_CHOOSE_BY:
-        say(f"{count} evaluation texts are too few to choose a checkpoint by: the last one counts")
+        say(f"{count} evaluation texts are too few to choose by: no early stopping, the last weights are the result")
     trainer = build_trainer(trained, tokenizer, prepared, settings, say)
     if checkpoint is not None:
         say(f"continuing from {checkpoint}")

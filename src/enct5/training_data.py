@@ -82,8 +82,10 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         listed = ", ".join(f"{name} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
         say(f"{task.counted} a label: {listed}{more}")
     if config.eval is None:
-        table, held_out = data.split_held_out(table, task.strata(values), config.eval_fraction, config.seed)
-        split = f"{len(held_out)} rows held out of {Path(config.data).name} (stratified, seed {config.seed})"
+        strata = task.strata(values)
+        table, held_out = data.split_held_out(table, strata, config.eval_fraction, config.seed)
+        how = "stratified" if len(held_out) >= len(set(strata)) else "too few for every label"
+        split = f"{len(held_out)} rows held out of {Path(config.data).name} ({how}, seed {config.seed})"
         say(f"evaluation: {split}")
     else:
         held_out = data.read_table(config.eval)
