@@ -11,7 +11,6 @@ T5 had; the loss is of held-out paragraphs, in nats a target token, and says som
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from transformers import T5Config, T5ForConditionalGeneration, set_seed
 from enct5.assets import bundled_t5
 from enct5.evaluation import evaluate
 from fine_tuning import write_other_rows
-from records import RESULTS, T5, markdown_table, records_asked_for, write_table
+from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, DATA
 from training_runs import train
 
@@ -38,6 +37,7 @@ BANKING77, SST2 = (
     replace(benchmark, rows=2000, epochs=4) for benchmark in CLASSIFICATION if benchmark.name in ("banking77", "sst2")
 )
 FILE = RESULTS / "pretraining.jsonl"
+PRETRAINING = "pretraining.json"
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def earlier(out: Path) -> None:
 def random_weights(out: Path) -> None:
     """The bundled T5's shape and tokenizer, with T5's own initialisation."""
     bundled(out)
+    (out / PRETRAINING).unlink()  # not theirs
     set_seed(0)
     T5ForConditionalGeneration(T5Config.from_pretrained(out)).save_pretrained(out)
 
@@ -97,9 +98,8 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
         base = folder / "t5"
         BASES[key["base"]](base)
         record: dict[str, Any] = {}
-        pretraining = base / "pretraining.json"
-        if pretraining.exists() and key["base"] != "random weights":
-            loss = json.loads(pretraining.read_text(encoding="utf-8"))["held_out_loss"]
+        if (base / PRETRAINING).exists():
+            loss = json.loads((base / PRETRAINING).read_text(encoding="utf-8"))["held_out_loss"]
             record["loss"] = loss["spans"] if isinstance(loss, dict) else loss
         measured_on = {BANKING77: write_other_rows(BANKING77, folder), SST2: str(DATA / "sst2" / "dev.csv")}
         for benchmark, file in measured_on.items():
@@ -115,22 +115,27 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Run what is missing and write the table."""
     keys = [{"base": name, **(T5 if base is bundled else {})} for name, base in BASES.items()]
-    records = {record["base"]: record for record in records_asked_for(__doc__, FILE, keys, run)}
+    records = sorted(records_asked_for(__doc__, FILE, keys, run), key=lambda record: list(BASES).index(record["base"]))
+    sets = (BANKING77.name, SST2.name)
+    figures = [
+        {"base": record["base"], "set": name, "value": value}
+        for record in records
+        for name in sets
+        for value in record[name]
+    ]
+    value = mean_and_spread(figures, ("base", "set"), "value")
     rows = [
         [
-            name,
+            record["base"],
             f"{record['parameters'] / 1e6:.1f}",
             f"{record['loss']:.3f}" if "loss" in record else "",
-            *(
-                f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
-                for values in (record[BANKING77.name], record[SST2.name])
-            ),
+            *(value[record["base"], name] for name in sets),
         ]
-        for name, record in ((name, records[name]) for name in BASES if name in records)
+        for record in records
     ]
     head = ["T5", "parameters of the classifier (millions)", "loss", "banking77, accuracy", "sst2, accuracy"]
     note = "Mean ± standard deviation over three seeds of fine-tuning; every T5 was made once."
-    write_table(FILE, __doc__, records.values(), markdown_table(head, rows), note)
+    write_table(FILE, __doc__, records, markdown_table(head, rows), note)
 
 
 if __name__ == "__main__":

@@ -156,12 +156,12 @@ def train(
     _quiet_libraries()
     from enct5 import console, training
     from enct5.processes import process_state
-    from enct5.run_folder import CHECKPOINTS
+    from enct5.run_folder import is_interrupted
 
     try:
         record = training.train(config, resume=resume, say=_say)
     except KeyboardInterrupt:
-        if not (Path(config.out) / CHECKPOINTS).is_dir():
+        if not is_interrupted(Path(config.out)):
             raise EncT5Error("interrupted; nothing was written yet") from None
         raise EncT5Error(f"interrupted; the same command with --resume continues the run in {config.out}") from None
     is_main = process_state().is_main_process

@@ -54,9 +54,18 @@ def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path 
         yield newest_whole(checkpoints, say)
 
 
+def is_interrupted(out: Path) -> bool:
+    """Whether the folder holds a run that `--resume` continues."""
+    return (out / CHECKPOINTS).is_dir() and not _is_complete(out)
+
+
+def _is_complete(out: Path) -> bool:
+    return (out / METRICS).is_file() and (out / CONFIG).is_file()
+
+
 def _check(out: Path, resume: bool) -> None:
-    complete = (out / METRICS).is_file() and (out / CONFIG).is_file()
-    interrupted = (out / CHECKPOINTS).is_dir() and not complete
+    complete = _is_complete(out)
+    interrupted = is_interrupted(out)
     if resume and complete:
         raise EncT5Error(f"the run in {out} is complete; there is nothing to resume")
     if resume and not interrupted:

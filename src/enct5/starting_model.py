@@ -73,10 +73,12 @@ def build_model(
     Raises:
         EncT5Error: for a base that cannot be loaded or converted, or keys that do not fit the task.
     """
-    if is_enct5(base):
-        model, decoder_is_trained = _refit(base, _stored(base), task, label_names, scaler, overrides)
+    id2label = dict(enumerate(label_names))
+    stored = _stored(base)
+    if _is_enct5(stored):
+        model, decoder_is_trained = _refit(base, stored, task, id2label, scaler, overrides)
     else:
-        model = convert(base, problem_type=task.name, id2label=dict(enumerate(label_names)), **overrides).model
+        model = convert(base, problem_type=task.name, id2label=id2label, **overrides).model
         decoder_is_trained = False
     if as_mean and not decoder_is_trained:
         start_as_mean(model)
@@ -85,7 +87,11 @@ def build_model(
 
 def is_enct5(base: str) -> bool:
     """Whether a folder or hub id is an EncT5 checkpoint, trained or not, rather than a T5."""
-    return _stored(base).get("model_type") == EncT5Config.model_type
+    return _is_enct5(_stored(base))
+
+
+def _is_enct5(stored: dict[str, Any]) -> bool:
+    return stored.get("model_type") == EncT5Config.model_type
 
 
 def _stored(base: str) -> dict[str, Any]:
@@ -99,13 +105,12 @@ def _refit(
     base: str,
     stored: dict[str, Any],
     task: Task,
-    label_names: list[str],
+    id2label: dict[int, str],
     scaler: "StandardScaler | None",
     overrides: dict[str, Any],
 ) -> tuple[EncT5ForClassification, bool]:
     """An EncT5 checkpoint with a head that fits, and whether its decoder was ever trained (where one can tell)."""
     same_task = stored.get("problem_type") == task.name
-    id2label = dict(enumerate(label_names))
     values = {
         key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)
     }
@@ -139,7 +144,7 @@ def _refit(
         raise EncT5Error(f"{base} tags tokens without a decoder, which this task needs; start from its T5 instead")
     if damaged:
         raise EncT5Error(f"the weights of {base} lack {damaged[0]} or hold it in another shape; get the model again")
-    if model.is_fine_tuned() and not (same_task and _same_outputs(stored, label_names, task)):
+    if model.is_fine_tuned() and not (same_task and _same_outputs(stored, list(id2label.values()), task)):
         drawn += _start_head(model)
         if task.prompt_per_label:
             drawn.append(PROMPTS)

@@ -110,8 +110,6 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
         said += f", {processes.num_processes} processes"
     say(said)
 
-    if (count := len(prepared.evaluation_texts)) < FEWEST_TO_CHOOSE_BY:
-        say(f"{count} evaluation texts are too few to choose by: no early stopping, the last weights are the result")
     trainer = build_trainer(trained, tokenizer, prepared, settings, say)
     if checkpoint is not None:
         say(f"continuing from {checkpoint}")
@@ -297,7 +295,9 @@ def build_trainer(
     task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
     interval = max(1, math.ceil(steps / EVALUATIONS))
-    chooses = len(prepared.evaluation_texts) >= FEWEST_TO_CHOOSE_BY
+    texts = len(prepared.evaluation_texts)
+    if not (chooses := texts >= FEWEST_TO_CHOOSE_BY):
+        say(f"{texts} evaluation texts are too few to choose by: no early stopping, the last weights are the result")
     early_stopping = EarlyStoppingCallback(early_stopping_patience=settings.patience)
     trainer = EncT5Trainer(
         model,
