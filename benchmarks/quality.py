@@ -27,8 +27,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
-
 from alternatives import ReferenceRecipe, encoder_with, full_decoder, with_normal_prompts
 from enct5 import starting_model, training
 from enct5.evaluation import evaluate
@@ -38,7 +36,17 @@ from enct5.starting_model import build_model
 from enct5.trainer import EncT5Trainer
 from enct5.training_config import TrainConfig
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import CLASSIFICATION, GOEMOTIONS, MOVIE_REVIEWS, STSB, WNUT17, Benchmark, read_training_rows, test_file
+from sets import (
+    CLASSIFICATION,
+    GOEMOTIONS,
+    MOVIE_REVIEWS,
+    STSB,
+    WNUT17,
+    Benchmark,
+    examples_of_each_class,
+    read_training_rows,
+    test_file,
+)
 from text_to_text import text_to_text
 
 SEEDS = (1, 2, 3)
@@ -77,13 +85,9 @@ def write_rows(benchmark: Benchmark, examples: int | None, seed: int, folder: Pa
     """The training file: the benchmark's sample, or so many examples of every class."""
     table = read_training_rows(benchmark)
     if examples is not None:
-        table = read_training_rows(replace(benchmark, rows=None))
-        order = np.random.default_rng(seed).permutation(len(table))
-        taken: dict[Any, list[int]] = {}
-        for row, label in zip(order.tolist(), np.array(table[benchmark.label][:])[order].tolist(), strict=True):
-            if len(rows := taken.setdefault(label, [])) < examples:
-                rows.append(row)
-        table = table.select(sorted(row for rows in taken.values() for row in rows))
+        table = examples_of_each_class(
+            read_training_rows(replace(benchmark, rows=None)), benchmark.label, examples, seed
+        )
     path = folder / f"{benchmark.name}.parquet"
     table.to_parquet(str(path))
     return str(path)

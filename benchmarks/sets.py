@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -70,6 +71,16 @@ def read_training_rows(benchmark: Benchmark, rows: int | None = None) -> Dataset
         return table
     chosen = np.random.default_rng(SAMPLE_SEED).permutation(len(table))[:rows]
     return table.select(np.sort(chosen))
+
+
+def examples_of_each_class(table: Dataset, label: str, examples: int, seed: int) -> Dataset:
+    """So many rows of every class (all of a class that has fewer), drawn by the seed, in their old order."""
+    order = np.random.default_rng(seed).permutation(len(table))
+    taken: dict[Any, list[int]] = {}
+    for row, value in zip(order.tolist(), np.array(table[label][:])[order].tolist(), strict=True):
+        if len(rows := taken.setdefault(value, [])) < examples:
+            rows.append(row)
+    return table.select(sorted(row for rows in taken.values() for row in rows))
 
 
 def test_file(benchmark: Benchmark) -> str:

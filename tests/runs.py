@@ -101,6 +101,36 @@ def script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
     monkeypatch.setattr(training, "FEWEST_TO_CHOOSE_BY", 1)
 
 
+class InterruptedRunError(Exception):
+    """Stands for whatever ends a run."""
+
+
+def interrupt(run: Run, out: Path, evaluation: int, **options: Any) -> None:
+    """Start a run like `run` and end it in its n-th evaluation, so that the checkpoints before it are there."""
+    count = itertools.count(1)
+
+    def say(line: str) -> None:
+        if line.startswith("epoch ") and next(count) == evaluation:
+            raise InterruptedRunError
+
+    with pytest.raises(InterruptedRunError):
+        start(run.base, out, run.source, say=say, **options)
+
+
+def steps_of(out: Path) -> list[int]:
+    return sorted(int(path.name.split("-")[1]) for path in (out / "checkpoints").glob("checkpoint-*"))
+
+
+def interrupted_behind_its_best(
+    run: Run, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> tuple[int, int]:
+    """A run that had its best score in its second evaluation; the steps of that and of its newest checkpoint."""
+    script_scores(monkeypatch, [0.1, 0.9, 0.5, 0.6, 0.4])
+    interrupt(run, out, evaluation=5, **options)
+    best, newest = steps_of(out)
+    return best, newest
+
+
 def several_labels(count: int = 30) -> list[dict[str, Any]]:
     """Messages of two kinds each, of which every fifth is not labelled."""
     pairs = zip(messages(count), messages(count + 20)[20:], strict=True)

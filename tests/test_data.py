@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from enct5 import reading
 from enct5.data import (
+    can_stratify,
     check_columns,
     class_counts,
     infer_task,
@@ -462,6 +463,12 @@ def test_split_keeps_shares_and_order() -> None:
     assert training["row"][:] == sorted(training["row"][:])
     assert held_out["row"][:] == sorted(held_out["row"][:])
     assert sorted(strata[row] for row in held_out["row"]) == ["a"] * 5 + ["b"] * 15
+
+
+def test_shares_need_a_row_for_every_group_that_can_spare_one() -> None:
+    """A group of one row is never held out, so none is needed for it."""
+    strata = ["a", "a", "b", "b", "once"]
+    assert [can_stratify(strata, count) for count in (1, 2)] == [False, True]
 
 
 def test_split_is_seeded() -> None:

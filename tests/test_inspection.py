@@ -163,6 +163,17 @@ def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     refusal(tmp_path / "nowhere")
 
 
+def test_what_may_be_a_folder_or_an_id_is_told_to_be_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "there is no such folder, and the hub does not give it (" in refusal(Path("runs/nowhere"))
+
+
+def test_an_interrupted_run_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    message = refusal(tmp_path / "run")
+    assert "holds an interrupted run and no model yet; finish it by the same `enct5 train` with --resume" in message
+
+
 def test_a_changed_byte_of_a_runs_weights_is_told(folder: Path) -> None:
     assert "weights" not in inspect(str(folder))
     weights = folder / "model.safetensors"

@@ -23,7 +23,7 @@ METRICS = {
 }
 
 
-def make_record(task: str, base: str = "bundled", **data: Any) -> dict[str, Any]:
+def make_record(task: str, base: str = "bundled", origin: str | None = None, **data: Any) -> dict[str, Any]:
     counts = {} if task == "regression" else {"good": 700, "bad": 1300}
     return {
         "task": task,
@@ -44,6 +44,7 @@ def make_record(task: str, base: str = "bundled", **data: Any) -> dict[str, Any]
             {"label": label, "precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 100} for label in counts
         ],
         "base": base,
+        "origin": origin or base,
         "parameters": 11_123_456,
         "seed": 42,
         "steps": 1500,
@@ -63,6 +64,15 @@ def written(record: dict[str, Any], folder: Path) -> tuple[dict[str, Any], str]:
 
 def snippets(text: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize(("origin", "named"), [("google-t5/t5-base", "google-t5/t5-base"), ("bundled", None)])
+def test_a_model_trained_on_tells_where_it_comes_from(origin: str, named: str | None, tmp_path: Path) -> None:
+    front, text = written(make_record("single_label_classification", base="first-run", origin=origin), tmp_path)
+    assert front.get("base_model") == named
+    known = "the tiny T5 that comes with enct5" if origin == "bundled" else origin
+    assert f"| Base | first-run, which was trained from {known} |" in text
+    assert ("The base comes from the tiny T5" in text) == (origin == "bundled")
 
 
 @pytest.mark.parametrize("task", METRICS)

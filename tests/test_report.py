@@ -1,5 +1,6 @@
 """The report page: right figures, right order of mistakes, nothing from the network, no markup from the texts."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,7 @@ def test_multi_label_with_thresholds(tmp_path: Path) -> None:
     assert page.tables[0][0] == ["Label", "Texts", "Precision", "Recall", "F1", "Threshold", ""]
     assert [(row[0], row[-2]) for row in page.tables[0][1:]] == [("x", "0.010"), ("y", "0.970")]
     assert '<div class="best"><dt>macro f1 at 0.5</dt>' in page.html
-    assert "thresholds were tuned on them, too" in page.html
+    assert "thresholds were tuned on these same texts" in page.html
     plain = multi(tmp_path)
     assert '<div class="best"><dt>macro f1</dt>' in plain.html
     assert "thresholds were tuned" not in plain.html
@@ -279,6 +280,7 @@ def test_a_figure_is_framed_only_where_it_chose_the_checkpoint(tmp_path: Path) -
     chosen, last = single(tmp_path).html, single(tmp_path, best_step=None).html
     assert ('<div class="best">' in chosen, "The best checkpoint was chosen" in chosen) == (True, True)
     assert ('<div class="best">' in last, "The best checkpoint was chosen" in last) == (False, False)
+    assert re.search(r"<p[^>]*>\s*</p>", last) is None
 
 
 def test_loss_that_is_not_a_number(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """An interrupted run goes on where it was, with its own settings and data only."""
 
-import itertools
 import json
 import os
 import shutil
@@ -12,20 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from enct5 import training
 from enct5.errors import EncT5Error
 from runs import (
     LABELS,
     RUN_FILES,
+    InterruptedRunError,
     Run,
     assert_same_weights,
+    interrupt,
+    interrupted_behind_its_best,
     messages,
     numbers,
-    script_scores,
     several_labels,
     start,
+    steps_of,
     weights,
     write_rows,
 )
@@ -53,26 +54,6 @@ def test_a_resumed_regression_ends_with_the_weights_of_an_uninterrupted_one(run:
     assert steps_of(tmp_path / "run")
     start(here.base, tmp_path / "run", here.source, epochs=3, resume=True)
     assert_same_weights(weights(tmp_path / "run"), weights(tmp_path / "whole"))
-
-
-class InterruptedRunError(Exception):
-    """Stands for whatever ends a run."""
-
-
-def interrupt(run: Run, out: Path, evaluation: int, **options: Any) -> None:
-    """Start a run like `run` and end it in its n-th evaluation, so that the checkpoints before it are there."""
-    count = itertools.count(1)
-
-    def say(line: str) -> None:
-        if line.startswith("epoch ") and next(count) == evaluation:
-            raise InterruptedRunError
-
-    with pytest.raises(InterruptedRunError):
-        start(run.base, out, run.source, say=say, **options)
-
-
-def steps_of(out: Path) -> list[int]:
-    return sorted(int(path.name.split("-")[1]) for path in (out / "checkpoints").glob("checkpoint-*"))
 
 
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(run: Run, tmp_path: Path) -> None:
@@ -116,15 +97,6 @@ def test_a_run_interrupted_after_its_last_checkpoint_is_finished(
     assert_same_weights(weights(tmp_path / "run"), weights(run.out))
 
 
-def test_patience_goes_on_where_it_was(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script_scores(monkeypatch, [0.5])
-    whole = start(run.base, tmp_path / "whole", run.source, patience=4)
-    script_scores(monkeypatch, [0.5])
-    interrupt(run, tmp_path / "run", evaluation=5, patience=4)
-    resumed = start(run.base, tmp_path / "run", run.source, patience=4, resume=True)
-    assert resumed["steps"] == whole["steps"] < run.record["steps"]
-
-
 def test_a_half_written_checkpoint_is_passed_over(run: Run, tmp_path: Path) -> None:
     out, said = tmp_path / "run", []
     interrupt(run, out, evaluation=5)
@@ -136,47 +108,6 @@ def test_a_half_written_checkpoint_is_passed_over(run: Run, tmp_path: Path) -> N
     start(run.base, out, run.source, said, resume=True)
     assert any(line.endswith(f"checkpoint-{step}") for line in said)
     assert_same_weights(weights(out), weights(run.out))
-
-
-def interrupted_behind_its_best(run: Run, out: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    """A run that had its best score in its second evaluation; the steps of that and of its newest checkpoint."""
-    script_scores(monkeypatch, [0.1, 0.9, 0.5, 0.6, 0.4])
-    interrupt(run, out, evaluation=5)
-    best, newest = steps_of(out)
-    return best, newest
-
-
-def test_the_best_checkpoint_is_found_where_the_run_folder_was_moved(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    best, _ = interrupted_behind_its_best(run, tmp_path / "before", monkeypatch)
-    moved = (tmp_path / "before").rename(tmp_path / "moved")
-    kept = weights(moved / "checkpoints" / f"checkpoint-{best}")
-    script_scores(monkeypatch, [0.4])
-    said: list[str] = []
-    record = start(run.base, moved, run.source, said, resume=True)
-    assert record["best_step"] == best
-    name = "transformer.encoder.embed_tokens.weight"
-    assert torch.equal(weights(moved)[name], kept[name])
-    assert not any("warning" in line for line in said)
-
-
-def test_where_the_best_checkpoint_is_lost_the_result_is_the_best_of_the_rest(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    best, newest = interrupted_behind_its_best(run, tmp_path / "run", monkeypatch)
-    checkpoints = tmp_path / "run" / "checkpoints"
-    kept = weights(checkpoints / f"checkpoint-{newest}")
-    (checkpoints / f"checkpoint-{best}" / "model.safetensors").unlink()
-    script_scores(monkeypatch, [0.4])
-    said: list[str] = []
-    record = start(run.base, tmp_path / "run", run.source, said, resume=True)
-    assert record["best_step"] == newest
-    name = "transformer.encoder.embed_tokens.weight"
-    assert torch.equal(weights(tmp_path / "run")[name], kept[name])
-    (warning,) = [line for line in said if "warning: the best checkpoint" in line]
-    assert f"of step {best}, lacks weights" in warning
-    assert f"the best from step {newest} on" in warning
 
 
 def test_a_lost_checkpoint_is_named_and_the_one_before_is_resumed(

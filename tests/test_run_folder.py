@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from enct5.errors import EncT5Error
-from enct5.run_folder import claim, finish, written_aside
-from runs import make_checkpoint
+from enct5.run_folder import claim, finish, origin, written_aside
+from runs import Run, make_checkpoint
 
 
 def claimed(out: Path, resume: bool) -> Path | None:
@@ -123,3 +123,11 @@ def test_finishing_deletes_the_checkpoints_alone(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps({}))
     finish(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_the_origin_is_that_of_the_first_run(run: Run, tmp_path: Path) -> None:
+    assert run.record["origin"] == run.base.name
+    assert origin(str(run.out)) == run.base.name
+    assert origin("google-t5/t5-base") == "google-t5/t5-base"
+    (tmp_path / "metrics.json").write_text("damaged", encoding="utf-8")
+    assert origin(str(tmp_path)) == tmp_path.name

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_dataset",
+    "can_stratify",
     "check_columns",
     "class_counts",
     "infer_task",
@@ -205,6 +206,17 @@ def class_counts(values: Sequence[Any], task: Task) -> dict[str, int]:
     return task.class_counts(values)
 
 
+def can_stratify(strata: Sequence[str], count: int) -> bool:
+    """Whether `count` held-out rows are enough for one of every group that can spare a row.
+
+    Args:
+        strata: One group name per row, as from `Task.strata`.
+        count: Number of rows to hold out.
+    """
+    sizes = np.unique(np.array(strata), return_counts=True)[1]
+    return count >= int(np.count_nonzero(sizes > 1))
+
+
 def split_held_out(table: "Dataset", strata: Sequence[str], fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
     """Split rows off for evaluation.
 
@@ -236,7 +248,7 @@ def split_held_out(table: "Dataset", strata: Sequence[str], fraction: float, see
             f"cannot hold out {fraction:.0%} of {len(table)} rows{alone}: that is less than one; give more rows, "
             "a larger --eval-fraction, or a file to evaluate on"
         )
-    if count >= np.count_nonzero(sizes > 1):
+    if can_stratify(strata, count):
         held_out = train_test_split(pool, test_size=count, random_state=seed, stratify=groups[pool])[1]
     else:
         # too few rows to hold out one of each group: choose freely, but leave one of each for training

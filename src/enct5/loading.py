@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from enct5 import modeling_enct5
+from enct5 import modeling_enct5, run_folder
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
 from enct5.modeling_enct5 import EncT5ForClassification
@@ -26,7 +26,9 @@ def first_line(error: BaseException) -> str:
 
 
 def _reason(source: str, error: BaseException, part: str) -> str:
-    """Why a part of a folder could not be loaded, with the file that is damaged: the libraries seldom name it."""
+    """Why a part of a checkpoint could not be loaded, with the file that is damaged: the libraries seldom name it."""
+    if not Path(source).exists():
+        return f"there is no such folder, and the hub does not give it ({first_line(error)})"
     for file in sorted(Path(source).glob("*.json")):
         try:
             json.loads(file.read_text(encoding="utf-8"))
@@ -48,9 +50,13 @@ def check_source(source: str) -> None:
     """Refuse what can be neither a checkpoint's folder nor an id on the hub.
 
     Raises:
-        EncT5Error: when it is a path that leads nowhere, or a folder without config.json.
+        EncT5Error: when it is a path that leads nowhere, an interrupted run, or a folder without config.json.
     """
     is_path = bool(source) and Path(source).exists()  # an empty one would be the current folder
+    if is_path and run_folder.is_interrupted(Path(source)):
+        raise EncT5Error(
+            f"{source} holds an interrupted run and no model yet; finish it by the same `enct5 train` with --resume"
+        )
     if not is_path and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
         raise EncT5Error(f"there is no folder {source}; name a checkpoint's folder, or its id on the hub")
     if is_path and Path(source).is_dir() and not (Path(source) / "config.json").is_file():

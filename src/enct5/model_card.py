@@ -107,7 +107,7 @@ def write(record: dict[str, Any], folder: Path) -> None:
         usage=_USAGES[record["task"]],
         counted=find_task(record["task"]).counted,
         pair=len(record["data"]["text"]) == 2,
-        bundled=record["base"] == BUNDLED,
+        bundled=record["origin"] == BUNDLED,
         epochs=max((entry["epoch"] for entry in record["history"] if "epoch" in entry), default=None),
         **record,
     )
@@ -179,7 +179,7 @@ def _front_matter(record: dict[str, Any]) -> str:
         pipeline_tag=pipeline_tag,
         tags=["enct5", pipeline_tag],
         # the hub links the base model, so a folder's name has no place here
-        base_model=record["base"] if _HUB_ID.fullmatch(record["base"]) else None,
+        base_model=next((base for base in (record["base"], record["origin"]) if _HUB_ID.fullmatch(base)), None),
         metrics=list(record["metrics"]),
         model_name=_name(record),
         eval_results=results,

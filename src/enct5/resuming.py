@@ -3,12 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from enct5 import run_folder
-from enct5.checkpoints import damage_of_weights
 from enct5.digests import digest
 from enct5.errors import EncT5Error
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
@@ -59,37 +55,3 @@ def _remember(settings: TrainConfig, out: Path, resume: bool) -> None:
         return
     settings.write(path)
     digests.write_text(read, encoding="utf-8")
-
-
-class BestFoundAgain(TrainerCallback):
-    """Tells a resumed run where its best checkpoint is now, or that it is lost.
-
-    The HF Trainer keeps the path of the best checkpoint; the run folder may have been moved since. And where that
-    checkpoint is lost, it would end with the last weights, whatever their score.
-
-    Args:
-        patience: the run's early stopping, which is to wait for something better than the lost one no longer.
-        say: called with a warning.
-    """
-
-    def __init__(self, patience: EarlyStoppingCallback, say: Callable[[str], None]) -> None:
-        self.patience, self.say = patience, say
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Put the best checkpoint's present path, or the best of what is left, in the trainer's state."""
-        if not state.best_global_step or not args.load_best_model_at_end:
-            return
-        folder = Path(str(args.output_dir))
-        damage = damage_of_weights(folder / f"checkpoint-{state.best_global_step}")
-        if damage is not None:
-            self.say(
-                f"warning: the best checkpoint so far, of step {state.best_global_step}, {damage}; the result will be "
-                f"the best from step {state.global_step} on"
-            )
-            score = f"eval_{args.metric_for_best_model}"
-            scores = {entry["step"]: entry[score] for entry in state.log_history if score in entry}
-            state.best_global_step, state.best_metric = state.global_step, scores.get(state.global_step)
-            self.patience.early_stopping_patience_counter = 0
-        state.best_model_checkpoint = str(folder / f"checkpoint-{state.best_global_step}")

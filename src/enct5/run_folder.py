@@ -1,6 +1,7 @@
 """The folder of a training run: where its parts lie, and how they appear whole or not at all."""
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -57,6 +58,20 @@ def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path 
 def is_interrupted(out: Path) -> bool:
     """Whether the folder holds a run that `--resume` continues."""
     return (out / CHECKPOINTS).is_dir() and not _is_complete(out)
+
+
+def origin(base: str) -> str:
+    """The T5 that a checkpoint comes from: for a run folder what its own run started from, for others the base itself.
+
+    A folder is called by its name alone, which is all that others are to know of it.
+    """
+    folder = Path(base)
+    if not folder.exists():
+        return base
+    try:
+        return str(json.loads((folder / METRICS).read_text(encoding="utf-8"))["origin"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return folder.name
 
 
 def _is_complete(out: Path) -> bool:

@@ -17,7 +17,6 @@ import torch
 import transformers
 from accelerate.utils import parse_flag_from_env
 from transformers import (
-    EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedTokenizerBase,
     PrinterCallback,
@@ -29,6 +28,7 @@ from enct5 import __version__, adapters, model_card, report, run_folder, search
 from enct5.assets import bundled_t5
 from enct5.calibration import expected_calibration_error
 from enct5.digests import digest, digests_of_weights
+from enct5.early_stopping import EarlyStopping
 from enct5.errors import EncT5Error, require
 from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
@@ -36,7 +36,7 @@ from enct5.predict import Predictor
 from enct5.presets import resolve
 from enct5.processes import agreed, process_state, whole_model
 from enct5.rescaling import rescale_outputs
-from enct5.resuming import BestFoundAgain, claim
+from enct5.resuming import claim
 from enct5.starting_model import is_enct5, new_model
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
@@ -201,6 +201,7 @@ def _conclude(
         "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
         **calibration,
         "base": Path(settings.base).name if Path(settings.base).exists() else settings.base,
+        "origin": run_folder.origin(settings.base),
         "parameters": model.num_parameters(),
         "seed": settings.seed,
         "steps": state.global_step,
@@ -298,7 +299,6 @@ def build_trainer(
     texts = len(prepared.evaluation_texts)
     if not (chooses := texts >= FEWEST_TO_CHOOSE_BY):
         say(f"{texts} evaluation texts are too few to choose by: no early stopping, the last weights are the result")
-    early_stopping = EarlyStoppingCallback(early_stopping_patience=settings.patience)
     trainer = EncT5Trainer(
         model,
         TrainingArguments(
@@ -325,7 +325,6 @@ def build_trainer(
             greater_is_better=task.greater_is_better,
             logging_steps=max(1, interval // 4),
             logging_nan_inf_filter=False,  # it would hide a loss that is not a number
-            restore_callback_states_from_checkpoint=True,  # patience goes on where it was
             label_names=["labels"],
             seed=settings.seed,
             report_to=[],
@@ -337,7 +336,7 @@ def build_trainer(
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Narrator(say, task.metric_for_best_model),
-            *([early_stopping, BestFoundAgain(early_stopping, say)] if chooses else []),
+            *([EarlyStopping(settings.patience, say)] if chooses else []),
         ],
     )
     trainer.remove_callback(PrinterCallback)

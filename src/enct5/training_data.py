@@ -84,7 +84,7 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     if config.eval is None:
         strata = task.strata(values)
         table, held_out = data.split_held_out(table, strata, config.eval_fraction, config.seed)
-        how = "stratified" if len(held_out) >= len(set(strata)) else "too few for every label"
+        how = "stratified" if data.can_stratify(strata, len(held_out)) else "too few for every label"
         split = f"{len(held_out)} rows held out of {Path(config.data).name} ({how}, seed {config.seed})"
         say(f"evaluation: {split}")
     else:
