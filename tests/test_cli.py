@@ -327,10 +327,10 @@ def test_an_interruption_tells_how_to_go_on(
 
     monkeypatch.setattr(training, "train", interrupted)
     status, _, err = enct5(*TRAIN.format(p=place).split())
-    assert (status, err) == (2, "enct5: interrupted; nothing was written yet\n")
+    assert (status, err) == (130, "enct5: interrupted; nothing was written yet\n")
     (place / "new" / "checkpoints").mkdir(parents=True)
     status, _, err = enct5(*TRAIN.format(p=place).split())
-    assert status == 2
+    assert status == 130
     assert err == f"enct5: interrupted; the same command with --resume continues the run in {place}/new\n"
 
 

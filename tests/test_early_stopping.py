@@ -25,10 +25,7 @@ def test_the_end_is_told_with_its_reason(run: Run, tmp_path: Path, monkeypatch: 
     said: list[str] = []
     record = start(run.base, tmp_path / "run", run.source, said, patience=2)
     assert len([line for line in said if line.startswith("epoch ")]) == 4
-    assert (
-        f"stopped early: 2 evaluations in a row were no better than that of step {record['best_step']} (--patience)"
-        in said
-    )
+    assert f"stopped early: no better evaluation than that of step {record['best_step']} since, --patience 2" in said
 
 
 def test_a_whole_run_is_not_said_to_stop_early(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,14 +57,15 @@ def test_a_run_interrupted_after_it_stopped_is_finished_without_further_evaluati
         raise InterruptedRunError
 
     script_scores(monkeypatch, [0.5])
-    start(run.base, tmp_path / "whole", run.source, patience=4)
+    whole = start(run.base, tmp_path / "whole", run.source, patience=4)
     with monkeypatch.context() as patched:
         patched.setattr(training.report, "write", stop)
         with pytest.raises(InterruptedRunError):
             start(run.base, tmp_path / "run", run.source, patience=4)
     script_scores(monkeypatch, [0.9])  # better, if it were looked at
     said: list[str] = []
-    start(run.base, tmp_path / "run", run.source, said, patience=4, resume=True)
+    resumed = start(run.base, tmp_path / "run", run.source, said, patience=4, resume=True)
+    assert (resumed["steps"], resumed["best_step"]) == (whole["steps"], whole["best_step"])
     assert not [line for line in said if line.startswith("epoch ")]
     assert_same_weights(weights(tmp_path / "run"), weights(tmp_path / "whole"))
 

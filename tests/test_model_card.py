@@ -34,6 +34,8 @@ def make_record(task: str, base: str = "bundled", origin: str | None = None, **d
             "label": "verdict",
             "train_rows": 1800,
             "eval_rows": 200,
+            "eval_file": None,
+            "eval_texts_in_training": 0,
             "eval_split": "200 rows held out of reviews.csv (stratified, seed 42)",
             "class_counts": counts,
             "texts_cut": 7,
@@ -45,11 +47,13 @@ def make_record(task: str, base: str = "bundled", origin: str | None = None, **d
         ],
         "base": base,
         "origin": origin or base,
+        "base_trained_on": "first.csv" if origin else None,
         "parameters": 11_123_456,
         "seed": 42,
         "steps": 1500,
         "best_step": 1200,
         "seconds": 93.4,
+        "resumed": False,
         "history": [{"loss": 0.5, "epoch": 1.0, "step": 100}, {"eval_loss": 0.4, "epoch": 8.0, "step": 1500}],
         "versions": {"enct5": "0.1.0", "torch": "2.13.0"},
     }
@@ -73,6 +77,7 @@ def test_a_model_trained_on_tells_where_it_comes_from(origin: str, named: str | 
     known = "the tiny T5 that comes with enct5" if origin == "bundled" else origin
     assert f"| Base | first-run, which was trained from {known} |" in text
     assert ("The base comes from the tiny T5" in text) == (origin == "bundled")
+    assert "The base was trained on first.csv. Where it knows the evaluation texts, the figures are too good" in text
 
 
 @pytest.mark.parametrize("task", METRICS)

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from enct5.errors import EncT5Error
-from enct5.run_folder import claim, finish, origin, written_aside
+from enct5.run_folder import Ancestry, ancestry, claim, finish, public_name, written_aside
 from runs import Run, make_checkpoint
 
 
@@ -125,9 +127,34 @@ def test_finishing_deletes_the_checkpoints_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
-def test_the_origin_is_that_of_the_first_run(run: Run, tmp_path: Path) -> None:
-    assert run.record["origin"] == run.base.name
-    assert origin(str(run.out)) == run.base.name
-    assert origin("google-t5/t5-base") == "google-t5/t5-base"
+def test_a_run_folder_tells_where_its_model_comes_from(run: Run, tmp_path: Path) -> None:
+    assert ancestry(str(run.base)) == Ancestry(run.base.name)
+    assert ancestry(str(run.out)) == Ancestry(run.base.name, run.source.name)
+    assert ancestry("google-t5/t5-base") == Ancestry("google-t5/t5-base")
     (tmp_path / "metrics.json").write_text("damaged", encoding="utf-8")
-    assert origin(str(tmp_path)) == tmp_path.name
+    assert ancestry(str(tmp_path)) == Ancestry(tmp_path.name)
+
+
+def test_a_folder_has_a_name_wherever_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert public_name(".") == public_name(str(tmp_path)) == tmp_path.name
+    assert public_name("google-t5/t5-base") == "google-t5/t5-base"
+
+
+def test_what_one_may_read_all_may_who_may_read_the_folder(tmp_path: Path) -> None:
+    with written_aside(tmp_path) as folder:
+        (folder / "adapter").mkdir()
+        for name in ("model.safetensors", "adapter/adapter_model.safetensors"):
+            save_file({"weight": torch.zeros(1)}, folder / name)
+        (folder / "config.json").write_text("{}", encoding="utf-8")
+    modes = {path.stat().st_mode for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(modes) == 1
+
+
+def test_what_a_run_killed_at_its_very_end_left_is_deleted(tmp_path: Path) -> None:
+    for name in ("metrics.json", "config.json"):
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    for name in ("checkpoints", ".partial"):
+        (tmp_path / name).mkdir()
+    assert "is complete" in refusal(tmp_path, resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "metrics.json"]

@@ -116,13 +116,21 @@ def test_training_sees_every_text_once_an_epoch_in_a_new_order(trainer: EncT5Tra
     assert epochs[0] != epochs[1]
 
 
-def narrate(losses: Iterable[float], max_steps: int = 100, earlier: Iterable[float] = ()) -> list[str]:
+def narrate(
+    losses: Iterable[float],
+    max_steps: int = 100,
+    earlier: Iterable[float] = (),
+    starts_untrained: bool = True,
+    evaluations: Iterable[float] = (1.0,),
+) -> list[str]:
     """What is said when a loss is logged every second step, after those logged before an interruption."""
     said: list[str] = []
-    narrator = Narrator(said.append, "accuracy")
+    narrator = Narrator(said.append, "accuracy", starts_untrained)
     arguments, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
     history = [{"loss": loss, "step": 2 * number} for number, loss in enumerate(earlier, 1)]
-    state = TrainerState(max_steps=max_steps, log_history=[*history, {"eval_loss": 1.0, "step": 1}])
+    state = TrainerState(
+        max_steps=max_steps, log_history=[*history, *({"eval_loss": loss, "step": 1} for loss in evaluations)]
+    )
     narrator.on_train_begin(arguments, state, control)
     for number, loss in enumerate(losses, len(history) + 1):
         state.global_step = 2 * number
@@ -151,6 +159,16 @@ def test_a_rising_loss_is_called_flat_too() -> None:
 def test_a_falling_loss_is_not_commented_on() -> None:
     assert narrate(falling(50)) == []
     assert narrate([1 - step / 500 for step in range(50)]) == []
+
+
+def test_a_jumping_loss_is_not_called_flat_where_that_of_the_evaluation_falls() -> None:
+    jumping = [0.6 - 0.5 * (-1) ** step for step in range(50)]
+    assert len(narrate(jumping, evaluations=[0.9, 0.89, 0.9])) == 1
+    assert narrate(jumping, evaluations=[0.9, 0.7, 0.95]) == []
+
+
+def test_a_model_that_is_trained_on_is_not_told_to_have_learned_nothing() -> None:
+    assert narrate([0.1] * 50, starts_untrained=False) == []
 
 
 def test_a_run_of_hardly_any_logged_losses_is_not_judged() -> None:

@@ -62,6 +62,18 @@ def test_an_evaluation_file_is_used_whole_and_nothing_is_held_out(run: Run, tmp_
     assert again["metrics"] == pytest.approx(record["metrics"], abs=1e-6)
 
 
+def test_evaluation_texts_that_training_sees_are_counted_and_told(run: Run, tmp_path: Path) -> None:
+    rows = messages(60)
+    held = write_rows(tmp_path / "held.jsonl", [*messages(3, seed=5), *rows[:4]])
+    said: list[str] = []
+    record = start(run.base, tmp_path / "run", write_rows(tmp_path / "a.jsonl", rows), said, eval=held, epochs=1)
+    assert record["data"]["eval_texts_in_training"] == 4
+    assert "warning: 4 of the 7 evaluation texts are training texts, too: their figures are too good" in said
+    card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert "4 of the evaluation texts are training texts, too, which makes the figures too good" in card
+    assert "4 of them are training texts, too" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
 def test_an_unseen_label_in_the_evaluation_file_is_refused(run: Run, tmp_path: Path) -> None:
     held = write_rows(tmp_path / "held.jsonl", [*messages(6), {"text": "x", "label": "Refund"}])
     with pytest.raises(EncT5Error, match="did you mean `refund` for `Refund`"):

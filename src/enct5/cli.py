@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from enct5.errors import EncT5Error, show
+from enct5.errors import EncT5Error, InterruptedByUserError, show
 
 app = typer.Typer(
     name="enct5",
@@ -162,8 +162,10 @@ def train(
         record = training.train(config, resume=resume, say=_say)
     except KeyboardInterrupt:
         if not is_interrupted(Path(config.out)):
-            raise EncT5Error("interrupted; nothing was written yet") from None
-        raise EncT5Error(f"interrupted; the same command with --resume continues the run in {config.out}") from None
+            raise InterruptedByUserError("interrupted; nothing was written yet") from None
+        raise InterruptedByUserError(
+            f"interrupted; the same command with --resume continues the run in {config.out}"
+        ) from None
     is_main = process_state().is_main_process
     process_state().destroy_process_group()
     if not is_main:
@@ -356,16 +358,18 @@ def _described(error: typer.TyperException) -> str:
 
 
 def main() -> None:
-    """Run the command; a user's mistake ends with one line on stderr and status 2."""
+    """Run the command; a user's mistake ends with one line on stderr and status 2, Ctrl-C with 130."""
+    failed = 2
     try:
         status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except EncT5Error as error:
         message = " ".join(str(error).split())
+        failed = 130 if isinstance(error, InterruptedByUserError) else failed
     except typer.TyperException as error:
         message = f"{_described(error)}; see enct5 --help"
     except (KeyboardInterrupt, typer.Abort):
-        message = "interrupted"
+        message, failed = "interrupted", 130
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -373,7 +377,7 @@ def main() -> None:
         sys.exit(status if isinstance(status, int) else 0)
     if _speaks():
         print(f"enct5: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,6 @@ class EarlyStopping(EarlyStoppingCallback):
         super().on_evaluate(args, state, control, metrics, **kwargs)
         if control.should_training_stop and state.global_step < state.max_steps:
             self.say(
-                f"stopped early: {self.early_stopping_patience} evaluations in a row were no better than that of step "
-                f"{state.best_global_step} (--patience)"
+                f"stopped early: no better evaluation than that of step {state.best_global_step} since, "
+                f"--patience {self.early_stopping_patience}"
             )

@@ -11,6 +11,10 @@ class EncT5Error(Exception):
     """A user's mistake: the command line prints it as one line and exits with status 2."""
 
 
+class InterruptedByUserError(EncT5Error):
+    """Ctrl-C: the command line prints how to go on, and exits with the status that shells give it, 130."""
+
+
 def is_installed(package: str) -> bool:
     """Whether an optional dependency can be imported."""
     return importlib.util.find_spec(package) is not None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from enct5.run_folder import public_name
 from enct5.tasks import find_task
 from enct5.training_config import BUNDLED
 
@@ -125,7 +126,7 @@ def write_converted(base: str, config: "EncT5Config", parameters: int, folder: P
     """
     from huggingface_hub import ModelCardData
 
-    source = Path(base).name if Path(base).exists() else base
+    source = public_name(base)
     front_matter = ModelCardData(
         library_name="transformers",
         tags=["enct5"],
@@ -166,9 +167,9 @@ def _front_matter(record: dict[str, Any]) -> str:
         EvalResult(
             task_type=pipeline_tag,
             task_name=record["task"].replace("_", " "),
-            dataset_type=_slug(source["file"]),
-            dataset_name=source["file"],
-            dataset_split=source["eval_split"],
+            dataset_type=_slug(source["eval_file"] or source["file"]),
+            dataset_name=source["eval_file"] or source["file"],
+            dataset_split=None if source["eval_file"] else source["eval_split"],
             metric_type=name,
             metric_value=value,
         )

@@ -463,12 +463,11 @@ class EncT5ForClassification(EncT5PreTrainedModel):
         loaded = super().from_pretrained(*args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         if not model.is_fine_tuned():
-            has_prompts = model.config.decoder_vocab_size is not None
+            prompts = ", and after a conversion from T5 transformer.decoder.embed_tokens.weight (the prompts),"
             logger.warning_once(
-                "This EncT5 model has never been fine-tuned: "
-                f"{'transformer.decoder.embed_tokens.weight (the prompts), ' if has_prompts else ''}"
-                "classifier.weight and classifier.bias (the head) are as initialised, so its predictions are random. "
-                "Train it on labelled data before use."
+                "The head of this EncT5 model has never been fine-tuned: classifier.weight and classifier.bias"
+                f"{'' if model.config.decoder_vocab_size is None else prompts} are as initialised, so its predictions "
+                "are random. Train it on labelled data before use."
             )
         return loaded
 

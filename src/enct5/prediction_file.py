@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tqdm.auto import tqdm
 
 from enct5 import data
-from enct5.errors import EncT5Error, show
+from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.evaluation import text_columns
 from enct5.output_parts import Parts
 from enct5.predict import Predictor
@@ -168,8 +168,9 @@ def predict_table(
             if source == STDIN:
                 parts.remove()
             again = "" if source == STDIN else "; the same command with --resume goes on with what is done"
-            what = f"cannot write {out}: {error.strerror or error}" if isinstance(error, OSError) else "interrupted"
-            raise EncT5Error(f"{what}{again}") from error
+            if isinstance(error, OSError):
+                raise EncT5Error(f"cannot write {out}: {error.strerror or error}{again}") from error
+            raise InterruptedByUserError(f"interrupted{again}") from error
         except pa.ArrowException as error:  # a column of different types, say, which JSON may hold
             parts.remove()
             raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -60,18 +61,31 @@ def is_interrupted(out: Path) -> bool:
     return (out / CHECKPOINTS).is_dir() and not _is_complete(out)
 
 
-def origin(base: str) -> str:
-    """The T5 that a checkpoint comes from: for a run folder what its own run started from, for others the base itself.
+def public_name(source: str) -> str:
+    """What others are told of a checkpoint: an id on the hub, or a folder's name without the way there."""
+    return Path(source).resolve().name if Path(source).exists() else source
 
-    A folder is called by its name alone, which is all that others are to know of it.
+
+@dataclass(frozen=True)
+class Ancestry:
+    """Where a base comes from.
+
+    Attributes:
+        origin: for a run folder the T5 that its first run started from, for others the base itself.
+        trained_on: for a run folder the name of the file that its run trained on.
     """
-    folder = Path(base)
-    if not folder.exists():
-        return base
+
+    origin: str
+    trained_on: str | None = None
+
+
+def ancestry(base: str) -> Ancestry:
+    """What the record of a run folder tells of it."""
     try:
-        return str(json.loads((folder / METRICS).read_text(encoding="utf-8"))["origin"])
+        record = json.loads((Path(base) / METRICS).read_text(encoding="utf-8"))
+        return Ancestry(str(record["origin"]), str(record["data"]["file"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return folder.name
+        return Ancestry(public_name(base))
 
 
 def _is_complete(out: Path) -> bool:
@@ -82,6 +96,7 @@ def _check(out: Path, resume: bool) -> None:
     complete = _is_complete(out)
     interrupted = is_interrupted(out)
     if resume and complete:
+        finish(out)  # killed at the very end, it may have left something
         raise EncT5Error(f"the run in {out} is complete; there is nothing to resume")
     if resume and not interrupted:
         raise EncT5Error(f"there is no interrupted run in {out}; start it without --resume")
@@ -105,6 +120,8 @@ def written_aside(out: Path) -> Iterator[Path]:
         raise EncT5Error(f"cannot write to {out}: {error.strerror}; choose another folder") from error
     try:
         yield partial
+        for file in partial.rglob("*.safetensors"):  # which safetensors lets nobody else read
+            file.chmod(partial.stat().st_mode & 0o666)
         for file in sorted(partial.iterdir(), key=lambda file: (file.name == CONFIG, file.name)):
             os.replace(file, out / file.name)
     finally:
@@ -146,4 +163,5 @@ def _no_room(error: Exception) -> str | None:
 
 def finish(out: Path) -> None:
     """Delete what only an interrupted run needs."""
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    for name in (CHECKPOINTS, _PARTIAL):
+        shutil.rmtree(out / name, ignore_errors=True)

@@ -13,7 +13,8 @@ from enct5.optimizer import relative_adamw
 if TYPE_CHECKING:
     from datasets import Dataset
 
-# Training is called flat when, over its second quarter, the loss has not fallen below this share of its start.
+# Training is called flat when, over its second quarter, the loss has not fallen below this share of its start, nor has
+# that of the evaluation since its first.
 _FLAT = 0.98
 _FEWEST_LOSSES = 3
 
@@ -40,6 +41,11 @@ class EncT5Trainer(Trainer):
             return self.accelerator.prepare(loader)
         finally:
             self.accelerator.even_batches = even_batches
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """An epoch, unless a resumed run had stopped early already: the HF Trainer looks only after a step."""
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW with steps relative to each tensor's size; `learning_rate` is that relation."""
@@ -69,18 +75,26 @@ class EncT5Trainer(Trainer):
 
 
 class Narrator(TrainerCallback):
-    """Says how training goes, and warns when it goes nowhere."""
+    """Says how training goes, and warns when it goes nowhere.
 
-    def __init__(self, say: Any, metric: str) -> None:
+    Args:
+        say: called with every line.
+        metric: the figure to tell beside the losses.
+        starts_untrained: whether there is something to learn; a model that is trained on may be as good as it gets.
+    """
+
+    def __init__(self, say: Any, metric: str, starts_untrained: bool = True) -> None:
         self.say, self.metric = say, metric
         self.losses: list[tuple[float, float]] = []
-        self.warned_of_nan = self.judged = False
+        self.evaluation_losses: list[float] = []
+        self.warned_of_nan, self.judged = False, not starts_untrained
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Take over what a resumed run logged before, so that its start is not where it was continued."""
         self.losses = [(entry["step"], float(entry["loss"])) for entry in state.log_history if "loss" in entry]
+        self.evaluation_losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
 
     def on_log(
         self,
@@ -104,6 +118,8 @@ class Narrator(TrainerCallback):
         early = sum(step <= state.max_steps / 20 for step, _ in self.losses)
         start = [loss for _, loss in self.losses[: max(early, _FEWEST_LOSSES)]]
         later = [loss for step, loss in self.losses if step >= state.max_steps / 4]
+        if any(loss < _FLAT * self.evaluation_losses[0] for loss in self.evaluation_losses):
+            return
         if len(self.losses) >= 2 * _FEWEST_LOSSES and sum(later) / len(later) > _FLAT * sum(start) / len(start):
             self.say(
                 f"warning: the loss is flat ({sum(start) / len(start):.3f} at the start, "
@@ -122,6 +138,7 @@ class Narrator(TrainerCallback):
         """Print one line an evaluation."""
         if metrics is None or state.epoch is None:
             return
+        self.evaluation_losses.append(metrics["eval_loss"])
         training = f"loss {self.losses[-1][1]:.3f}  " if self.losses else ""
         score = metrics.get(f"eval_{self.metric}", math.nan)
         self.say(f"epoch {state.epoch:5.1f}  {training}eval loss {metrics['eval_loss']:.3f}  {self.metric} {score:.4f}")

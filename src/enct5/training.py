@@ -84,8 +84,11 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     _check_processes(config, prepared, processes.num_processes)
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
     model = new_model(config, base, tokenizer, prepared)
-    if is_enct5(base) and not model.is_fine_tuned():
+    starts_untrained = not model.is_fine_tuned()
+    if is_enct5(base) and starts_untrained:
         say("the head is new: the base has none for these labels")
+    if trained_on := run_folder.ancestry(base).trained_on:
+        say(f"the base was trained on {trained_on}: figures on texts that it knows are too good; --eval takes new ones")
     settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
     checkpoint = agreed(lambda: held.enter_context(claim(settings, out, resume, say)))
     trials: list[dict[str, Any]] = []
@@ -110,7 +113,7 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
         said += f", {processes.num_processes} processes"
     say(said)
 
-    trainer = build_trainer(trained, tokenizer, prepared, settings, say)
+    trainer = build_trainer(trained, tokenizer, prepared, settings, say, starts_untrained=starts_untrained)
     if checkpoint is not None:
         say(f"continuing from {checkpoint}")
     with run_folder.told_when_full(out, _MAKE_ROOM):
@@ -120,7 +123,9 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     model, adapter = adapters.merge(trained) if config.lora else (whole_model(trained), None)
     with run_folder.told_when_full(out, _MAKE_ROOM):
         return agreed(
-            lambda: _conclude(model, adapter, tokenizer, prepared, settings, trainer.state, trials, started, say)
+            lambda: _conclude(
+                model, adapter, tokenizer, prepared, settings, trainer.state, trials, started, resume, say
+            )
         )
 
 
@@ -165,10 +170,11 @@ def _conclude(
     state: TrainerState,
     trials: list[dict[str, Any]],
     started: float,
+    resumed: bool,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Finish the trained model, measure it, and write the run folder; return the run's record."""
-    out = Path(settings.out)
+    out, ancestry = Path(settings.out), run_folder.ancestry(settings.base)
     tokenizer.model_max_length = settings.max_length  # what a pipeline with truncation=True cuts to
     texts = [tuple(row.values()) for row in prepared.evaluation_texts]
     if prepared.scaler is not None:
@@ -192,7 +198,9 @@ def _conclude(
             "label": settings.label,
             "train_rows": prepared.train_texts,
             "eval_rows": len(prepared.evaluation_texts),
+            "eval_file": None if settings.eval is None else Path(settings.eval).name,
             "eval_split": prepared.split,
+            "eval_texts_in_training": prepared.shared_texts,
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
             "tokens": prepared.lengths(),
@@ -200,13 +208,15 @@ def _conclude(
         "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),
         "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
         **calibration,
-        "base": Path(settings.base).name if Path(settings.base).exists() else settings.base,
-        "origin": run_folder.origin(settings.base),
+        "base": run_folder.public_name(settings.base),
+        "origin": ancestry.origin,
+        "base_trained_on": ancestry.trained_on,
         "parameters": model.num_parameters(),
         "seed": settings.seed,
         "steps": state.global_step,
         "best_step": state.best_global_step,
         "seconds": round(time.time() - started, 1),
+        "resumed": resumed,
         "history": state.log_history,
         **({"trials": trials} if trials else {}),
         "versions": {
@@ -280,6 +290,7 @@ def build_trainer(
     settings: TrainConfig,
     say: Callable[[str], None],
     keeps: bool = True,
+    starts_untrained: bool = True,
 ) -> EncT5Trainer:
     """The HF Trainer of a run: evaluations, checkpoints, early stopping and the best model at the end.
 
@@ -292,6 +303,7 @@ def build_trainer(
         settings: the run's settings, resolved.
         say: called with every line of progress.
         keeps: whether it writes checkpoints, from which the best model is loaded at the end.
+        starts_untrained: whether the model's head is new.
     """
     task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
@@ -335,7 +347,7 @@ def build_trainer(
         data_collator=prepared.evaluation_inputs.collator(tokenizer),
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
-            Narrator(say, task.metric_for_best_model),
+            Narrator(say, task.metric_for_best_model, starts_untrained),
             *([EarlyStopping(settings.patience, say)] if chooses else []),
         ],
     )

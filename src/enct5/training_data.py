@@ -1,6 +1,6 @@
 """The data of a training run: read, checked, split, encoded and tokenised."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ class Prepared:
     evaluation_texts: list[dict[str, Any]]  # the raw rows
     evaluation_labels: Any  # of the raw rows, as the task encodes them, in the user's unit
     split: str
+    shared_texts: int  # of the evaluation, which training sees, too
     texts_cut: int
     prompt_texts: list[str] | None  # what each label's new prompt starts from, instead of `<pad>`
     class_weights: list[float] | None
@@ -93,6 +94,12 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
             held_out, config.eval, config.text, config.label, config.label_separator, task.inputs.takes_words
         )
         split = Path(config.eval).name
+    shared = _shared_texts(table, held_out, config.text)
+    if shared:
+        say(
+            f"warning: {shared} of the {len(held_out)} evaluation texts are training texts, too: "
+            "their figures are too good"
+        )
     label2id = {name: index for index, name in enumerate(names)}
     train_labels, labels = (
         task.encode(data.label_values(part, config.label, task, config.label_separator, config.text), label2id)
@@ -130,10 +137,22 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         evaluation_texts=held_out.select_columns(list(config.text)).to_list(),
         evaluation_labels=labels,
         split=split,
+        shared_texts=shared,
         texts_cut=0 if inputs.windowed else long,
         prompt_texts=prompt_texts,
         class_weights=class_weights,
     )
+
+
+def _shared_texts(table: "Dataset", held_out: "Dataset", columns: Sequence[str]) -> int:
+    """How many texts of the evaluation stand in the training part, too, whatever their labels."""
+
+    def hashes(part: "Dataset") -> list[int]:
+        texts = data.read_texts(part, columns)
+        return [hash(tuple(text) if isinstance(text, list) else text) for text in texts]  # words come in lists
+
+    known = set(hashes(table))
+    return sum(text in known for text in hashes(held_out))
 
 
 def _check_options(config: TrainConfig, task: Task) -> None:
