@@ -23,7 +23,7 @@ def cli_docs() -> str:
         parts.append(f"## enct5 {command}".rstrip() + f"\n\n```\n{text}\n```\n")
     parts.append(
         "A mistake in the input ends with one line on stderr and exit status 2. "
-        "Ctrl-C leaves a run that `--resume` continues.\n"
+        "Ctrl-C ends with status 130 and leaves a run that `--resume` continues.\n"
     )
     return "\n".join(parts)
 

@@ -31,7 +31,7 @@ def first_prompts(run: Run, source: str, out: Path, monkeypatch: pytest.MonkeyPa
     """The model that a run starts with, and what it said until then."""
     found = []
 
-    def build(model: EncT5ForSequenceClassification, *_: Any) -> None:
+    def build(model: EncT5ForSequenceClassification, *_: Any, **__: Any) -> None:
         found.append(model)
         raise PromptsSeenError
 

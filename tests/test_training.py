@@ -133,9 +133,9 @@ def test_gradient_checkpointing_gives_the_same_weights(
         pytest.importorskip("peft", reason="needs peft (the `peft` extra)")
     build_trainer, models = training.build_trainer, []
 
-    def watched(model: Any, *arguments: Any) -> Any:
+    def watched(model: Any, *arguments: Any, **options: Any) -> Any:
         models.append(model)
-        return build_trainer(model, *arguments)
+        return build_trainer(model, *arguments, **options)
 
     monkeypatch.setattr(training, "build_trainer", watched)
     for checkpointing in (False, True):
