@@ -129,7 +129,7 @@ def test_finishing_deletes_the_checkpoints_alone(tmp_path: Path) -> None:
 
 def test_a_run_folder_tells_where_its_model_comes_from(run: Run, tmp_path: Path) -> None:
     assert ancestry(str(run.base)) == Ancestry(run.base.name)
-    assert ancestry(str(run.out)) == Ancestry(run.base.name, run.source.name)
+    assert ancestry(str(run.out)) == Ancestry(run.base.name, Path(run.source).name)
     assert ancestry("google-t5/t5-base") == Ancestry("google-t5/t5-base")
     (tmp_path / "metrics.json").write_text("damaged", encoding="utf-8")
     assert ancestry(str(tmp_path)) == Ancestry(tmp_path.name)
