@@ -117,6 +117,18 @@ def interrupt(run: Run, out: Path, evaluation: int, **options: Any) -> None:
         start(run.base, out, run.source, say=say, **options)
 
 
+def interrupt_at_its_end(run: Run, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    """Start a run like `run` and end it when all is trained and nothing of its result has been written."""
+
+    def stop(*arguments: object) -> None:
+        raise InterruptedRunError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.report, "write", stop)
+        with pytest.raises(InterruptedRunError):
+            start(run.base, out, run.source, **options)
+
+
 def steps_of(out: Path) -> list[int]:
     return sorted(int(path.name.split("-")[1]) for path in (out / "checkpoints").glob("checkpoint-*"))
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from enct5 import training
 from runs import (
-    InterruptedRunError,
     Run,
     assert_same_weights,
     interrupt,
+    interrupt_at_its_end,
     interrupted_behind_its_best,
     script_scores,
     start,
@@ -20,11 +19,15 @@ from runs import (
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+def evaluations_in(said: list[str]) -> int:
+    return sum(line.startswith("epoch ") for line in said)
+
+
 def test_the_end_is_told_with_its_reason(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script_scores(monkeypatch, [0.5, 0.6, 0.6, 0.4])
     said: list[str] = []
     record = start(run.base, tmp_path / "run", run.source, said, patience=2)
-    assert len([line for line in said if line.startswith("epoch ")]) == 4
+    assert evaluations_in(said) == 4
     assert f"stopped early: no better evaluation than that of step {record['best_step']} since, --patience 2" in said
 
 
@@ -33,7 +36,7 @@ def test_a_whole_run_is_not_said_to_stop_early(run: Run, tmp_path: Path, monkeyp
         said.clear()
         script_scores(monkeypatch, [0.5])
         start(run.base, tmp_path / name, run.source, said, patience=patience)
-        return len([line for line in said if line.startswith("epoch ")])
+        return evaluations_in(said)
 
     said: list[str] = []
     all_of_them = evaluations("patient", patience=100)
@@ -53,20 +56,14 @@ def test_patience_goes_on_where_it_was(run: Run, tmp_path: Path, monkeypatch: py
 def test_a_run_interrupted_after_it_stopped_is_finished_without_further_evaluations(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*arguments: object) -> None:
-        raise InterruptedRunError
-
     script_scores(monkeypatch, [0.5])
     whole = start(run.base, tmp_path / "whole", run.source, patience=4)
-    with monkeypatch.context() as patched:
-        patched.setattr(training.report, "write", stop)
-        with pytest.raises(InterruptedRunError):
-            start(run.base, tmp_path / "run", run.source, patience=4)
+    interrupt_at_its_end(run, tmp_path / "run", monkeypatch, patience=4)
     script_scores(monkeypatch, [0.9])  # better, if it were looked at
     said: list[str] = []
     resumed = start(run.base, tmp_path / "run", run.source, said, patience=4, resume=True)
     assert (resumed["steps"], resumed["best_step"]) == (whole["steps"], whole["best_step"])
-    assert not [line for line in said if line.startswith("epoch ")]
+    assert evaluations_in(said) == 0
     assert_same_weights(weights(tmp_path / "run"), weights(tmp_path / "whole"))
 
 
@@ -111,4 +108,4 @@ def test_where_the_best_checkpoint_is_lost_patience_starts_anew(
     script_scores(monkeypatch, [0.4])
     said: list[str] = []
     start(run.base, tmp_path / "run", run.source, said, patience=4, resume=True)
-    assert len([line for line in said if line.startswith("epoch ")]) == 4
+    assert evaluations_in(said) == 4

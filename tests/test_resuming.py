@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 
-from enct5 import training
 from enct5.errors import EncT5Error
 from runs import (
     LABELS,
     RUN_FILES,
-    InterruptedRunError,
     Run,
     assert_same_weights,
     interrupt,
+    interrupt_at_its_end,
     interrupted_behind_its_best,
     messages,
     numbers,
@@ -85,13 +84,7 @@ def test_a_run_interrupted_before_its_first_checkpoint_starts_again(run: Run, tm
 def test_a_run_interrupted_after_its_last_checkpoint_is_finished(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*arguments: object) -> None:
-        raise InterruptedRunError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(training.report, "write", stop)
-        with pytest.raises(InterruptedRunError):
-            start(run.base, tmp_path / "run", run.source)
+    interrupt_at_its_end(run, tmp_path / "run", monkeypatch)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoints"]
     start(run.base, tmp_path / "run", run.source, resume=True)
     assert_same_weights(weights(tmp_path / "run"), weights(run.out))

@@ -1,5 +1,6 @@
 """Check a table's columns, find its task and labels, split and tokenise it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -213,8 +214,7 @@ def can_stratify(strata: Sequence[str], count: int) -> bool:
         strata: One group name per row, as from `Task.strata`.
         count: Number of rows to hold out.
     """
-    sizes = np.unique(np.array(strata), return_counts=True)[1]
-    return count >= int(np.count_nonzero(sizes > 1))
+    return count >= sum(size > 1 for size in Counter(strata).values())
 
 
 def split_held_out(table: "Dataset", strata: Sequence[str], fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:

@@ -180,7 +180,7 @@ def _front_matter(record: dict[str, Any]) -> str:
         pipeline_tag=pipeline_tag,
         tags=["enct5", pipeline_tag],
         # the hub links the base model, so a folder's name has no place here
-        base_model=next((base for base in (record["base"], record["origin"]) if _HUB_ID.fullmatch(base)), None),
+        base_model=record["origin"] if _HUB_ID.fullmatch(record["origin"]) else None,
         metrics=list(record["metrics"]),
         model_name=_name(record),
         eval_results=results,

@@ -87,8 +87,12 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     starts_untrained = not model.is_fine_tuned()
     if is_enct5(base) and starts_untrained:
         say("the head is new: the base has none for these labels")
-    if trained_on := run_folder.ancestry(base).trained_on:
-        say(f"the base was trained on {trained_on}: figures on texts that it knows are too good; --eval takes new ones")
+    ancestry = run_folder.ancestry(config.base)
+    if ancestry.trained_on is not None:
+        say(
+            f"the base was trained on {ancestry.trained_on}: figures on texts that it knows are too good; --eval takes "
+            "new ones"
+        )
     settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
     checkpoint = agreed(lambda: held.enter_context(claim(settings, out, resume, say)))
     trials: list[dict[str, Any]] = []
@@ -124,7 +128,7 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     with run_folder.told_when_full(out, _MAKE_ROOM):
         return agreed(
             lambda: _conclude(
-                model, adapter, tokenizer, prepared, settings, trainer.state, trials, started, resume, say
+                model, adapter, tokenizer, prepared, settings, ancestry, trainer.state, trials, started, resume, say
             )
         )
 
@@ -167,6 +171,7 @@ def _conclude(
     tokenizer: PreTrainedTokenizerBase,
     prepared: Prepared,
     settings: TrainConfig,
+    ancestry: run_folder.Ancestry,
     state: TrainerState,
     trials: list[dict[str, Any]],
     started: float,
@@ -174,7 +179,7 @@ def _conclude(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Finish the trained model, measure it, and write the run folder; return the run's record."""
-    out, ancestry = Path(settings.out), run_folder.ancestry(settings.base)
+    out = Path(settings.out)
     tokenizer.model_max_length = settings.max_length  # what a pipeline with truncation=True cuts to
     texts = [tuple(row.values()) for row in prepared.evaluation_texts]
     if prepared.scaler is not None:
