@@ -39,6 +39,7 @@ def make_record(task: str, base: str = "bundled", origin: str | None = None, **d
             "eval_split": "200 rows held out of reviews.csv (stratified, seed 42)",
             "class_counts": counts,
             "texts_cut": 7,
+            "notes": [],
             **data,
         },
         "metrics": METRICS[task],
@@ -225,3 +226,11 @@ def test_importing_is_light() -> None:
     heavy = "{'torch', 'transformers', 'jinja2', 'matplotlib', 'huggingface_hub'}"
     code = f"import sys, enct5.model_card, enct5.report; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_notes_on_the_data_are_listed(tmp_path: Path) -> None:
+    notes = ["2 rows (3, 5) have *odd* labels", "the other"]
+    _, text = written(make_record("single_label_classification", notes=notes), tmp_path)
+    assert "\nNotes on the data:\n\n- 2 rows (3, 5) have \\*odd\\* labels\n- the other\n" in text
+    _, text = written(make_record("single_label_classification"), tmp_path)
+    assert "Notes" not in text

@@ -85,6 +85,7 @@ def make(
             "eval_texts_in_training": 0,
             "class_counts": {name: 10 * (place + 1) for place, name in enumerate(names)},
             "texts_cut": 7,
+            "notes": [],
             "tokens": {"median": 21, "percentile_95": 1234, "longest": 2345},
         },
         "metrics": kind.metrics(logits, labels, names, thresholds),
@@ -292,3 +293,21 @@ def test_loss_that_is_not_a_number(tmp_path: Path) -> None:
 
 def test_pages_are_reproducible(tmp_path: Path) -> None:
     assert single(tmp_path).html == single(tmp_path).html
+
+
+def test_notes_on_the_data_are_listed_as_text(tmp_path: Path) -> None:
+    data = {
+        "file": "reviews.csv",
+        "sha256": "",
+        "text": ["review"],
+        "label": "verdict",
+        "train_rows": 4,
+        "eval_rows": 5,
+        "eval_split": "",
+        "class_counts": {},
+        "texts_cut": 0,
+        "notes": ["2 rows (3, 5) are <b>odd</b>"],
+        "tokens": {"median": 1, "percentile_95": 1, "longest": 1},
+    }
+    assert "<li>2 rows (3, 5) are &lt;b&gt;odd&lt;/b&gt;</li>" in single(tmp_path, data=data).html
+    assert "Notes on the data" not in single(tmp_path).html

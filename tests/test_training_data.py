@@ -68,10 +68,11 @@ def test_evaluation_texts_that_training_sees_are_counted_and_told(run: Run, tmp_
     said: list[str] = []
     record = start(run.base, tmp_path / "run", write_rows(tmp_path / "a.jsonl", rows), said, eval=held, epochs=1)
     assert record["data"]["eval_texts_in_training"] == 4
-    assert "warning: 4 of the 7 evaluation texts are training texts, too: their figures are too good" in said
-    card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
-    assert "4 of the evaluation texts are training texts, too, which makes the figures too good" in card
-    assert "4 of them are training texts, too" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    (note,) = [note for note in record["data"]["notes"] if "training texts, too" in note]
+    assert note.startswith("4 of the 7 evaluation texts are training texts, too, which makes the figures too good; ")
+    assert f"note: {note}" in said
+    for page in ("README.md", "report.html"):
+        assert note in (tmp_path / "run" / page).read_text(encoding="utf-8")
 
 
 def test_an_unseen_label_in_the_evaluation_file_is_refused(run: Run, tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ def _conclude(
             "eval_texts_in_training": prepared.shared_texts,
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
+            "notes": prepared.notes,
             "tokens": prepared.lengths(),
         },
         "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),

@@ -44,6 +44,7 @@ class Prepared:
     split: str
     shared_texts: int  # of the evaluation, which training sees, too
     texts_cut: int
+    notes: list[str]  # on the data, as in `data_notes`
     prompt_texts: list[str] | None  # what each label's new prompt starts from, instead of `<pad>`
     class_weights: list[float] | None
 
@@ -68,6 +69,7 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     Raises:
         EncT5Error: for data that cannot be used, or settings that do not suit it.
     """
+    notes: list[str] = []
     table = data.read_table(config.data)
     data.check_columns(table, config.data, config.text, config.label, config.label_separator, takes_words=True)
     task = data.infer_task(table, config.label, config.task, config.label_separator)
@@ -96,9 +98,9 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         split = Path(config.eval).name
     shared = _shared_texts(table, held_out, config.text)
     if shared:
-        say(
-            f"warning: {shared} of the {len(held_out)} evaluation texts are training texts, too: "
-            "their figures are too good"
+        notes.append(
+            f"{shared} of the {len(held_out)} evaluation texts are training texts, too, which makes the figures too "
+            "good; evaluate on texts that training does not see (--eval)"
         )
     label2id = {name: index for index, name in enumerate(names)}
     train_labels, labels = (
@@ -122,6 +124,8 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     if long:
         done = "are read in overlapping windows" if inputs.windowed else "were cut"
         say(f"{long} texts are longer than {config.max_length} tokens and {done} (--max-length)")
+    for note in notes:
+        say(f"note: {note}")
     lengths = evaluation["length"][:]
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     return Prepared(
@@ -139,6 +143,7 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         split=split,
         shared_texts=shared,
         texts_cut=0 if inputs.windowed else long,
+        notes=notes,
         prompt_texts=prompt_texts,
         class_weights=class_weights,
     )
