@@ -227,6 +227,8 @@ def test_what_is_no_list_of_texts_is_refused(predictor: Predictor, texts: Any, m
 
 def test_refusals_count_texts_from_the_first_of_all(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "CHUNK_TEXTS", 2)
+    with pytest.raises(EncT5Error, match=r"text 4: .* at character 3 is half of a surrogate pair"):
+        predictor.predict(["a", "b", "c", "d \udc00"])
     with pytest.raises(EncT5Error, match="text 6 is `7`"):
         predictor.predict(["a", "b", "c", "d", "e", 7])  # type: ignore[list-item]
     with pytest.raises(EncT5Error, match="text 3: texts and pairs"):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from enct5.entities import Text
 from enct5.token_offsets import tokens_with_offsets
+from enct5.tokenization import rows_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,16 +46,8 @@ class WholeTexts:
         if not texts:
             return
         columns = [texts] if isinstance(texts[0], str) else [list(column) for column in zip(*texts, strict=True)]
-        ids = tokenizer(*columns, add_special_tokens=True, return_attention_mask=False, verbose=False)["input_ids"]
-        # cut the long ones in a second call: a tokenizer does not tell which texts it cut
-        long = [row for row, tokens in enumerate(ids) if max_length is not None and len(tokens) > max_length]
-        if long:
-            parts = [[column[row] for row in long] for column in columns]
-            shorter = tokenizer(*parts, truncation=True, max_length=max_length)["input_ids"]
-            for row, tokens in zip(long, shorter, strict=True):
-                ids[row] = tokens
-        self.rows = [np.array(row, dtype=np.int32) for row in ids]
-        self.long = len(long)
+        rows, self.long = rows_of(tokenizer, columns, max_length)
+        self.rows = [np.array(row, dtype=np.int32) for row in rows]
 
     @staticmethod
     def is_plain(text: Any) -> bool | None:

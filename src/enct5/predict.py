@@ -17,6 +17,7 @@ from enct5.loading import check_source, file_of, first_line, load_model, load_to
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_model import OnnxEncT5, is_exported
 from enct5.tasks import Task, check_abstention, find_task, withhold
+from enct5.tokenization import check_unicode
 from enct5.training_config import TRAIN_CONFIG, TrainConfig
 
 if TYPE_CHECKING:
@@ -293,4 +294,6 @@ def _checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
         if first_is_plain not in (None, plain):
             raise EncT5Error(f"text {number}: texts and {task.inputs.other_kind} are mixed; give one kind at a time")
         first_is_plain = plain
+        for part in [text] if isinstance(text, str) else text:
+            check_unicode(part, number)
         yield text

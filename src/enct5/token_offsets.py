@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enct5.errors import EncT5Error
+from enct5.tokenization import tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,17 +35,11 @@ def tokens_with_offsets(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBas
     if not texts:
         return []
     if tokenizer.is_fast:
-        encoded = tokenizer(
-            list(texts),
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-            return_attention_mask=False,
-            verbose=False,
-        )
+        encoded = tokenize(tokenizer, texts, add_special_tokens=False, return_offsets_mapping=True)
         offsets = [_cover_marks(text, pairs) for text, pairs in zip(texts, encoded["offset_mapping"], strict=True)]
     else:
         # Without this, "</s>" in a text would be one token that swallows the blanks beside it.
-        encoded = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)
+        encoded = tokenize(tokenizer, texts, add_special_tokens=False, split_special_tokens=True)
         offsets = [_offsets_of_bytes(text) for text in texts]
     ids = [np.array(row, dtype=np.int32) for row in encoded["input_ids"]]
     if any(len(row) != len(pairs) for row, pairs in zip(ids, offsets, strict=True)):

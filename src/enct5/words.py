@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
+from enct5.tokenization import cut_apart, kept_places, tokenize
+
 # Thai to Khmer, kana, Han: scripts written without spaces, whose pieces stand for themselves.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -57,16 +59,20 @@ def align(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Alignment
         tokenizer: Of the T5 family: SentencePiece, or ByT5's bytes.
         texts: One text, or two for a pair.
     """
-    columns = [[text] for text in texts]  # without lists, a tokenizer takes an empty second text for none
+    max_length = tokenizer.model_max_length
     if tokenizer.is_fast:
-        encoded = tokenizer(*columns, truncation=True, return_offsets_mapping=True)
-        ids, parts, offsets = encoded["input_ids"][0], encoded.sequence_ids(0), encoded["offset_mapping"][0]
-        names = encoded.tokens(0)
+        encoded = tokenize(tokenizer, *([text] for text in texts), return_offsets_mapping=True)
+        whole, every_part = encoded["input_ids"][0], encoded.sequence_ids(0)
+        kept = kept_places(tokenizer, every_part, max_length)
+        every_offset, every_name = encoded["offset_mapping"][0], encoded.tokens(0)
+        ids, parts = [whole[place] for place in kept], [every_part[place] for place in kept]
+        offsets, names = [every_offset[place] for place in kept], [every_name[place] for place in kept]
+        tokens_cut = len(whole) - len(ids)
     else:
-        ids = tokenizer(*columns, truncation=True)["input_ids"][0]
-        names = tokenizer.convert_ids_to_tokens(ids)
-        parts, offsets = _byte_offsets(tokenizer, texts, ids)
-    whole = len(tokenizer(*columns, verbose=False)["input_ids"][0])
+        ids, own = cut_apart(tokenizer, texts, max_length)
+        names = list(tokenizer.convert_ids_to_tokens(ids))
+        parts, offsets = _byte_offsets(tokenizer, texts, own)
+        tokens_cut = len(cut_apart(tokenizer, texts, None)[0]) - len(ids)
 
     # a token that was added closes the text before it
     tokens, ends, part = [], [0] * len(texts), 0
@@ -77,30 +83,23 @@ def align(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Alignment
         else:
             tokens.append(Span(name, place, start, end))
             ends[place] = end
-    words, word_of_token = _words(texts, tokens, added=[place is None for place in parts], cut=whole > len(ids))
-    return Alignment(ids, tokens, words, word_of_token, whole - len(ids))
+    words, word_of_token = _words(texts, tokens, added=[place is None for place in parts], cut=tokens_cut > 0)
+    return Alignment(ids, tokens, words, word_of_token, tokens_cut)
 
 
 def _byte_offsets(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], ids: list[int]
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], own: Sequence[Sequence[int]]
 ) -> tuple[list[int | None], list[tuple[int, int]]]:
     """Text (`None` for an added token) and characters of every token of ByT5, whose tokenizer tells neither."""
-    columns = [tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] for text in texts]
-    offsets = [_characters(text, tokenizer.tokenize(text)) for text in texts]
-    kept = len(ids) - len(texts)  # each text has an end token
-    # how much truncation left of the first text
-    first = next(
-        count
-        for count in range(min(kept, len(columns[0])), -1, -1)
-        if ids[:count] == columns[0][:count]
-        and ids[count] == tokenizer.eos_token_id
-        and (len(texts) == 1 or ids[count + 1 : -1] == columns[1][: kept - count])
-    )
     parts: list[int | None] = []
     places: list[tuple[int, int]] = []
-    for part, count in enumerate((first, kept - first)[: len(texts)]):
+    for part, (text, ids) in enumerate(zip(texts, own, strict=True)):
+        # an end token of the text's own at its end is the one that would be added
+        count = len(ids) - (len(ids) > 0 and ids[-1] == tokenizer.eos_token_id)
+        offsets = _characters(text, tokenizer.tokenize(text))
+        first = len(offsets) - len(ids) if tokenizer.truncation_side == "left" else 0
         parts += [part] * count + [None]
-        places += [*offsets[part][:count], (0, 0)]
+        places += [*offsets[first : first + count], (0, 0)]
     return parts, places
 
 
