@@ -4,11 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from enct5.errors import EncT5Error
-from enct5.run_folder import Ancestry, ancestry, claim, finish, public_name, written_aside
+from enct5.run_folder import Ancestry, ancestry, claim, finish, public_name
 from runs import Run, make_checkpoint
 
 
@@ -71,55 +69,6 @@ def test_a_run_killed_while_its_files_arrived_is_resumed(tmp_path: Path) -> None
     assert claimed(tmp_path, resume=True) == checkpoint
 
 
-def test_files_arrive_together_when_the_block_ends(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    with written_aside(out) as folder:
-        (folder / "config.json").write_text("{}")
-        (folder / "model.safetensors").write_text("weights")
-        assert not (out / "config.json").exists()
-    assert sorted(path.name for path in out.iterdir()) == ["config.json", "model.safetensors"]
-
-
-def test_config_json_arrives_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    arrived: list[str] = []
-    replace = os.replace
-    monkeypatch.setattr(
-        os, "replace", lambda source, target: (arrived.append(Path(target).name), replace(source, target))
-    )
-    with written_aside(tmp_path) as folder:
-        for name in ("a.json", "config.json", "tokenizer.json", "z.py"):
-            (folder / name).write_text("{}")
-    assert arrived == ["a.json", "tokenizer.json", "z.py", "config.json"]
-
-
-def fail_while_writing(out: Path) -> None:
-    with written_aside(out) as folder:
-        (folder / "config.json").write_text("{}")
-        raise RuntimeError("stop")
-
-
-def test_nothing_arrives_when_the_block_fails(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="stop"):
-        fail_while_writing(tmp_path / "run")
-    assert list((tmp_path / "run").iterdir()) == []
-
-
-def test_leftovers_of_a_killed_run_do_not_arrive(tmp_path: Path) -> None:
-    (tmp_path / ".partial").mkdir()
-    (tmp_path / ".partial" / "old.json").write_text("{}")
-    with written_aside(tmp_path) as folder:
-        (folder / "config.json").write_text("{}")
-    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(EncT5Error, match=r"cannot write to .*file"), written_aside(tmp_path / "file"):
-        pass
-
-
 def test_finishing_deletes_the_checkpoints_alone(tmp_path: Path) -> None:
     make_checkpoint(tmp_path, 2)
     (tmp_path / "metrics.json").write_text(json.dumps({}))
@@ -139,16 +88,6 @@ def test_a_folder_has_a_name_wherever_one_is(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     assert public_name(".") == public_name(str(tmp_path)) == tmp_path.name
     assert public_name("google-t5/t5-base") == "google-t5/t5-base"
-
-
-def test_what_one_may_read_all_may_who_may_read_the_folder(tmp_path: Path) -> None:
-    with written_aside(tmp_path) as folder:
-        (folder / "adapter").mkdir()
-        for name in ("model.safetensors", "adapter/adapter_model.safetensors"):
-            save_file({"weight": torch.zeros(1)}, folder / name)
-        (folder / "config.json").write_text("{}", encoding="utf-8")
-    modes = {path.stat().st_mode for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(modes) == 1
 
 
 def test_what_a_run_killed_at_its_very_end_left_is_deleted(tmp_path: Path) -> None:

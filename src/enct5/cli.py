@@ -191,7 +191,10 @@ def evaluate(
     _quiet_libraries()
     from enct5 import console, evaluation
     from enct5.predict import Predictor
+    from enct5.writing import check_file
 
+    if json_file is not None:
+        check_file(json_file)
     predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
     record = evaluation.evaluate(predictor, data, _columns(text), label, abstain_below)
     console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
@@ -243,7 +246,10 @@ def explain(
     _quiet_libraries()
     from enct5 import console, explanation_page
     from enct5.predict import Predictor
+    from enct5.writing import check_file
 
+    if html is not None:
+        check_file(html)
     predictor = Predictor.from_pretrained(model)
     explanation = predictor.explain(text if second is None else (text, second), label)
     if html is not None:

@@ -23,7 +23,8 @@ from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
 from enct5.loading import check_source, first_line, load_tokenizer, model_class_of
 from enct5.modeling_enct5 import EncT5ForClassification, EncT5ForTokenClassification
-from enct5.run_folder import WEIGHTS, told_when_full, written_aside
+from enct5.run_folder import WEIGHTS
+from enct5.writing import atomic_folder, refuse_occupied, told_when_full
 
 logger = logging.getLogger(__name__)
 
@@ -318,8 +319,7 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
     Raises:
         EncT5Error: for a base that cannot be converted, or an `out` that holds files.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise EncT5Error(f"{out} exists and is not empty; choose another folder, or delete it")
+    refuse_occupied(out)
     problem_type = options.get("problem_type")
     if options.get("token_decoder") and problem_type != "token_classification":
         raise EncT5Error(
@@ -328,16 +328,10 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
     conversion = convert(base, num_labels, **options)
     config = cast(EncT5Config, conversion.model.config)
     tokenizer = load_tokenizer(base, revision=options.get("revision"), token=options.get("token"))
-    existed = out.exists()
-    try:
-        with told_when_full(out, "make room"), written_aside(out) as folder:
-            conversion.model.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-            model_card.write_converted(base, config, conversion.model.num_parameters(), folder)
-    except BaseException:
-        if not existed and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
-        raise
+    with told_when_full(out, "make room"), atomic_folder(out) as folder:
+        conversion.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        model_card.write_converted(base, config, conversion.model.num_parameters(), folder)
     return conversion
 
 

@@ -1,9 +1,7 @@
 """Measure a trained model on a file of labelled texts."""
 
 import json
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ from enct5 import data, metrics
 from enct5.errors import EncT5Error
 from enct5.predict import Predictor
 from enct5.tasks import check_abstention
+from enct5.writing import write_text
 
 
 def text_columns(predictor: Predictor, text: Sequence[str] | None) -> tuple[str, ...]:
@@ -77,11 +76,4 @@ def write_json(record: dict[str, Any], path: Path) -> None:
     Raises:
         EncT5Error: when the file cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise EncT5Error(f"cannot write {path}: {error.strerror}") from error
+    write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", path)

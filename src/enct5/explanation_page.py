@@ -5,6 +5,7 @@ from typing import Any
 
 from enct5 import pages
 from enct5.explain import Explanation, LabelExplanation
+from enct5.writing import write_text
 
 _MOST_WORDS = 30  # in a table
 
@@ -29,7 +30,7 @@ def write(explanation: Explanation, path: Path) -> None:
         for label in explanation.labels
     ]
     page = pages.render("explanation.html.jinja", explanation=explanation, labels=labels, most_words=_MOST_WORDS)
-    pages.write(page, path)
+    write_text(page, path)
 
 
 def _shaded(explanation: Explanation, values: list[float]) -> list[list[tuple[str, float | None, float]]]:

@@ -20,8 +20,8 @@ from enct5.loading import load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_graph import ExportableEncT5
 from enct5.onnx_model import GRAPH, OnnxEncT5, is_exported
-from enct5.run_folder import told_when_full, written_aside
 from enct5.training_config import TRAIN_CONFIG
+from enct5.writing import atomic_folder, refuse_occupied, told_when_full
 
 OPSET = 20
 SHAPES = ((1, 1), (1, 16), (5, 33), (2, 300))  # texts and tokens of the batches that are compared
@@ -58,23 +58,16 @@ def export(source: str, out: Path, int8: bool = False) -> Exported:
         EncT5Error: without the packages, for an `out` that holds files, a model that has no inference form, or logits
             that differ from the model's beyond tolerance.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise EncT5Error(f"{out} exists and is not empty; choose another folder, or delete it")
+    refuse_occupied(out)
     if is_exported(source):
         raise EncT5Error(f"{source} is an exported model; export the folder it was made from")
     model, tokenizer = load_model(source), load_tokenizer(source)
-    existed = out.exists()
-    try:
-        with told_when_full(out, "make room"), written_aside(out) as folder:
-            result = write_graph(model, folder, int8)
-            model.config.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-            if (trained_with := Path(source) / TRAIN_CONFIG).is_file():
-                (folder / TRAIN_CONFIG).write_bytes(trained_with.read_bytes())
-    except BaseException:
-        if not existed and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
-        raise
+    with told_when_full(out, "make room"), atomic_folder(out) as folder:
+        result = write_graph(model, folder, int8)
+        model.config.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        if (trained_with := Path(source) / TRAIN_CONFIG).is_file():
+            (folder / TRAIN_CONFIG).write_bytes(trained_with.read_bytes())
     return result
 
 

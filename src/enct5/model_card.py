@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from enct5 import pages
 from enct5.run_folder import public_name
 from enct5.tasks import find_task
 from enct5.training_config import BUNDLED
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 
-# What Markdown would take for markup in a file or label name; an underscore inside a word is none.
-_MARKUP = re.compile(r"[\\`*\[\]<>|&#~]|(?<![^\W_])_|_(?![^\W_])")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -101,7 +100,7 @@ def write(record: dict[str, Any], folder: Path) -> None:
         record: The run's record, as in its metrics.json.
         folder: The run folder.
     """
-    card = _render(
+    card = pages.render(
         "model_card.md.jinja",
         front_matter=_front_matter(record),
         name=_name(record),
@@ -132,7 +131,7 @@ def write_converted(base: str, config: "EncT5Config", parameters: int, folder: P
         tags=["enct5"],
         base_model=source if _HUB_ID.fullmatch(source) else None,
     ).to_yaml()
-    card = _render(
+    card = pages.render(
         "converted_card.md.jinja",
         front_matter=front_matter,
         name=f"enct5-{_slug(source)}",
@@ -141,21 +140,6 @@ def write_converted(base: str, config: "EncT5Config", parameters: int, folder: P
         parameters=parameters,
     )
     (folder / CARD).write_text(card, encoding="utf-8")
-
-
-def _render(template: str, **values: Any) -> str:
-    import jinja2
-
-    # Markdown is no HTML: names are escaped by the filter, and code blocks must stay as they are
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("enct5"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["plain"] = _plain
-    return environment.get_template(template).render(**values)
 
 
 def _front_matter(record: dict[str, Any]) -> str:
@@ -194,8 +178,3 @@ def _name(record: dict[str, Any]) -> str:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-")
-
-
-def _plain(value: object) -> str:
-    """Make text one line that Markdown shows as it is."""
-    return _MARKUP.sub(r"\\\g<0>", " ".join(str(value).split()))

@@ -1,7 +1,6 @@
 """An output that takes long: written part by part aside, and under its name when all of it is there."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 from enct5.errors import EncT5Error, show
 from enct5.locks import only_writer
+from enct5.writing import atomic_file
 
 _ASKED_FOR = "asked_for.json"
 _UNFINISHED = "unfinished"
@@ -80,16 +80,14 @@ class Parts:
     @contextmanager
     def next(self) -> Iterator[Path]:
         """The file to write the next part to."""
-        file = self._folder / _UNFINISHED
-        yield file
-        os.replace(file, self._part(self.count))
+        with atomic_file(self._part(self.count), self._folder / _UNFINISHED) as file:
+            yield file
         self.count += 1
 
     def join(self, join: Callable[[list[Path], Path], None]) -> None:
         """Make the output of the parts, and delete them."""
-        file = self._folder / _UNFINISHED
-        join([self._part(number) for number in range(self.count)], file)
-        os.replace(file, self.out)
+        with atomic_file(self.out, self._folder / _UNFINISHED) as file:
+            join([self._part(number) for number in range(self.count)], file)
         self.remove()
 
     def remove(self) -> None:

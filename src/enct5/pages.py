@@ -1,15 +1,17 @@
-"""HTML pages made of the package's templates: what comes from texts and labels is escaped."""
+"""HTML and Markdown pages made of the package's templates: what comes from texts and labels is escaped."""
 
-import os
-from contextlib import suppress
-from pathlib import Path
+import re
 from typing import Any
 
-from enct5.errors import EncT5Error
+# What Markdown would take for markup in a file or label name; an underscore inside a word is none.
+_MARKUP = re.compile(r"[\\`*\[\]<>|&#~]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def render(template: str, **values: Any) -> str:
     """Fill a template in.
+
+    Names are escaped everywhere in HTML. Markdown's code blocks must stay as they are, so its templates say where: by
+    the filter `plain`.
 
     Args:
         template: Its file name in the package's templates.
@@ -19,25 +21,16 @@ def render(template: str, **values: Any) -> str:
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("enct5"),
-        autoescape=True,
+        autoescape=template.endswith(".html.jinja"),
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["plain"] = _plain
     return environment.get_template(template).render(**values)
 
 
-def write(page: str, path: Path) -> None:
-    """Write a page, whole or not at all.
-
-    Raises:
-        EncT5Error: When the file cannot be written.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise EncT5Error(f"cannot write {path}: {error.strerror}; choose another file") from error
+def _plain(value: object) -> str:
+    """Make text one line that Markdown shows as it is."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(str(value).split()))

@@ -14,6 +14,7 @@ from enct5.evaluation import text_columns
 from enct5.output_parts import Parts
 from enct5.predict import Predictor
 from enct5.prediction_formats import WRITERS, write_csv
+from enct5.writing import check_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +40,7 @@ def check_output(out: Path | None, source: str = STDIN) -> None:
         raise EncT5Error(f"cannot write {out}: its name must end in one of {', '.join(WRITERS)}")
     if out.exists() and Path(source).exists() and out.samefile(source):
         raise EncT5Error(f"{out} is the input itself; choose another output")
-    if out.is_dir():
-        raise EncT5Error(f"{out} is a folder; name a file to write")
-    if not out.parent.is_dir():
-        raise EncT5Error(f"the folder {out.parent} does not exist; create it, or choose another output")
+    check_file(out)
 
 
 class _Rows(NamedTuple):

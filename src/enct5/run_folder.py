@@ -1,26 +1,21 @@
 """The folder of a training run: where its parts lie, and how they appear whole or not at all."""
 
-import errno
 import json
-import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from enct5.checkpoints import newest_whole
 from enct5.errors import EncT5Error
 from enct5.locks import only_writer
+from enct5.writing import PARTIAL, refuse_occupied
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.json"
 CONFIG = "config.json"  # the last file to arrive in a run folder: it is complete when it has one
 WEIGHTS = "model.safetensors"
-_PARTIAL = ".partial"
 
 
 @contextmanager
@@ -102,66 +97,11 @@ def _check(out: Path, resume: bool) -> None:
         raise EncT5Error(f"there is no interrupted run in {out}; start it without --resume")
     if not resume and interrupted:
         raise EncT5Error(f"{out} holds an interrupted run; continue it with --resume, or delete it")
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise EncT5Error(f"{out} exists and is not empty; choose another --out, or delete it")
-
-
-@contextmanager
-def written_aside(out: Path) -> Iterator[Path]:
-    """A folder to fill, whose files move into `out` when the block ends, `config.json` last.
-
-    A model folder without config.json cannot be loaded, so nobody mistakes a part for the whole.
-    """
-    partial = out / _PARTIAL
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise EncT5Error(f"cannot write to {out}: {error.strerror}; choose another folder") from error
-    try:
-        yield partial
-        for file in partial.rglob("*.safetensors"):  # which safetensors lets nobody else read
-            file.chmod(partial.stat().st_mode & 0o666)
-        for file in sorted(partial.iterdir(), key=lambda file: (file.name == CONFIG, file.name)):
-            os.replace(file, out / file.name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-
-
-@contextmanager
-def told_when_full(out: Path, remedy: str) -> Iterator[None]:
-    """Tell in one line that nothing more can be written; whatever was saved before is still there.
-
-    Args:
-        out: Where.
-        remedy: What to do then.
-
-    Raises:
-        EncT5Error: in the place of the libraries' errors about a full or read-only disk.
-    """
-    try:
-        yield
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = _no_room(error)
-        if reason is None:
-            raise
-        raise EncT5Error(f"cannot write to {out}: {reason}; {remedy}") from error
-
-
-def _no_room(error: Exception) -> str | None:
-    if isinstance(error, OSError):
-        return os.strerror(error.errno) if error.errno in _NO_ROOM else None
-    if found := re.search(r"\(os error (\d+)\)", str(error)):  # as safetensors has it
-        return os.strerror(int(found[1])) if int(found[1]) in _NO_ROOM else None
-    # torch says no more than this
-    full = re.search(r"PytorchStreamWriter failed|inline_container\.cc.*unexpected pos", str(error))
-    return "the disk is full, perhaps" if full else None
+    if not resume:
+        refuse_occupied(out, "choose another --out, or delete it")
 
 
 def finish(out: Path) -> None:
     """Delete what only an interrupted run needs."""
-    for name in (CHECKPOINTS, _PARTIAL):
+    for name in (CHECKPOINTS, PARTIAL):
         shutil.rmtree(out / name, ignore_errors=True)

@@ -41,6 +41,7 @@ from enct5.starting_model import is_enct5, new_model
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 from enct5.training_data import Prepared, as_columns, prepare
+from enct5.writing import atomic_folder, told_when_full
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -120,12 +121,12 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     trainer = build_trainer(trained, tokenizer, prepared, settings, say, starts_untrained=starts_untrained)
     if checkpoint is not None:
         say(f"continuing from {checkpoint}")
-    with run_folder.told_when_full(out, _MAKE_ROOM):
+    with told_when_full(out, _MAKE_ROOM):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     model, adapter = adapters.merge(trained) if config.lora else (whole_model(trained), None)
-    with run_folder.told_when_full(out, _MAKE_ROOM):
+    with told_when_full(out, _MAKE_ROOM):
         return agreed(
             lambda: _conclude(
                 model, adapter, tokenizer, prepared, settings, ancestry, trainer.state, trials, started, resume, say
@@ -232,7 +233,7 @@ def _conclude(
             "python": platform.python_version(),
         },
     }
-    with run_folder.written_aside(out) as folder:
+    with atomic_folder(out) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         record["weights_sha256"] = digests_of_weights(folder)
