@@ -24,7 +24,7 @@ from enct5.metrics import single_label_metrics
 from enct5.presets import resolve
 from enct5.trainer import EncT5Trainer
 from enct5.training_config import TrainConfig
-from enct5.training_data import prepare
+from enct5.training_data import prepare, read_rows
 from sets import Benchmark, test_file
 
 
@@ -37,7 +37,7 @@ def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     started = time.time()
     base = str(bundled_t5(pairs=len(benchmark.text) == 2))
     tokenizer = load_tokenizer(base)
-    prepared = prepare(config, tokenizer, lambda line: None)
+    prepared = prepare(config, read_rows(config, lambda line: None), tokenizer, lambda line: None)
     names = [name.replace("_", " ") for name in prepared.label_names]
     answers = tokenizer(names)["input_ids"]
     written = {tokenizer.decode(answer, skip_special_tokens=True): label for label, answer in enumerate(answers)}

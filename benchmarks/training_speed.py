@@ -14,7 +14,7 @@ from typing import Any
 
 from enct5 import training
 from enct5.starting_model import build_model
-from enct5.training_data import prepare
+from enct5.training_data import prepare, read_rows
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, write_training_file
 from training_runs import train
@@ -43,7 +43,7 @@ def seconds_an_epoch(side: str, file: str, folder: Path, seed: int) -> tuple[flo
 
     tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
     config = TrainConfig.checked(data=file, text=("sentence",), label="label", out=str(folder))
-    prepared = prepare(config, tokenizer, lambda line: None)
+    prepared = prepare(config, read_rows(config, lambda line: None), tokenizer, lambda line: None)
     model = build_model(str(bundled_t5()), prepared.task, prepared.label_names)
     trainer = trainer_class(side)(
         model,

@@ -1,5 +1,7 @@
 """The data of a run: what is read, held out, cut and refused."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,18 @@ def test_texts_cut_are_counted_and_reported(run: Run, tmp_path: Path) -> None:
     assert 1 < record["data"]["tokens"]["median"] < record["data"]["tokens"]["percentile_95"] == 40
     assert "7 texts are longer than 40 tokens and were cut (--max-length)" in said
     assert Predictor.from_pretrained(tmp_path / "run").tokenizer.model_max_length == 40
+
+
+def test_rows_are_read_and_checked_without_torch(run: Run) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"  # so that importing it fails
+        "from enct5.training_config import TrainConfig\n"
+        "from enct5.training_data import read_rows\n"
+        f"config = TrainConfig.checked(data={run.source!r}, text=('text',), label='label', out='x')\n"
+        "rows = read_rows(config, print)\n"
+        "print(len(rows.table), len(rows.held_out), 'transformers' in sys.modules)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[0].startswith("task: single-label classification")
+    assert ended.stdout.splitlines()[-1] == "54 6 False"

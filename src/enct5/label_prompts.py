@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 import yaml
 
-from enct5.conversion import PROMPTS
 from enct5.errors import EncT5Error, nearest, show, unknown
 from enct5.reading import read_table
 
@@ -99,7 +97,6 @@ def _read_table(source: str) -> dict[str, str]:
     return dict(zip(names, texts, strict=True))
 
 
-@torch.no_grad()
 def start_from_words(
     model: "EncT5ForClassification", tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]
 ) -> None:
@@ -112,15 +109,23 @@ def start_from_words(
 
     A label whose text has no tokens keeps the prompt that it has.
     """
+    # Words are read before torch is imported.
+    import torch
+
+    from enct5.conversion import PROMPTS
+
     embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
     prompts = model.get_parameter(PROMPTS)
     rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    for label, ids in enumerate(rows):
-        if ids:
-            prompts[label] = embedding[ids].float().mean(dim=0)
+    with torch.no_grad():
+        for label, ids in enumerate(rows):
+            if ids:
+                prompts[label] = embedding[ids].float().mean(dim=0)
 
 
 def are_untrained(model: "EncT5ForClassification") -> bool:
     """Whether all prompts are still `<pad>`'s embedding, as conversion from T5 starts them."""
+    from enct5.conversion import PROMPTS
+
     embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
     return bool((model.get_parameter(PROMPTS) == embedding[model.config.decoder_start_token_id]).all())

@@ -40,7 +40,7 @@ from enct5.resuming import claim
 from enct5.starting_model import is_enct5, new_model
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
-from enct5.training_data import Prepared, as_columns, prepare
+from enct5.training_data import Prepared, Rows, as_columns, prepare, read_rows
 from enct5.writing import atomic_folder, told_when_full
 
 if TYPE_CHECKING:
@@ -53,13 +53,16 @@ FEWEST_TO_CHOOSE_BY = 50
 _MAKE_ROOM = "make room, and the same command with --resume goes on from the last checkpoint"
 
 
-def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] = print) -> dict[str, Any]:
+def train(
+    config: TrainConfig, resume: bool = False, say: Callable[[str], None] = print, rows: Rows | None = None
+) -> dict[str, Any]:
     """Fine-tune a model and write its run folder.
 
     Args:
         config: the run's settings.
         resume: continue the interrupted run in `config.out`.
         say: called with every line of progress.
+        rows: its data, where they have been read already (`training_data.read_rows`).
 
     Returns:
         The run's record, as in the folder's metrics.json.
@@ -68,10 +71,12 @@ def train(config: TrainConfig, resume: bool = False, say: Callable[[str], None] 
         EncT5Error: for data, settings or a base model that cannot be used.
     """
     with ExitStack() as held:  # the run folder, until the run ends in any way
-        return _train(config, resume, say, held)
+        return _train(config, resume, say, rows, held)
 
 
-def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: ExitStack) -> dict[str, Any]:
+def _train(
+    config: TrainConfig, resume: bool, say: Callable[[str], None], rows: Rows | None, held: ExitStack
+) -> dict[str, Any]:
     out = Path(config.out)
     started = time.time()
     processes = process_state()
@@ -81,7 +86,7 @@ def _train(config: TrainConfig, resume: bool, say: Callable[[str], None], held: 
     pairs = len(config.text) == 2
     base = str(bundled_t5(pairs)) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
-    prepared = prepare(config, tokenizer, say)
+    prepared = prepare(config, rows or read_rows(config, say), tokenizer, say)
     _check_processes(config, prepared, processes.num_processes)
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
     model = new_model(config, base, tokenizer, prepared)

@@ -1,4 +1,4 @@
-"""The data of a training run: read, checked, split, encoded and tokenised."""
+"""The data of a training run: read, checked, split and encoded before torch is imported, then tokenised."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from transformers import PreTrainedTokenizerBase
 
 from enct5 import data
 from enct5.errors import EncT5Error, show
@@ -19,8 +18,32 @@ from enct5.training_config import TrainConfig
 if TYPE_CHECKING:
     from datasets import Dataset
     from sklearn.preprocessing import StandardScaler
+    from transformers import PreTrainedTokenizerBase
 
 _MOST_LISTED, _MOST_COUNTS = 5, 200
+
+
+@dataclass
+class Rows:
+    """The rows of a run, checked and split, with their labels as the task encodes them; nothing is tokenised yet.
+
+    Where the task's labels have a unit, the targets are standardised by `scaler`.
+    """
+
+    task: Task
+    label_names: list[str]
+    counts: dict[str, int]
+    scaler: "StandardScaler | None"
+    table: "Dataset"  # to train on
+    train_targets: Any
+    held_out: "Dataset"
+    targets: Any  # of `held_out`
+    labels: Any  # of `held_out`, in the user's unit
+    split: str
+    shared: int  # of `held_out`, which are in `table`, too
+    prompt_texts: list[str] | None
+    class_weights: list[float] | None
+    notes: list[str]
 
 
 @dataclass
@@ -58,12 +81,11 @@ class Prepared:
         }
 
 
-def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], None]) -> Prepared:
-    """Read, check, split and tokenise the data of a run.
+def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
+    """Read, check and split the data of a run.
 
     Args:
         config: the run's settings.
-        tokenizer: the base model's.
         say: called with every line of what was found.
 
     Raises:
@@ -117,9 +139,39 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
         if task.balance is None:
             raise EncT5Error(f"--class-weights is for classes of texts, this is {task.description}; leave it out")
         class_weights = task.balance(train_labels, len(names))
-    train, long = data.tokenize(table, tokenizer, config.text, config.max_length, train_targets, task.inputs)
+    return Rows(
+        task=task,
+        label_names=names,
+        counts=counts,
+        scaler=scaler,
+        table=table,
+        train_targets=train_targets,
+        held_out=held_out,
+        targets=targets,
+        labels=labels,
+        split=split,
+        shared=shared,
+        prompt_texts=prompt_texts,
+        class_weights=class_weights,
+        notes=notes,
+    )
+
+
+def prepare(
+    config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase", say: Callable[[str], None]
+) -> Prepared:
+    """Tokenise the data of a run.
+
+    Args:
+        config: the run's settings.
+        rows: its data.
+        tokenizer: the base model's.
+        say: called with every line of what was found.
+    """
+    task, table, held_out, notes = rows.task, rows.table, rows.held_out, rows.notes
+    train, long = data.tokenize(table, tokenizer, config.text, config.max_length, rows.train_targets, task.inputs)
     inputs = task.inputs(data.read_texts(held_out, config.text), tokenizer, config.max_length)
-    evaluation = data.as_dataset(inputs, targets)
+    evaluation = data.as_dataset(inputs, rows.targets)
     long += inputs.long
     if long:
         done = "are read in overlapping windows" if inputs.windowed else "were cut"
@@ -130,22 +182,22 @@ def prepare(config: TrainConfig, tokenizer: PreTrainedTokenizerBase, say: Callab
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     return Prepared(
         task=task,
-        label_names=names,
-        counts=counts,
-        scaler=scaler,
+        label_names=rows.label_names,
+        counts=rows.counts,
+        scaler=rows.scaler,
         train=train,
         train_texts=len(table),
         evaluation=evaluation.select(order),
         evaluation_order=order,
         evaluation_inputs=inputs,
         evaluation_texts=held_out.select_columns(list(config.text)).to_list(),
-        evaluation_labels=labels,
-        split=split,
-        shared_texts=shared,
+        evaluation_labels=rows.labels,
+        split=rows.split,
+        shared_texts=rows.shared,
         texts_cut=0 if inputs.windowed else long,
         notes=notes,
-        prompt_texts=prompt_texts,
-        class_weights=class_weights,
+        prompt_texts=rows.prompt_texts,
+        class_weights=rows.class_weights,
     )
 
 
