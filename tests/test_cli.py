@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import pytest
 import transformers
 
-from enct5 import cli, demo, training
+from enct5 import __version__, cli, start, training
 from enct5.data import read_table
 from enct5.training_config import TrainConfig
 from test_predict import saved_model
+from without_torch import run_command
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -194,9 +195,25 @@ BAD_INPUT = {
     "word for a number": (train("good.csv", "--epochs many"), "'--epochs': Input should be a valid number", "`many`"),
     "huge learning rate": (train("good.csv", "--learning-rate 1e30 --out {p}/diverged"), "training diverged"),
     "unknown option": (train("good.csv", "--learning-rat 1"), "No such option: --learning-rat", "--learning-rate"),
-    "missing option": ("train {p}/good.csv --text text", "Missing option '--label'", "see enct5 --help"),
+    "missing option": ("train {p}/good.csv --text text", "Missing option '--label'", "see enct5 train --help"),
     "missing argument": ("info", "Missing argument 'MODEL'"),
     "unknown command": ("trian", "No such command 'trian'", "see enct5 --help"),
+    # what can be neither here nor on the hub
+    "URL as data": (
+        "train https://example.org/a.csv --text text --label label --out {p}/new",
+        "https://example.org/a.csv is a URL; give the path of a file here",
+    ),
+    "Windows path as data": (
+        "train C:\\data\\a.csv --text text --label label --out {p}/new",
+        "C:\\data\\a.csv is a path of Windows",
+    ),
+    "URL as hub data": ("evaluate {p}/model https://example.org/a:train", "is a URL"),
+    "URL as base": (train("good.csv", "--base https://hf.example/t5"), "https://hf.example/t5 is a URL", "org/name"),
+    "URL as model": ("predict https://hf.example/a/b {p}/good.csv", "is a URL"),
+    "data as model": ("info nowhere/x.csv", "there is no folder nowhere/x.csv"),
+    "weights as model": ("bench org/model.safetensors", "there is no folder org/model.safetensors"),
+    "mistyped model": ("info {p}/modle", "did you mean {p}/model?"),
+    "data as base": ("convert {p}/good.csv {p}/x --num-labels 2", "{p}/good.csv is a file, no checkpoint"),
     # base
     "missing base": (train("good.csv", "--base {p}/nowhere"), "{p}/nowhere"),
     "base without config": (train("good.csv", "--base {p}/empty"), "no config.json", "name a T5 or EncT5 folder"),
@@ -234,6 +251,10 @@ BAD_INPUT = {
     "word for a score": ("predict {p}/model {p}/good.csv --abstain-below high", "'--abstain-below'", "`high`"),
     "predict a missing file": ("predict {p}/model {p}/nowhere.csv", "no file `"),
     "predict a missing column": ("predict {p}/model {p}/good.csv --text texts", "did you mean `text`?"),
+    "unknown numbers": ("predict {p}/model {p}/good.csv --dtype float61", "'float61' is not one of 'auto', 'float32'"),
+    "unknown quantisation": ("evaluate {p}/model {p}/good.csv --quantize int4", "'int4' is not one of 'int8'"),
+    "unknown format": ("export {p}/model {p}/x --format tf", "'tf' is not one of 'onnx'", "see enct5 export --help"),
+    "export into a busy folder": ("export {p}/model {p}/busy", "not empty"),
     "predict into an unknown type": ("predict {p}/model {p}/good.csv -o {p}/x.txt", "must end in one of .csv"),
     "predict into a missing folder": ("predict {p}/model {p}/good.csv -o {p}/none/x.csv", "does not exist"),
     "explain an unknown label": (
@@ -266,7 +287,10 @@ BAD_INPUT = {
     # convert
     "convert without labels": ("convert {p}/t5 {p}/x", "Missing option '--num-labels'"),
     "convert to no labels": ("convert {p}/t5 {p}/x --num-labels 0", "`num_labels` is 0"),
-    "convert to an unknown problem": ("convert {p}/t5 {p}/x --num-labels 2 --problem-type single", "`problem_type` is"),
+    "convert to an unknown problem": (
+        "convert {p}/t5 {p}/x --num-labels 2 --problem-type singel",
+        "did you mean `single`?",
+    ),
     "convert into a busy folder": ("convert {p}/t5 {p}/busy --num-labels 2", "not empty"),
     "convert another type": ("convert {p}/bert {p}/x --num-labels 2", "'bert'"),
 }
@@ -293,6 +317,7 @@ def test_explain_shows_words_and_writes_a_page(place: Path, enct5: Callable[...,
     out = tmp_path / "why.html"
     status, shown, err = enct5("explain", place / "model", "late [b]parcel[/b]", "--label", "class 2", "--html", out)
     assert (status, err) == (0, "")
+    assert shown.endswith(f"\npage: {out}\n")
     lines = shown.splitlines()
     assert re.fullmatch(r"class 2: \S+.*", lines[0])
     assert lines[1] == "late [b]parcel[/b]</s>"
@@ -325,13 +350,14 @@ def test_an_interruption_tells_how_to_go_on(
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "train", interrupted)
+    monkeypatch.setattr(start, "train", interrupted)
     status, _, err = enct5(*TRAIN.format(p=place).split())
     assert (status, err) == (130, "enct5: interrupted; nothing was written yet\n")
     (place / "new" / "checkpoints").mkdir(parents=True)
     status, _, err = enct5(*TRAIN.format(p=place).split())
     assert status == 130
     assert err == f"enct5: interrupted; the same command with --resume continues the run in {place}/new\n"
+    shutil.rmtree(place / "new")
 
 
 def test_train_evaluate_predict_and_info_work_together(
@@ -406,11 +432,11 @@ def test_the_run_folder_is_named_after_the_data(
 ) -> None:
     seen: list[TrainConfig] = []
 
-    def remember(config: TrainConfig, **options: Any) -> None:
+    def remember(config: TrainConfig, *arguments: Any) -> None:
         seen.append(config)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "train", remember)
+    monkeypatch.setattr(start, "train", remember)
     enct5("train", place / "good.csv", "--text", "a, b", "--label", "label")
     enct5("train", "org/name:train", "--text", "a", "--label", "label", "--max-length", 99)
     assert [config.out for config in seen] == ["runs/good", "runs/name"]
@@ -436,7 +462,7 @@ def test_the_demo_trains_measures_and_predicts(
         tiny = {"base": str(place / "t5"), "epochs": 0.05, "max_length": 16}
         return whole(config.model_copy(update=tiny), **options)
 
-    monkeypatch.setattr(demo.training, "train", short)
+    monkeypatch.setattr(training, "train", short)
     ended = enct5("demo", "--out", tmp_path / "demo")
     assert (ended.status, ended.err) == (0, "")
     assert "$ enct5 train train.jsonl" in ended.out
@@ -485,6 +511,30 @@ def test_help_does_not_import_slow_libraries() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+# Told while torch cannot even be imported.
+_TOLD_AT_ONCE = (
+    *("missing file", "mistyped text column", "words as numbers", "broken JSON", "no Parquet", "unknown task"),
+    *("missing base", "out exists", "nothing to resume", "unseen label in --eval", "labels not described"),
+    *("evaluate a missing column", "evaluate with an impossible score", "predict a missing file"),
+    *("abstain where there is no score", "explain without a model", "convert into a busy folder", "unknown format"),
+)
+
+
+@pytest.mark.parametrize("name", _TOLD_AT_ONCE)
+def test_a_mistake_is_told_before_torch_is_imported(place: Path, name: str) -> None:
+    command, *phrases = BAD_INPUT[name]
+    ended = run_command(*(part.format(p=place) for part in command.split()))
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.startswith("enct5: ")
+    for phrase in phrases:
+        assert phrase.format(p=place) in ended.stderr
+
+
+def test_what_cannot_be_told_without_torch_is_seen_to_need_it(place: Path) -> None:
+    ended = run_command("info", place / "model")
+    assert "torch was imported" in ended.stderr
+
+
 def test_the_installed_command_exits_with_2_and_one_line(place: Path) -> None:
     command = [sys.executable, "-m", "enct5.cli", *train("good.csv", "--base {p}/cut").format(p=place).split()]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -492,6 +542,13 @@ def test_the_installed_command_exits_with_2_and_one_line(place: Path) -> None:
     assert ended.stderr.startswith("enct5: ")
     assert ended.stderr.count("\n") == 1
     assert "damaged or incomplete" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["-h"], ["train", "-h"]])
+def test_version_and_short_help(enct5: Callable[..., Ended], arguments: list[str]) -> None:
+    status, out, err = enct5(*arguments)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"enct5 {__version__}\n" if arguments == ["--version"] else "Usage: enct5 ")
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:

@@ -249,3 +249,21 @@ def test_the_scaler_standardises_every_target_and_leaves_constants_finite() -> N
     assert REGRESSION.fit_scaler(targets[:, 0]).mean_.tolist() == [3]
     assert REGRESSION.fit_scaler(np.full(9, 0.1, dtype=np.float32)).scale_.tolist() == [1]
     assert SINGLE.fit_scaler is MULTI.fit_scaler is None
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [
+        ("classification", "single"),
+        ("Multi-Class", "single"),
+        ("sequence_classification", "single"),
+        ("multi label", "multi"),
+        ("multilabel", "multi"),
+        ("NER", "tokens"),
+        ("token-classification", "tokens"),
+        ("single-label-classification", "single"),
+        ("Regression", "regression"),
+    ],
+)
+def test_tasks_go_by_their_common_names(name: str, alias: str) -> None:
+    assert find_task(name).alias == alias

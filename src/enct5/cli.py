@@ -1,14 +1,13 @@
 """The `enct5` command: arguments in, one line of text for every mistake; the work is done in the other modules.
 
-Commands import what they need when they run, so that `enct5 --help` does not wait for torch.
+Commands import what they need when they run, so that `enct5 --help` waits for no library; and what can be wrong is told
+before torch is imported (`libraries.load`), which takes seconds.
 """
 
-import logging
 import os
 import sys
-import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,10 +15,10 @@ from enct5.errors import EncT5Error, InterruptedByUserError, show
 
 app = typer.Typer(
     name="enct5",
-    help="Turn a T5 checkpoint into a fast, trustworthy classifier (EncT5, arXiv 2110.08426 v2).",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Run folder, another EncT5 checkpoint, or hub id.")]
@@ -32,22 +31,14 @@ AbstainBelow = Annotated[
     float | None, typer.Option(help="Give no label where its score (0 to 1) is lower; single-label only.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda or another; auto takes a GPU if there is one.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
-Quantize = Annotated[
-    str | None, typer.Option(help="int8: faster on a CPU, approximate; needs onnx, onnxscript and onnxruntime.")
+Dtype = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    typer.Option(help="Of weights and arithmetic; auto: by the device."),
 ]
-
-
-def _quiet_libraries() -> None:
-    """What the user should know, enct5 says itself."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    if not sys.stderr.isatty() or not _speaks():
-        transformers.logging.disable_progress_bar()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(torch|transformers|accelerate|huggingface_hub|peft)\b")
+Quantize = Annotated[
+    Literal["int8"] | None,
+    typer.Option(help="int8: faster on a CPU, approximate; needs onnx, onnxscript and onnxruntime."),
+]
 
 
 def _speaks() -> bool:
@@ -61,6 +52,33 @@ def _say(line: str) -> None:
 
 def _columns(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _load_for(model: str) -> None:
+    """Refuse what can be no model, then import what runs one."""
+    from enct5 import libraries
+    from enct5.sources import check_source, prepare_for_hub
+
+    check_source(model)
+    prepare_for_hub(model)
+    libraries.load()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from enct5 import __version__
+
+        _say(f"enct5 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def enct5(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Turn a T5 checkpoint into a fast, trustworthy classifier (EncT5, arXiv 2110.08426 v2)."""
 
 
 @app.command()
@@ -121,6 +139,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
 ) -> None:
     """Fine-tune a model on labelled texts and write its run folder."""
+    from enct5.tasks import find_task
     from enct5.training_config import TrainConfig
 
     options: dict[str, Any] = {
@@ -144,7 +163,7 @@ def train(
         text=_columns(text),
         label=label,
         eval=evaluation,
-        task=task,
+        task=task if task == "auto" else find_task(task).alias,
         label_separator=label_separator,
         token_decoder=token_decoder,
         lora=lora,
@@ -153,19 +172,19 @@ def train(
         out=out or str(Path("runs") / Path(data.partition(":")[0]).stem),
         **{name: value for name, value in options.items() if value is not None},
     )
-    _quiet_libraries()
-    from enct5 import console, training
-    from enct5.processes import process_state
+    from enct5 import console, start
     from enct5.run_folder import is_interrupted
 
     try:
-        record = training.train(config, resume=resume, say=_say)
+        record = start.train(config, resume, _say)
     except KeyboardInterrupt:
         if not is_interrupted(Path(config.out)):
             raise InterruptedByUserError("interrupted; nothing was written yet") from None
         raise InterruptedByUserError(
             f"interrupted; the same command with --resume continues the run in {config.out}"
         ) from None
+    from enct5.processes import process_state
+
     is_main = process_state().is_main_process
     process_state().destroy_process_group()
     if not is_main:
@@ -188,15 +207,20 @@ def evaluate(
     quantize: Quantize = None,
 ) -> None:
     """Measure a model on labelled texts; the columns are those it was trained with unless named."""
-    _quiet_libraries()
-    from enct5 import console, evaluation
-    from enct5.predict import Predictor
+    from enct5 import console, evaluation, libraries
+    from enct5.sources import described, prepare_for_hub
     from enct5.writing import check_file
 
     if json_file is not None:
         check_file(json_file)
+    known = described(model)
+    prepare_for_hub(model, data)
+    rows = known and evaluation.read_rows(known, data, _columns(text), label, abstain_below)
+    libraries.load()
+    from enct5.predict import Predictor
+
     predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
-    record = evaluation.evaluate(predictor, data, _columns(text), label, abstain_below)
+    record = evaluation.evaluate(predictor, data, _columns(text), label, abstain_below, rows)
     console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
     if json_file is not None:
         evaluation.write_json(record, json_file)
@@ -220,14 +244,22 @@ def predict(
     ] = False,
 ) -> None:
     """Predict for every text: the input's columns and the predictions'."""
-    _quiet_libraries()
-    from enct5 import console, prediction_file
-    from enct5.predict import Predictor
+    from enct5 import console, libraries, prediction_file
+    from enct5.sources import described, prepare_for_hub
+    from enct5.tasks import check_abstention
 
     prediction_file.check_output(out, data)
+    known = described(model)
+    if known is not None and abstain_below is not None:
+        check_abstention(known.task, abstain_below)
+    prepare_for_hub(model, None if data == prediction_file.STDIN else data)
+    rows = known and prediction_file.read_rows(known, data, _columns(text))
+    libraries.load()
+    from enct5.predict import Predictor
+
     predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
     run = " ".join([model, dtype, quantize or ""]).strip()  # what a call that resumes has to have in common
-    prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run)
+    prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run, rows)
     if out is not None:
         console.show_settings(predictor.settings())
 
@@ -243,18 +275,20 @@ def explain(
     html: Annotated[Path | None, typer.Option("--html", help="Also write a page to this file.")] = None,
 ) -> None:
     """Show which words moved a prediction, and which were attended to."""
-    _quiet_libraries()
-    from enct5 import console, explanation_page
-    from enct5.predict import Predictor
     from enct5.writing import check_file
 
     if html is not None:
         check_file(html)
+    _load_for(model)
+    from enct5 import console, explanation_page
+    from enct5.predict import Predictor
+
     predictor = Predictor.from_pretrained(model)
     explanation = predictor.explain(text if second is None else (text, second), label)
+    console.show_explanation(explanation)
     if html is not None:
         explanation_page.write(explanation, html)
-    console.show_explanation(explanation)
+        _say(f"page: {html}")
 
 
 @app.command()
@@ -277,7 +311,13 @@ def convert(
     ] = False,
 ) -> None:
     """Make an EncT5 checkpoint of a T5 one, to be fine-tuned before use."""
-    _quiet_libraries()
+    from enct5.tasks import find_task
+    from enct5.writing import refuse_occupied
+
+    refuse_occupied(out)
+    if problem_type is not None:
+        problem_type = find_task(problem_type).name
+    _load_for(base)
     from enct5 import conversion
 
     result = conversion.convert_folder(
@@ -301,15 +341,16 @@ def convert(
 def export(
     model: Model,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],
-    file_format: Annotated[str, typer.Option("--format", help="onnx.")] = "onnx",
+    file_format: Annotated[Literal["onnx"], typer.Option("--format", help="Of the model file.")] = "onnx",
     int8: Annotated[
         bool, typer.Option("--int8", help="Matrix products of 8-bit numbers: smaller, faster, approximate.")
     ] = False,
 ) -> None:
     """Write a model for ONNX Runtime, in its inference form; `predict` and `evaluate` take the folder, too."""
-    if file_format != "onnx":
-        raise EncT5Error(f"--format is {show(file_format)}; the only format is onnx")
-    _quiet_libraries()
+    from enct5.writing import refuse_occupied
+
+    refuse_occupied(out)
+    _load_for(model)
     from enct5 import export as exporting
 
     result = exporting.export(model, out, int8)
@@ -323,9 +364,9 @@ def export(
 @app.command()
 def bench(model: Model) -> None:
     """Measure how fast a model runs here, by every way to run it; the last line is one JSON object."""
-    _quiet_libraries()
     import json
 
+    _load_for(model)
     from enct5 import bench as measuring
     from enct5 import console
 
@@ -337,7 +378,7 @@ def bench(model: Model) -> None:
 @app.command()
 def info(model: Model) -> None:
     """Say what a checkpoint is, and whether it is whole."""
-    _quiet_libraries()
+    _load_for(model)
     from enct5 import console, inspection
 
     console.show_facts(inspection.inspect(model))
@@ -348,7 +389,6 @@ def demo(
     out: Annotated[str | None, typer.Option(help="Keep the run folder here; default: a temporary one.")] = None,
 ) -> None:
     """Train on the bundled messages from the bundled tiny T5, and show what the model makes of new ones."""
-    _quiet_libraries()
     from enct5 import demo as demonstration
 
     demonstration.run(out, _say)
@@ -358,7 +398,7 @@ def _described(error: typer.TyperException) -> str:
     """The error's text in one line, with the value it is about, which typer leaves out."""
     from pydantic import ValidationError
 
-    text = " ".join(getattr(error, "format_message", error.__str__)().split()).rstrip(".")
+    text = " ".join(getattr(error, "format_message", error.__str__)().split()).rstrip(".").replace("Value error, ", "")
     problems = error.__cause__.errors() if isinstance(error.__cause__, ValidationError) else []
     return text + "".join(f" (given: {show(problem['input'])})" for problem in problems)
 
@@ -367,13 +407,14 @@ def main() -> None:
     """Run the command; a user's mistake ends with one line on stderr and status 2, Ctrl-C with 130."""
     failed = 2
     try:
-        status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        status = app(args=sys.argv[1:] or ["--help"], prog_name="enct5", standalone_mode=False)
         sys.stdout.flush()
     except EncT5Error as error:
         message = " ".join(str(error).split())
         failed = 130 if isinstance(error, InterruptedByUserError) else failed
     except typer.TyperException as error:
-        message = f"{_described(error)}; see enct5 --help"
+        context = getattr(error, "ctx", None)
+        message = f"{_described(error)}; see {context.command_path if context else 'enct5'} --help"
     except (KeyboardInterrupt, typer.Abort):
         message, failed = "interrupted", 130
     except BrokenPipeError:  # the reader of our output has gone

@@ -21,9 +21,10 @@ from transformers.utils import cached_file
 from enct5 import model_card
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
-from enct5.loading import check_source, first_line, load_tokenizer, model_class_of
+from enct5.loading import first_line, load_tokenizer, model_class_of
 from enct5.modeling_enct5 import EncT5ForClassification, EncT5ForTokenClassification
 from enct5.run_folder import WEIGHTS
+from enct5.sources import check_source
 from enct5.writing import atomic_folder, refuse_occupied, told_when_full
 
 logger = logging.getLogger(__name__)

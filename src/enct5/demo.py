@@ -4,10 +4,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from enct5 import console, data, training
+from enct5 import console, data, start
 from enct5.assets import demo_data
 from enct5.evaluation import evaluate
-from enct5.predict import Predictor
 from enct5.training_config import TrainConfig
 
 SHOWN = 8
@@ -26,7 +25,9 @@ def run(out: str | None, say: Callable[[str], None]) -> None:
             data=str(demo_data("train")), eval=str(demo_data("validation")), text=("text",), label="intent", out=folder
         )
         say("$ enct5 train train.jsonl --eval validation.jsonl --text text --label intent")
-        record = training.train(config, say=say)
+        record = start.train(config, False, say)
+        from enct5.predict import Predictor
+
         predictor = Predictor.from_pretrained(folder)
         test = str(demo_data("test"))
         measured = evaluate(predictor, test)

@@ -2,31 +2,85 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enct5 import data, metrics
 from enct5.errors import EncT5Error
-from enct5.predict import Predictor
+from enct5.sources import Described
 from enct5.tasks import check_abstention
 from enct5.writing import write_text
 
+if TYPE_CHECKING:
+    from datasets import Dataset
 
-def text_columns(predictor: Predictor, text: Sequence[str] | None) -> tuple[str, ...]:
+    from enct5.predict import Predictor
+
+
+@dataclass
+class Rows:
+    """Labelled rows that were read to measure a model.
+
+    Attributes:
+        table: the rows.
+        text: their text columns.
+        values: their labels, as the task takes them.
+    """
+
+    table: "Dataset"
+    text: tuple[str, ...]
+    values: list[Any]
+
+
+def text_columns(model: "Predictor | Described", text: Sequence[str] | None) -> tuple[str, ...]:
     """The text columns named by the user, else those the model was trained with."""
     if text is not None:
         return tuple(text)
-    if predictor.config is None:
+    if model.config is None:
         raise EncT5Error("the model does not say which columns it was trained with; name the text column with --text")
-    return predictor.config.text
+    return model.config.text
 
 
-def evaluate(
-    predictor: Predictor,
+def read_rows(
+    model: "Predictor | Described",
     source: str,
     text: Sequence[str] | None = None,
     label: str | None = None,
     abstain_below: float | None = None,
+) -> Rows:
+    """Read the rows to measure a model on, and refuse those that do not fit it.
+
+    Args:
+        model: the model, or what its folder says of it.
+        source: file or hub dataset.
+        text: as for `evaluate`.
+        label: likewise.
+        abstain_below: likewise.
+
+    Raises:
+        EncT5Error: as `evaluate`.
+    """
+    if abstain_below is not None:
+        check_abstention(model.task, abstain_below)
+    columns = text_columns(model, text)
+    trained = model.config
+    label = label or (trained.label if trained else None)
+    if label is None:
+        raise EncT5Error("the model does not say which label column it was trained with; name it with --label")
+    separator = trained.label_separator if trained else None
+    table = data.read_table(source)
+    data.check_columns(table, source, columns, label, separator, model.task.inputs.takes_words)
+    return Rows(table, columns, data.label_values(table, label, model.task, separator, columns))
+
+
+def evaluate(
+    predictor: "Predictor",
+    source: str,
+    text: Sequence[str] | None = None,
+    label: str | None = None,
+    abstain_below: float | None = None,
+    rows: Rows | None = None,
 ) -> dict[str, Any]:
     """Measure a model on labelled data.
 
@@ -36,6 +90,7 @@ def evaluate(
         text: text column, or two for pairs; by default those of the training.
         label: label column; by default that of the training.
         abstain_below: also measure predictions that are withheld where their score is lower (single-label only).
+        rows: those of the source, where they have been read already (`read_rows`).
 
     Returns:
         `data`, `rows`, `task`, `metrics` and `per_label`.
@@ -43,27 +98,17 @@ def evaluate(
     Raises:
         EncT5Error: for data that does not fit the model.
     """
-    if abstain_below is not None:
-        check_abstention(predictor.task, abstain_below)
-    columns = text_columns(predictor, text)
-    trained = predictor.config
-    label = label or (trained.label if trained else None)
-    if label is None:
-        raise EncT5Error("the model does not say which label column it was trained with; name it with --label")
-    separator = trained.label_separator if trained else None
-    table = data.read_table(source)
+    rows = rows or read_rows(predictor, source, text, label, abstain_below)
     task, config = predictor.task, predictor.model.config
-    data.check_columns(table, source, columns, label, separator, task.inputs.takes_words)
-    values = data.label_values(table, label, task, separator, columns)
-    labels = task.encode(values, config.label2id)
-    logits = predictor.logits(data.read_texts(table, columns))
+    labels = task.encode(rows.values, config.label2id)
+    logits = predictor.logits(data.read_texts(rows.table, rows.text))
     names = [config.id2label[index] for index in range(config.num_labels)]
     figures = task.metrics(logits, labels, names, config.thresholds)
     if abstain_below is not None:
         figures |= metrics.abstention_metrics(task.scores(logits), labels, abstain_below)
     return {
         "data": Path(source).name if Path(source).exists() else source,
-        "rows": len(table),
+        "rows": len(rows.table),
         "task": task.name,
         "metrics": figures,
         "per_label": task.per_label(logits, labels, names, config.thresholds),

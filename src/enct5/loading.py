@@ -1,7 +1,6 @@
 """Load what others saved: every damage becomes one line that names the checkpoint."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from enct5 import modeling_enct5, run_folder
+from enct5 import modeling_enct5
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
 from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.sources import check_source
 from enct5.tasks import find_task
 
 
@@ -44,23 +44,6 @@ def _reason(source: str, error: BaseException, part: str) -> str:
 
 def _no_tokenizer(source: str) -> EncT5Error:
     return EncT5Error(f"cannot load the tokenizer of {source}: its files (tokenizer.json or spiece.model) are missing")
-
-
-def check_source(source: str) -> None:
-    """Refuse what can be neither a checkpoint's folder nor an id on the hub.
-
-    Raises:
-        EncT5Error: when it is a path that leads nowhere, an interrupted run, or a folder without config.json.
-    """
-    is_path = bool(source) and Path(source).exists()  # an empty one would be the current folder
-    if is_path and run_folder.is_interrupted(Path(source)):
-        raise EncT5Error(
-            f"{source} holds an interrupted run and no model yet; finish it by the same `enct5 train` with --resume"
-        )
-    if not is_path and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
-        raise EncT5Error(f"there is no folder {source}; name a checkpoint's folder, or its id on the hub")
-    if is_path and Path(source).is_dir() and not (Path(source) / "config.json").is_file():
-        raise EncT5Error(f"{source} holds no config.json, so it is no checkpoint; name a T5 or EncT5 folder")
 
 
 def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:

@@ -12,7 +12,8 @@ from transformers.utils import cached_file
 from enct5.batching import pad
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, require
-from enct5.loading import check_source, first_line
+from enct5.loading import first_line
+from enct5.sources import check_source
 
 GRAPH = "model.onnx"  # what an exported folder has instead of model.safetensors
 

@@ -13,9 +13,10 @@ from transformers import PreTrainedTokenizerBase
 from enct5.batching import length_ordered_batches
 from enct5.engines import CompiledEngine, Engine, FoldedEngine, PlainEngine
 from enct5.errors import EncT5Error, show, unknown
-from enct5.loading import check_source, file_of, first_line, load_model, load_tokenizer_of
+from enct5.loading import file_of, first_line, load_model, load_tokenizer_of
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_model import OnnxEncT5, is_exported
+from enct5.sources import check_source
 from enct5.tasks import Task, check_abstention, find_task, withhold
 from enct5.tokenization import check_unicode
 from enct5.training_config import TRAIN_CONFIG, TrainConfig

@@ -12,13 +12,15 @@ from enct5 import data
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.evaluation import text_columns
 from enct5.output_parts import Parts
-from enct5.predict import Predictor
 from enct5.prediction_formats import WRITERS, write_csv
+from enct5.sources import Described
 from enct5.writing import check_file
 
 if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
+
+    from enct5.predict import Predictor
 
 STDIN = "-"
 CHUNK_ROWS = 16384  # held in memory at a time
@@ -43,7 +45,7 @@ def check_output(out: Path | None, source: str = STDIN) -> None:
     check_file(out)
 
 
-class _Rows(NamedTuple):
+class Rows(NamedTuple):
     """The rows to predict for.
 
     Attributes:
@@ -70,22 +72,31 @@ def _lines_of_stdin(first: int) -> Iterator["Dataset"]:
         raise EncT5Error(f"standard input is not UTF-8 ({error.reason}); convert it first") from error
 
 
-def _rows_of(predictor: Predictor, source: str, text: Sequence[str] | None) -> _Rows:
-    """Read a table once, so that its faults are told before any work is done."""
+def read_rows(model: "Predictor | Described", source: str, text: Sequence[str] | None) -> Rows:
+    """Read a table once, so that its faults are told before any work is done.
+
+    Args:
+        model: the model, or what its folder says of it.
+        source: file, hub dataset, or `-` for lines of standard input.
+        text: text column, or two for pairs; by default those of the training.
+
+    Raises:
+        EncT5Error: for a table that cannot be read, or lacks the columns.
+    """
     if source == STDIN:
         if text is not None:
             raise EncT5Error("standard input has lines, not columns; leave out --text, or name a file")
         # One text column however the model was trained: a line is a text.
-        return _Rows(_lines_of_stdin, ("text",), ["text"], None)
-    columns = text_columns(predictor, text)
+        return Rows(_lines_of_stdin, ("text",), ["text"], None)
+    columns = text_columns(model, text)
     names: dict[str, None] = {}
     count = 0
     for chunk in data.read_chunks(source, CHUNK_ROWS):
-        takes_words = predictor.task.inputs.takes_words
+        takes_words = model.task.inputs.takes_words
         data.check_columns(chunk, source, columns, None, takes_words=takes_words, first_row=count + 1)
         names |= dict.fromkeys(chunk.column_names)
         count += len(chunk)
-    return _Rows(
+    return Rows(
         lambda first: islice(data.read_chunks(source, CHUNK_ROWS), first // CHUNK_ROWS, None),
         columns,
         list(names),
@@ -93,7 +104,7 @@ def _rows_of(predictor: Predictor, source: str, text: Sequence[str] | None) -> _
     )
 
 
-def _frames(predictor: Predictor, rows: _Rows, first: int, abstain_below: float | None) -> Iterator["pd.DataFrame"]:
+def _frames(predictor: "Predictor", rows: Rows, first: int, abstain_below: float | None) -> Iterator["pd.DataFrame"]:
     """Chunk by chunk, the columns of the input and of the predictions."""
     import pandas as pd
 
@@ -118,13 +129,14 @@ def _frames(predictor: Predictor, rows: _Rows, first: int, abstain_below: float 
 
 
 def predict_table(
-    predictor: Predictor,
+    predictor: "Predictor",
     source: str,
     text: Sequence[str] | None,
     out: Path | None,
     abstain_below: float | None = None,
     resume: bool = False,
     model: str = "",
+    rows: Rows | None = None,
 ) -> None:
     """Predict for every row of a table and write all columns, in memory that does not grow with the table.
 
@@ -139,6 +151,7 @@ def predict_table(
         abstain_below: leave the label empty where its score is lower (single-label only).
         resume: go on with an interrupted call for the same output.
         model: where the model came from; another one cannot resume.
+        rows: those of the source, where they have been looked at already (`read_rows`).
 
     Raises:
         EncT5Error: for a table without such columns, an output that cannot be written, or nothing to resume.
@@ -147,12 +160,12 @@ def predict_table(
 
     if resume and (out is None or source == STDIN):
         raise EncT5Error("only predictions of a file's rows to another file can be resumed; name both")
+    rows = rows or read_rows(predictor, source, text)
     if out is None:
-        for number, frame in enumerate(_frames(predictor, _rows_of(predictor, source, text), 0, abstain_below)):
+        for number, frame in enumerate(_frames(predictor, rows, 0, abstain_below)):
             write_csv(frame, sys.stdout, number == 0)
             sys.stdout.flush()
         return
-    rows = _rows_of(predictor, source, text)
     kind = WRITERS[out.suffix.lower()]
     with Parts(out, _asked_for(source, text, abstain_below, model), resume) as parts:
         try:

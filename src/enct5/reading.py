@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enct5.errors import EncT5Error, nearest, show
+from enct5.paths import foreign, is_file_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,7 +62,7 @@ def read_chunks(source: str, rows: int | None) -> Iterator["Dataset"]:
     """
     found = False
     try:
-        chunks = _read_file(Path(source).expanduser(), source, rows) if _is_path(source) else _read_hub(source, rows)
+        chunks = _read_file(Path(source).expanduser(), source, rows) if is_path(source) else _read_hub(source, rows)
         for chunk in chunks:
             if len(chunk):
                 found = True
@@ -76,7 +77,7 @@ def _no_rows(source: str) -> EncT5Error:
     return EncT5Error(f"{source} has no rows; give a table with at least one row")
 
 
-def _is_path(source: str) -> bool:
+def is_path(source: str) -> bool:
     """Tell a file from a hub id; raise for a source that is neither."""
     path = Path(source).expanduser()
     if path.is_dir():
@@ -84,8 +85,10 @@ def _is_path(source: str) -> bool:
         raise EncT5Error(f"{source} is a folder; name one file in it ({', '.join(files[:20]) or 'none is readable'})")
     if path.exists():
         return True
+    if kind := foreign(source):
+        raise EncT5Error(f"{source} is {kind}; give the path of a file here")
     name, _, split = source.partition(":")
-    if split and _HUB_ID.fullmatch(name) and Path(name).suffix.lower() not in _READERS:
+    if split and _HUB_ID.fullmatch(name) and not is_file_name(name):
         return False
     if _HUB_ID.fullmatch(source) and path.suffix.lower() not in _READERS and "." not in path.name:
         raise EncT5Error(f"no file {show(source)}; a data set of the hub needs its split, as in `{source}:train`")

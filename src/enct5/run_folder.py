@@ -38,9 +38,9 @@ def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path 
     with ExitStack() as held:
         if checkpoints.is_dir():
             held.enter_context(only_writer(checkpoints, out))
-            _check(out, resume)
+            check(out, resume)
         else:
-            _check(out, resume)
+            check(out, resume)
             try:
                 checkpoints.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -87,7 +87,12 @@ def _is_complete(out: Path) -> bool:
     return (out / METRICS).is_file() and (out / CONFIG).is_file()
 
 
-def _check(out: Path, resume: bool) -> None:
+def check(out: Path, resume: bool) -> None:
+    """Refuse a folder that `claim` would refuse, but for one that another run writes to.
+
+    Raises:
+        EncT5Error: as `claim`.
+    """
     complete = _is_complete(out)
     interrupted = is_interrupted(out)
     if resume and complete:

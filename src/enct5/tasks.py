@@ -97,10 +97,10 @@ class Task:
 
 
 def find_task(name: str) -> Task:
-    """Look a task up by its `problem_type` or by its short name.
+    """Look a task up by its `problem_type`, its short name, or what else it is often called.
 
     Args:
-        name: Such as "single_label_classification" or "single".
+        name: Such as "single_label_classification", "single" or "multi-class".
 
     Returns:
         The task.
@@ -108,9 +108,13 @@ def find_task(name: str) -> Task:
     Raises:
         EncT5Error: If there is no such task.
     """
-    if name not in TASKS:
-        raise unknown("task", name, TASKS)
-    return TASKS[name]
+    if name in TASKS:
+        return TASKS[name]
+    plain = name.lower().replace("_", "-").replace(" ", "-")
+    for alias, synonyms in _SYNONYMS.items():
+        if plain in (alias, *synonyms):
+            return TASKS[alias]
+    raise unknown("task", name, TASKS)
 
 
 def check_abstention(task: Task, below: float) -> None:
@@ -420,5 +424,20 @@ _RECORDS = (
         options=("token_decoder",),
     ),
 )
+
+# What else the tasks are called, with hyphens.
+_SYNONYMS = {
+    "single": (
+        *("classification", "text-classification", "sequence-classification", "sentiment-analysis"),
+        *("single-label", "single-label-classification", "multi-class", "multiclass", "multi-class-classification"),
+        *("multiclass-classification", "binary", "binary-classification"),
+    ),
+    "multi": ("multi-label", "multilabel", "multi-label-classification", "multilabel-classification"),
+    "regression": ("regressor", "text-regression"),
+    "tokens": (
+        *("token", "token-classification", "ner", "named-entity-recognition", "tagging", "entities"),
+        *("sequence-labeling", "sequence-labelling"),
+    ),
+}
 
 TASKS: dict[str, Task] = {key: task for task in _RECORDS for key in (task.name, task.alias)}

@@ -1,0 +1,42 @@
+"""The start of a training run: what is wrong with it is told before torch is imported, which takes seconds."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from enct5 import libraries, run_folder
+from enct5.sources import check_source, prepare_for_hub
+from enct5.training_config import BUNDLED, TrainConfig
+from enct5.training_data import read_rows
+
+# Set by `torchrun` and `accelerate launch`, or by MPI: the number of a process among those that train one model.
+_RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+
+
+def train(config: TrainConfig, resume: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Check what can be checked without torch, then train as `training.train` does.
+
+    Args:
+        config: the run's settings.
+        resume: continue the interrupted run in `config.out`.
+        say: called with every line of progress.
+
+    Returns:
+        The run's record.
+
+    Raises:
+        EncT5Error: as `training.train`.
+    """
+    is_main = next((os.environ[name] for name in _RANKS if name in os.environ), "0") == "0"
+    base = None if config.base == BUNDLED else config.base
+    if is_main:  # which makes the folder in a moment
+        run_folder.check(Path(config.out), resume)
+    if base is not None:
+        check_source(base)
+    prepare_for_hub(base, config.data, config.eval)
+    rows = read_rows(config, say if is_main else lambda line: None)
+    libraries.load()
+    from enct5 import training
+
+    return training.train(config, resume=resume, say=say, rows=rows)
