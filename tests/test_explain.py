@@ -178,7 +178,7 @@ def test_nothing_is_left_changed(predictor: Predictor, implementation: str) -> N
     model.set_attn_implementation(former)
 
 
-def test_the_attention_implementation_comes_back_after_an_error(
+def test_the_attention_implementation_stays_after_an_error(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoder = predictor.model.transformer.decoder

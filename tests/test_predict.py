@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
+from datasets import Dataset
 from safetensors.torch import load_file, save_file
 
 from enct5 import cli, predict
@@ -95,7 +98,7 @@ def test_neighbours_do_not_change_a_result(predictor: Predictor) -> None:
 
 
 def test_compiled_predictions_are_the_same(folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[object] = []
+    compiled: list[Any] = []
     original = torch.compile
 
     def watched(model: torch.nn.Module, **options: Any) -> Any:
@@ -106,7 +109,8 @@ def test_compiled_predictions_are_the_same(folder: Path, predictor: Predictor, m
     other = Predictor.from_pretrained(folder, compile=True)
     texts = sentences(20)
     np.testing.assert_allclose(other.logits(texts), predictor.logits(texts), atol=1e-4)
-    assert compiled == [other.model]
+    (model,) = compiled  # the model's modules in evaluation mode, with the model's own weights
+    assert list(map(id, model.parameters())) == list(map(id, other.model.parameters()))
     assert other.settings()["form"] == "compiled model"
 
 
@@ -147,6 +151,46 @@ def test_batches_keep_the_token_budget(predictor: Predictor, monkeypatch: pytest
     assert sum(len(lengths) for lengths in batches) == 400
     assert all(len(lengths) * max(lengths) <= predict.MAX_BATCH_TOKENS for lengths in batches)
     assert len(batches) < 12
+
+
+def test_the_budget_of_a_batch_can_be_chosen(
+    folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = sentences(60)
+    for fold in (True, False):
+        other = Predictor.from_pretrained(folder, batch_tokens=40, fold=fold)
+        assert other.settings()["batch_tokens"] == 40
+        engine = type(other._engine())
+        batches: list[list[int]] = []
+        run = engine.__call__
+
+        def watched(self: Any, rows: Any, run: Any = run, batches: Any = batches) -> Any:
+            batches.append([len(row) for row in rows])
+            return run(self, rows)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "__call__", watched)
+            np.testing.assert_allclose(other.logits(texts), predictor.logits(texts), atol=1e-4)
+        own = [lengths for lengths in batches if len(lengths) * max(lengths) <= 40 or len(lengths) == 1]
+        assert sum(map(len, own)) >= 60
+        assert max(map(len, own)) > 1
+    for wrong in (0, -3):
+        with pytest.raises(EncT5Error, match=rf"`batch_tokens` \(--batch-tokens\) is {wrong}; give a number from 1 on"):
+            Predictor.from_pretrained(folder, batch_tokens=wrong)
+
+
+def test_padded_batches_are_bounded_by_their_attention(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, rows = ["parcel " * 60] * 6, []
+    monkeypatch.setattr(predict, "MAX_BATCH_SCORES", 4 * 2 * 62**2)  # two rows of 62 tokens, in four heads
+    for fold, wanted in ((True, [6]), (False, [2, 2, 2])):
+        other = Predictor.from_pretrained(folder, fold=fold)
+        engine = type(other._engine())
+        run = engine.__call__
+        rows.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "__call__", lambda self, given, run=run: rows.append(len(given)) or run(self, given))
+            other.logits(texts)
+        assert rows == wanted
 
 
 def test_many_labels_make_small_batches(t5_folder: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,13 +260,52 @@ def test_a_very_long_text_is_cut_to_the_length_of_the_training(predictor: Predic
         ([("a", "b", "c")], r"text 1 is `\('a', 'b', 'c'\)`"),
         ([("a", None)], "text 1 is"),
         ([["a"]], "text 1 is"),
-        ("where is my card?", "`where is my card\\?` is one text; give a list of texts"),
+        (pd.DataFrame({"text": ["a", "b"]}), "a DataFrame is no list of texts; name its column of texts"),
+        (Dataset.from_dict({"text": ["a"]}), "a Dataset is no list of texts; name its column of texts"),
+        (pa.table({"text": ["a"]}), "a Table is no list of texts; name its column of texts"),
+        ({"text": ["a", "b"]}, "is a dict; give a list of texts"),
+        ({"a", "b"}, "is a set; give a list of texts"),
+        (b"a", "`b'a'` is a bytes; give a list of texts"),
+        (np.array("a"), "is a ndarray; give a list of texts"),
+        (np.array([["a", "b"]]), r"text 1 is `array\(\['a', 'b'\]"),
+        (pd.Series(["a", float("nan")]), "text 2 is `nan`"),
+        (None, "`None` is a NoneType; give a list of texts"),
     ],
 )
 def test_what_is_no_list_of_texts_is_refused(predictor: Predictor, texts: Any, message: str) -> None:
     for ask in (predictor.predict, predictor.logits):
         with pytest.raises(EncT5Error, match=message):
             ask(texts)
+
+
+def test_one_text_gives_one_result(predictor: Predictor) -> None:
+    text = "where is my card?"
+    assert predictor.predict(text) == predictor.predict([text])[0]
+    assert predictor.predict(np.str_(text)) == predictor.predict([text])[0]
+    assert predictor.predict(text, abstain_below=1.0)["label"] is None
+    pair = ("where is my card?", "it is late")
+    assert predictor.predict(pair) == predictor.predict(list(pair))  # two texts, as ever
+    for ask in (predictor.logits, lambda text: list(predictor.stream(text))):
+        with pytest.raises(EncT5Error, match="`where is my card\\?` is one text; give a list of texts"):
+            ask(text)
+
+
+def test_lists_columns_and_generators_of_texts_are_taken(predictor: Predictor) -> None:
+    texts = sentences(6)
+    wanted = predictor.logits(texts)
+    column = pd.Series(texts, index=[5, 3, 4, 0, 1, 2])
+    for given in (
+        tuple(texts),
+        column,
+        pd.Series(texts, index=[*"abcd", "columns", "column_names"]),
+        column.index.map(column),
+        np.array(texts),
+        np.array(texts, dtype=object),
+        Dataset.from_dict({"text": texts})["text"],
+        (text for text in texts),
+    ):
+        np.testing.assert_array_equal(predictor.logits(given), wanted)
+    assert predictor.predict(zip(texts, texts, strict=True)) == predictor.predict([(text, text) for text in texts])
 
 
 def test_refusals_count_texts_from_the_first_of_all(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,6 +423,20 @@ def test_ranking_sorts_the_scores_of_pairs(
         assert [record["score"] for record in ranked] == sorted(values, reverse=True)
 
 
+def test_ranking_takes_documents_by_their_place(t5_folder: Base, tmp_path: Path) -> None:
+    scorer = pair_scorer(t5_folder(), tmp_path, ("value",), "regression")
+    documents = sentences(6)
+    wanted = scorer.rank("my card", documents)
+    column = pd.Series(documents, index=[5, 3, 4, 0, 1, 2])
+    for given in (column, np.array(documents), (document for document in documents)):
+        assert scorer.rank("my card", given) == wanted
+    later = column[column.index > 1]  # 5, 3, 4 and 2, at places 0 to 3
+    assert scorer.rank("my card", later) == scorer.rank("my card", later.tolist())
+    for wrong in (column.to_frame(), {"a": "b"}, b"a"):
+        with pytest.raises(EncT5Error, match=r"name its column of texts|give a list of texts"):
+            scorer.rank("my card", wrong)
+
+
 def test_ranking_keeps_the_order_of_equals(t5_folder: Base, tmp_path: Path) -> None:
     scorer = pair_scorer(t5_folder(), tmp_path, ("value",), "regression")
     with torch.no_grad():
@@ -365,12 +462,6 @@ def test_ranking_refuses_what_it_cannot_rank(predictor: Predictor, t5_folder: Ba
     # A model that does not say what it was trained on is taken at the user's word.
     bare = Predictor(predictor.model, predictor.tokenizer)
     assert len(bare.rank("query", ["a", "b"], label="refund")) == 2
-
-
-def test_the_model_does_not_drop_out(predictor: Predictor) -> None:
-    assert not predictor.model.training
-    assert predictor.model.config.dropout_rate > 0
-    np.testing.assert_array_equal(predictor.logits(sentences(5)), predictor.logits(sentences(5)))
 
 
 def test_the_training_settings_come_with_the_folder_where_it_has_them(folder: Path, t5_folder: Base, tmp_path: Path):

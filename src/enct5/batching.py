@@ -11,7 +11,9 @@ from torch.utils.data import Sampler
 POOL_BATCHES = 50
 
 
-def length_ordered_batches(lengths: Sequence[int], max_tokens: int, max_rows: int | None = None) -> list[list[int]]:
+def length_ordered_batches(
+    lengths: Sequence[int], max_tokens: int, max_rows: int | None = None, max_squares: int | None = None
+) -> list[list[int]]:
     """Group all rows, longest first, into batches of at most `max_tokens` tokens, padding included.
 
     Longest first, so that a batch that does not fit into memory fails at once. A single row may exceed the budget.
@@ -20,6 +22,8 @@ def length_ordered_batches(lengths: Sequence[int], max_tokens: int, max_rows: in
         lengths: Tokens of every row.
         max_tokens: Budget: rows of a batch times its longest row.
         max_rows: Most rows of a batch; None for any number.
+        max_squares: Most of a batch's rows times its longest row squared, which is what attention's scores and masks
+            take; None for any number.
 
     Returns:
         Row numbers of every batch; each row is in exactly one.
@@ -28,7 +32,8 @@ def length_ordered_batches(lengths: Sequence[int], max_tokens: int, max_rows: in
     longest = 0
     for row in np.argsort(-np.asarray(lengths), kind="stable").tolist():
         rows = len(batches[-1]) + 1 if batches else 0
-        if rows and rows * longest <= max_tokens and (max_rows is None or rows <= max_rows):
+        fits = rows * longest <= max_tokens and (max_rows is None or rows <= max_rows)
+        if rows and fits and (max_squares is None or rows * longest**2 <= max_squares):
             batches[-1].append(row)
         else:
             batches.append([row])

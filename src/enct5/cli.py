@@ -39,6 +39,10 @@ Quantize = Annotated[
     Literal["int8"] | None,
     typer.Option(help="int8: faster on a CPU, approximate; needs onnx, onnxscript and onnxruntime."),
 ]
+BatchTokens = Annotated[
+    int | None,
+    typer.Option("--batch-tokens", help="Most tokens of a batch, padding included; default: by the device."),
+]
 
 
 def _speaks() -> bool:
@@ -205,6 +209,7 @@ def evaluate(
     device: Device = "auto",
     dtype: Dtype = "auto",
     quantize: Quantize = None,
+    batch_tokens: BatchTokens = None,
 ) -> None:
     """Measure a model on labelled texts; the columns are those it was trained with unless named."""
     from enct5 import console, evaluation, libraries
@@ -219,7 +224,9 @@ def evaluate(
     libraries.load()
     from enct5.predict import Predictor
 
-    predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
+    predictor = Predictor.from_pretrained(
+        model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
+    )
     record = evaluation.evaluate(predictor, data, _columns(text), label, abstain_below, rows)
     console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
     if json_file is not None:
@@ -239,6 +246,7 @@ def predict(
     device: Device = "auto",
     dtype: Dtype = "auto",
     quantize: Quantize = None,
+    batch_tokens: BatchTokens = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted call for the same --out.")
     ] = False,
@@ -257,7 +265,9 @@ def predict(
     libraries.load()
     from enct5.predict import Predictor
 
-    predictor = Predictor.from_pretrained(model, device=device, dtype=dtype, quantize=quantize)
+    predictor = Predictor.from_pretrained(
+        model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
+    )
     run = " ".join([model, dtype, quantize or ""]).strip()  # what a call that resumes has to have in common
     prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run, rows)
     if out is not None:

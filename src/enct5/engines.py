@@ -7,8 +7,10 @@ import numpy as np
 import torch
 
 from enct5.batching import pad
-from enct5.folding import FoldedEncT5
+from enct5.fingerprint import Fingerprint, Structure
+from enct5.folding import FoldedEncT5, check_foldable
 from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.replica import evaluating
 
 
 class Engine(Protocol):
@@ -16,9 +18,11 @@ class Engine(Protocol):
 
     Attributes:
         form: what it runs, in a few words.
+        pads: whether the rows of a batch are padded to one length, and attend under a mask.
     """
 
     form: str
+    pads: bool
 
     def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The logits of every row: `(num_labels,)`, or of tokens `(tokens or more, num_labels)`."""
@@ -26,13 +30,18 @@ class Engine(Protocol):
 
 
 class PlainEngine:
-    """The model itself, on padded batches."""
+    """The model itself in evaluation mode, whatever mode it is in, on padded batches.
+
+    Raises:
+        EncT5Error: where its mode is not for this to choose; see `replica.evaluating`.
+    """
 
     form = "plain model"
+    pads = True
 
     def __init__(self, model: EncT5ForClassification, pad_token_id: int) -> None:
         self.model, self.pad_token_id = model, pad_token_id
-        self._forward: Callable[..., Any] = model
+        self._forward: Callable[..., Any] = evaluating(model)
 
     def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The logits of every row."""
@@ -52,9 +61,14 @@ class CompiledEngine(PlainEngine):
 
     def __init__(self, model: EncT5ForClassification, pad_token_id: int) -> None:
         super().__init__(model, pad_token_id)
-        self._forward = torch.compile(model, dynamic=True)
+        self._structure = Structure(model)
+        self._forward = torch.compile(self._forward, dynamic=True)
         # Compilation waits for the first batch; one with padding, so that a failure shows here.
         self([[pad_token_id] * 3, [pad_token_id] * 2])
+
+    def is_current(self) -> bool:
+        """Whether the model still has the modules, parameters and hooks that were compiled; their values may change."""
+        return Structure(self.model) == self._structure
 
 
 class FoldedEngine:
@@ -65,13 +79,19 @@ class FoldedEngine:
     """
 
     form = "inference form"
+    pads = False
 
     def __init__(self, model: EncT5ForClassification) -> None:
-        self.model, self.folded, self._weights = model, FoldedEncT5(model), _state(model)
+        check_foldable(model)
+        self.model = model
+        # taken first: what changes while the form is made is told by the next comparison
+        self._fingerprint = Fingerprint(model)
+        self.folded = FoldedEncT5(model)
+        self._fingerprint.leave_out(self.folded.buffers())
 
     def is_current(self) -> bool:
-        """Whether the model's weights are still those of the inference form."""
-        return self._weights == _state(self.model)
+        """Whether the model is still what the inference form was made of; `Fingerprint` says what that notices."""
+        return self._fingerprint.is_of(self.model)
 
     def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The logits of every row."""
@@ -79,8 +99,3 @@ class FoldedEngine:
         input_ids = torch.from_numpy(np.concatenate(rows)).long()
         logits = self.folded(input_ids.to(self.model.device), lengths).float().cpu().numpy()
         return np.split(logits, np.cumsum(lengths)[:-1]) if self.folded.labels_tokens else logits
-
-
-def _state(model: torch.nn.Module) -> list[tuple[int, int]]:
-    """What changes with a model's weights: where they lie, and how often they were written to."""
-    return [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in model.parameters()]

@@ -16,6 +16,7 @@ import torch
 from enct5.errors import EncT5Error, unknown
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.onnx_model import OnnxEncT5
+from enct5.replica import evaluating
 from enct5.words import Span, align
 
 if TYPE_CHECKING:
@@ -108,14 +109,14 @@ def explain(predictor: "Predictor", text: Any, label: str | None = None) -> Expl
     model = predictor.model
     if isinstance(model, OnnxEncT5):
         raise EncT5Error("an exported model has no gradients to explain it by; use the folder it was exported from")
-    if not isinstance(model, EncT5ForSequenceClassification):
+    if predictor.task.inputs.windowed:
         raise EncT5Error(f"this model does {predictor.task.description}; only labels of whole texts can be explained")
     id2label: Any = model.config.id2label
     names = [id2label[index] for index in range(len(id2label))]
     if label is not None and label not in names:
         raise unknown("label", label, names)
-    prediction = predictor.predict([text])[0]
     logits = predictor.logits([text])
+    (prediction,) = predictor.task.decode(logits, id2label, model.config.thresholds)
     scores = predictor.task.scores(logits)[0]
     predicted = prediction.get("labels", [prediction.get("label")]) if label is None else [label]
     # by the logits: scores near 1 are rounded to the same number
@@ -126,6 +127,7 @@ def explain(predictor: "Predictor", text: Any, label: str | None = None) -> Expl
     aligned = align(predictor.tokenizer, texts)
     ids = torch.tensor(aligned.ids, device=model.device)
     is_text = torch.tensor([token.end > token.start for token in aligned.tokens], device=model.device)
+    model = evaluating(model)  # no other thread puts this one into training mode
     attention = cross_attention(model, ids)
 
     def by_word(values: list[float]) -> list[float]:
@@ -155,22 +157,19 @@ def cross_attention(model: EncT5ForSequenceClassification, ids: torch.Tensor) ->
     """What every prompt attends to in the last decoder layer, averaged over the heads.
 
     Args:
-        model: The model, in evaluation mode.
+        model: The model; its mode and its attention implementation stay as they are.
         ids: Token ids of one text, `(sequence,)`.
 
     Returns:
         A list for each prompt of the tokens' weights, `(prompts, sequence)`.
     """
+    model = evaluating(model)
     mask = torch.ones_like(ids)[None]
     states = model.transformer.encoder(input_ids=ids[None], attention_mask=mask).last_hidden_state
     decoder = model.transformer.decoder
     assert decoder is not None  # only a tagger has none
-    former = decoder.config._attn_implementation
     decoder.set_attn_implementation("eager")  # the only one that gives its weights away
-    try:
-        outputs = decoder(states, mask, output_attentions=True)
-    finally:
-        decoder.set_attn_implementation(former)
+    outputs = decoder(states, mask, output_attentions=True)
     return outputs.cross_attentions[-1][0].float().mean(0).tolist()
 
 

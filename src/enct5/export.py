@@ -77,9 +77,9 @@ def in_memory(model: EncT5ForClassification, int8: bool) -> OnnxEncT5:
     Raises:
         EncT5Error: as `export`.
     """
-    with TemporaryDirectory() as folder:
-        write_graph(model, Path(folder), int8)
-        return OnnxEncT5(Path(folder) / GRAPH, cast(EncT5Config, model.config))
+    folder: TemporaryDirectory[str] = TemporaryDirectory(prefix="enct5-onnx-")  # gone when the model is
+    write_graph(model, Path(folder.name), int8)
+    return OnnxEncT5(Path(folder.name) / GRAPH, cast(EncT5Config, model.config), folder)
 
 
 def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Exported:

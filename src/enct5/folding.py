@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from enct5.fingerprint import global_hooks, hooks_of
 from enct5.folded_decoder import PromptDecoder, TokenDecoder
 from enct5.folded_layers import EncoderLayer, Run, fold_norm, normalize
 from enct5.modeling_enct5 import EncT5ForClassification
@@ -27,18 +28,28 @@ KNOWN_MODULES = (
 
 
 def check_foldable(model: nn.Module) -> None:
-    """Refuse what is not EncT5 as it was trained, such as a model with adapters, or a quantised or distributed one.
+    """Refuse what is not EncT5 as it was trained, such as a model with adapters or hooks, or a quantised one.
 
     Raises:
         ValueError: the message is a clause that says why.
     """
+    if global_hooks():
+        raise ValueError("torch has hooks for every module, which only the plain model runs")
     for name, module in model.named_modules():
         kind = f"{type(module).__module__}.{type(module).__name__}"
         if not kind.startswith(KNOWN_MODULES):
             raise ValueError(f"{f'its `{name}`' if name else 'the model'} is a {kind}")
+        if hooks := hooks_of(module):
+            hook = getattr(hooks[0], "__qualname__", type(hooks[0]).__name__)
+            raise ValueError(
+                f"{f'its `{name}`' if name else 'the model'} has a hook or `forward` of its own ({hook}), which only "
+                "the plain model runs"
+            )
     for name, parameter in model.named_parameters():
         if type(parameter.data) is not torch.Tensor or not parameter.is_floating_point():
             raise ValueError(f"its `{name}` is quantised")
+        if not parameter.is_contiguous():
+            raise ValueError(f"its `{name}` does not lie in memory row by row")
     devices = {str(parameter.device) for parameter in model.parameters()}
     if len(devices) > 1 or "meta" in devices:
         raise ValueError(f"its weights are on {' and '.join(sorted(devices))}")

@@ -72,13 +72,18 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_tokenizer_of(source: str, vocab_size: int) -> PreTrainedTokenizerBase:
+def load_tokenizer_of(source: str, vocab_size: int, **hub: Any) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint whose model has so many tokens.
+
+    Args:
+        source: folder or hub id.
+        vocab_size: the model's.
+        hub: `revision` and `token` on the hub.
 
     Raises:
         EncT5Error: when there is none, or it gives tokens that the model does not have.
     """
-    tokenizer = load_tokenizer(source)
+    tokenizer = load_tokenizer(source, **hub)
     if len(tokenizer) > vocab_size:
         raise EncT5Error(
             f"{source}: the tokenizer has {len(tokenizer)} tokens, but the model {vocab_size}; "
@@ -103,23 +108,25 @@ def _check_no_pickles(source: str) -> None:
         )
 
 
-def file_of(source: str, name: str) -> Path | None:
-    """A file of a folder or hub checkpoint; `None` if it has none of this name."""
+def file_of(source: str, name: str, **hub: Any) -> Path | None:
+    """A file of a folder or hub checkpoint (`revision`, `token`); `None` if it has none of this name."""
     found = cached_file(
         source,
         name,
+        **hub,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )
     return None if found is None else Path(found)
 
 
-def load_model(source: str, dtype: str = "auto") -> EncT5ForClassification:
+def load_model(source: str, dtype: str = "auto", **hub: Any) -> EncT5ForClassification:
     """Load an EncT5 checkpoint, from safetensors alone.
 
     Args:
         source: folder or hub id.
         dtype: of the weights, such as `float16` (but for those that T5 keeps in float32 then); `auto` is the file's.
+        hub: `revision` and `token` on the hub.
 
     Raises:
         EncT5Error: when it is none, or damaged; the message says what to do.
@@ -127,7 +134,7 @@ def load_model(source: str, dtype: str = "auto") -> EncT5ForClassification:
     check_source(source)
     _check_no_pickles(source)
     try:
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, **hub)
     except Exception as error:  # transformers raises whatever the damage leads to
         raise EncT5Error(f"cannot read a model at {source}: {_reason(source, error, 'config.json')}") from error
     if not isinstance(config, EncT5Config):
@@ -143,6 +150,7 @@ def load_model(source: str, dtype: str = "auto") -> EncT5ForClassification:
             output_loading_info=True,
             ignore_mismatched_sizes=True,
             use_safetensors=True,
+            **hub,
         )
     except Exception as error:
         raise EncT5Error(

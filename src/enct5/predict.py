@@ -1,10 +1,11 @@
 """Predict with a trained model: texts in, results out in the same order."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
+MAX_BATCH_TOKENS_OF_A_GPU = 32768
+STATES_OF_A_TOKEN = 16  # that are in memory together, at most
+MAX_BATCH_SCORES = 2**26  # attention's, of all heads, where texts are padded: their mask and bias take as many numbers
 MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
 BACKENDS = ("auto", "torch", "onnx")
@@ -38,16 +42,32 @@ Text = str | tuple[str, str] | list[str]
 class Predictor:
     """A trained model with its tokenizer, ready for texts.
 
+    Predictions are those of evaluation mode, of the weights that the model has when they are asked for, and change
+    nothing in it: not its mode, its attention, nor the tokenizer's settings. So a `Predictor` may be
+
+    - used by any number of threads, and from asyncio (`await asyncio.to_thread(predictor.predict, texts)`);
+    - made of a model that is being trained, and asked between two steps (in a `TrainerCallback`, say). What another
+      thread's optimiser is writing while texts are predicted is read half written, as by any forward pass;
+    - pickled, copied, and given to processes that are started anew (`spawn`, joblib); ONNX Runtime's sessions are made
+      again on the other side. A process that is forked after a prediction hangs if torch has several threads;
+    - made of a model with hooks, pruned or parametrised layers or adapters, which then runs as it is.
+
     Attributes:
-        model: the model, in evaluation mode, or an exported one.
+        model: the model, or an exported one.
         tokenizer: its tokenizer; texts longer than `tokenizer.model_max_length` tokens are cut, or read in overlapping
             windows by models that tag tokens.
         task: what the model predicts.
         config: how the model was trained, if its folder says so.
         fold: whether predictions come from the model's inference form (`enct5.folding`), which gives the same logits
-            but for rounding, faster; False also for a model that has none, which a warning says.
+            but for rounding, faster; False also for a model that has none, which a warning says. It is made anew when
+            the model has changed; `enct5.fingerprint.Fingerprint` says what is noticed.
         compile: whether predictions come from the model compiled by torch; False also where that fails, which a warning
             says.
+        batch_tokens: the most tokens of a batch, padding included, unless one text has more; None for what suits the
+            device.
+
+    Raises:
+        EncT5Error: for a `batch_tokens` below 1.
     """
 
     def __init__(
@@ -57,14 +77,33 @@ class Predictor:
         config: TrainConfig | None = None,
         fold: bool = True,
         compile: bool = False,
+        batch_tokens: int | None = None,
     ) -> None:
-        self.model = model if isinstance(model, OnnxEncT5) else model.eval()
+        if batch_tokens is not None and batch_tokens < 1:
+            raise EncT5Error(f"`batch_tokens` (--batch-tokens) is {batch_tokens}; give a number from 1 on")
+        self.model: OnnxEncT5 | Any = model  # Any: of a T5's configuration, fields of EncT5's are asked for
         self.tokenizer = tokenizer
-        self.task: Task = find_task(str(model.config.problem_type))
         self.config = config
-        self.fold, self.compile = fold, compile
+        self.fold, self.compile, self.batch_tokens = fold, compile, batch_tokens
+        self._forget_engines()
+
+    def _forget_engines(self) -> None:
         self._folded: FoldedEngine | None = None
         self._compiled: CompiledEngine | None = None
+        self._making = threading.Lock()  # of engines
+
+    def __getstate__(self) -> dict[str, Any]:
+        engines = {"_folded", "_compiled", "_making"}  # what can be made again, and a lock
+        return {name: value for name, value in self.__dict__.items() if name not in engines}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget_engines()
+
+    @property
+    def task(self) -> Task:
+        """What the model predicts."""
+        return find_task(str(self.model.config.problem_type))
 
     @classmethod
     def from_pretrained(
@@ -76,6 +115,9 @@ class Predictor:
         dtype: str = "auto",
         quantize: str | None = None,
         compile: bool = False,
+        batch_tokens: int | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
     ) -> "Predictor":
         """Load a run folder, another EncT5 checkpoint, an exported model, or one from the hub.
 
@@ -89,6 +131,9 @@ class Predictor:
             quantize: `int8` for matrix products of 8-bit numbers by ONNX Runtime on the CPU: faster, approximate.
             compile: run the plain model compiled by torch in place of the inference form. Compiling takes a minute or
                 so, and pays on GPUs if anywhere.
+            batch_tokens: the most tokens of a batch; by default what suits the device.
+            revision: branch, tag or commit on the hub.
+            token: access token of the hub; True for the one that `hf auth login` keeps.
 
         Raises:
             EncT5Error: when there is no EncT5 model, or it is damaged; or for settings that do not go together.
@@ -100,56 +145,74 @@ class Predictor:
         if quantize not in (None, "int8"):
             raise unknown("quantize", str(quantize), ["int8"])
         check_source(source)
-        exported = backend == "onnx" or (backend == "auto" and is_exported(source))
+        hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
+        exported = backend == "onnx" or (backend == "auto" and is_exported(source, **hub))
         if exported or quantize:
             _check_onnx(device, dtype, compile, quantize if exported else None)
+        model: EncT5ForClassification | OnnxEncT5
         if exported:
-            graph = OnnxEncT5.from_pretrained(source)
-            return cls(graph, load_tokenizer_of(source, graph.config.vocab_size), _trained_with(source))
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = load_model(source, "float32" if dtype == "auto" and device == "cpu" else dtype)
-        tokenizer = load_tokenizer_of(source, model.config.vocab_size)
-        if quantize:
-            from enct5.export import in_memory
+            model = OnnxEncT5.from_pretrained(source, **hub)
+        else:
+            if device == "auto":
+                device = "cuda" if torch.cuda.is_available() and not quantize else "cpu"
+            model = load_model(source, "float32" if dtype == "auto" and device == "cpu" else dtype, **hub)
+        tokenizer = load_tokenizer_of(source, model.config.vocab_size, **hub)
+        if not isinstance(model, OnnxEncT5):
+            if quantize:
+                from enct5.export import in_memory
 
-            return cls(in_memory(model, int8=True), tokenizer, _trained_with(source))
-        return cls(_placed(model, device), tokenizer, _trained_with(source), fold, compile)
+                model = in_memory(model, int8=True)
+            else:
+                model = _placed(model, device)
+        return cls(model, tokenizer, _trained_with(source, **hub), fold, compile, batch_tokens)
 
-    def predict(self, texts: Sequence[Text], abstain_below: float | None = None) -> list[dict[str, Any]]:
+    @overload
+    def predict(self, texts: str, abstain_below: float | None = None) -> dict[str, Any]: ...  # type: ignore[overload-overlap]  # a string is no list of texts
+
+    @overload
+    def predict(self, texts: Iterable[Text], abstain_below: float | None = None) -> list[dict[str, Any]]: ...
+
+    def predict(
+        self, texts: str | Iterable[Text], abstain_below: float | None = None
+    ) -> dict[str, Any] | list[dict[str, Any]]:
         """Classify (or score) texts.
 
         Args:
-            texts: texts, or pairs `(A, B)`; for a model that tags tokens texts, or lists of words.
+            texts: texts, or pairs `(A, B)`; for a model that tags tokens texts, or lists of words: a list, a generator,
+                or a column (of pandas, NumPy, datasets). Or one text. A tuple is a list of texts: one pair is
+                `[(A, B)]`.
             abstain_below: give no label (`None`) where the score is lower (single-label only).
 
         Returns:
-            One result a text, in their order: `label` and `score`; `labels` and `scores` (multi-label); `value`
-            (regression); or `entities` (tokens), each with `start`, `end`, `label`, `text` and `score`, where start and
-            end count characters of a string or words of a list.
+            One result a text, in their order, or that of the one text: `label` and `score`; `labels` and `scores`
+            (multi-label); `value` (regression); or `entities` (tokens), each with `start`, `end`, `label`, `text` and
+            `score`, where start and end count characters of a string or words of a list.
 
         Raises:
             EncT5Error: for what are no texts, or a model that cannot abstain.
         """
+        if isinstance(texts, str):
+            return next(self.stream([texts], abstain_below))
         return list(self.stream(texts, abstain_below))
 
     def stream(self, texts: Iterable[Text], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
         """Like `predict`, for texts that need not fit into memory together."""
         if abstain_below is not None:
             check_abstention(self.task, abstain_below)
-        remaining, config = _checked(texts, self.task), self.model.config
+        task, config = self.task, self.model.config
+        remaining = _checked(texts, task)
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
-            records = self.task.decode(self._logits(chunk), config.id2label, config.thresholds)
+            records = task.decode(self._logits(chunk), config.id2label, config.thresholds)
             yield from records if abstain_below is None else (withhold(record, abstain_below) for record in records)
 
     def rank(
-        self, query: str, documents: Sequence[str], label: str | None = None, top_k: int | None = None
+        self, query: str, documents: Iterable[str], label: str | None = None, top_k: int | None = None
     ) -> list[dict[str, Any]]:
         """Order documents by how well they match a query, by a model trained on pairs of such texts.
 
         Args:
             query: the first text of every pair.
-            documents: the second texts.
+            documents: the second texts: a list, a generator or a column.
             label: the label (or target) to rank by. Without it: the number of a regression; the expected grade where
                 all labels are whole numbers; of two labels the one that says yes, if one does ("yes", "relevant", ...).
             top_k: how many to return; all by default.
@@ -175,12 +238,13 @@ class Predictor:
             )
         if top_k is not None and top_k < 1:
             raise EncT5Error(f"`top_k` is {top_k}; give a number from 1 on")
+        documents = list(_items(documents))  # once, by place: a generator has no second time, and a column other keys
         logits = self.logits([(query, document) for document in documents])
         scores = self.task.relevance(logits, self.model.config.id2label, label)
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [{"index": int(i), "document": documents[i], "score": float(scores[i])} for i in order]
 
-    def logits(self, texts: Sequence[Text]) -> Any:
+    def logits(self, texts: Iterable[Text]) -> Any:
         """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
         return self._logits(list(_checked(texts, self.task)))
 
@@ -195,7 +259,7 @@ class Predictor:
         settings = {"form": self._engine().form, "device": "cpu"}
         if not isinstance(self.model, OnnxEncT5):
             settings |= {"device": str(self.model.device), "dtype": str(self.model.dtype).removeprefix("torch.")}
-        return {**settings, "threads": torch.get_num_threads(), "batch_tokens": MAX_BATCH_TOKENS}
+        return {**settings, "threads": torch.get_num_threads(), "batch_tokens": self._budget()}
 
     def explain(self, text: Text, label: str | None = None) -> "Explanation":
         """What each label's prompt attended to in a text, and what moved its logit; see `enct5.explain.explain`.
@@ -216,16 +280,30 @@ class Predictor:
         config = self.model.config
         inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
         result = inputs.room(config.num_labels)
-        engine = self._engine() if inputs.rows else None
+        if not inputs.rows:
+            return inputs.outputs(result, config.num_labels)
+        engine = self._engine()
         most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
-        for batch in length_ordered_batches([len(row) for row in inputs.rows], MAX_BATCH_TOKENS, most_rows):
-            assert engine is not None
+        most_squares = MAX_BATCH_SCORES // config.num_heads if engine.pads else None
+        lengths = [len(row) for row in inputs.rows]
+        for batch in length_ordered_batches(lengths, self._budget(), most_rows, most_squares):
             outputs = engine([inputs.rows[index] for index in batch])
             for index, logits in zip(batch, outputs, strict=True):
                 if not np.isfinite(logits).all():
                     raise self._no_numbers()
                 result[index] = logits
         return inputs.outputs(result, config.num_labels)
+
+    def _budget(self) -> int:
+        """The most tokens of a batch."""
+        if self.batch_tokens is not None:
+            return self.batch_tokens
+        if isinstance(self.model, OnnxEncT5) or self.model.device.type != "cuda":
+            return MAX_BATCH_TOKENS
+        config, number = self.model.config, self.model.dtype.itemsize
+        free, _ = torch.cuda.mem_get_info(self.model.device)
+        a_token = STATES_OF_A_TOKEN * max(config.d_model, config.num_heads * config.d_kv) * number
+        return max(MAX_BATCH_TOKENS, min(MAX_BATCH_TOKENS_OF_A_GPU, free // 4 // a_token))
 
     def _no_numbers(self) -> EncT5Error:
         said = "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"
@@ -234,13 +312,17 @@ class Predictor:
         return EncT5Error(said)
 
     def _engine(self) -> Engine:
-        """What runs the model; its inference form is made anew where the weights have changed since."""
+        """What runs the model; what was made of it is made anew where the model has changed since."""
         if isinstance(self.model, OnnxEncT5):
             return self.model
+        with self._making:  # once, however many threads ask for it
+            return self._engine_of(self.model)
+
+    def _engine_of(self, model: EncT5ForClassification) -> Engine:
         pad_token_id = int(self.tokenizer.pad_token_id)
-        if self.compile and self._compiled is None:
+        if self.compile and (self._compiled is None or not self._compiled.is_current()):
             try:
-                self._compiled = CompiledEngine(self.model, pad_token_id)
+                self._compiled = CompiledEngine(model, pad_token_id)
             except Exception as error:  # compilers raise whatever they stumble over
                 logger.warning("predicting with a model that is not compiled: %s", first_line(error))
                 self.compile = False
@@ -248,18 +330,18 @@ class Predictor:
             return self._compiled
         if self.fold and (self._folded is None or not self._folded.is_current()):
             try:
-                self._folded = FoldedEngine(self.model)
+                self._folded = FoldedEngine(model)
             except ValueError as error:
                 logger.warning("predicting with the plain model, which is slower: %s", error)
                 self.fold = False
         if self.fold and self._folded is not None:
             return self._folded
-        return PlainEngine(self.model, pad_token_id)
+        return PlainEngine(model, pad_token_id)
 
 
-def _trained_with(source: str) -> TrainConfig | None:
+def _trained_with(source: str, **hub: Any) -> TrainConfig | None:
     """The settings of the run that a checkpoint is of, if it says them."""
-    file = file_of(source, TRAIN_CONFIG)
+    file = file_of(source, TRAIN_CONFIG, **hub)
     return None if file is None else TrainConfig.read(file)
 
 
@@ -285,10 +367,8 @@ def _check_onnx(device: str, dtype: str, compile: bool, quantize: str | None) ->
 
 def _checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
     """The texts, one by one, as long as the task takes them and they are all of one kind."""
-    if isinstance(texts, str):
-        raise EncT5Error(f"{show(texts)} is one text; give a list of texts")
     first_is_plain: bool | None = None
-    for number, text in enumerate(texts, start=1):
+    for number, text in enumerate(_items(texts), start=1):
         plain = task.inputs.is_plain(text)
         if plain is None:
             raise EncT5Error(f"text {number} is {show(repr(text))}; give {task.inputs.accepts}")
@@ -298,3 +378,18 @@ def _checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
         for part in [text] if isinstance(text, str) else text:
             check_unicode(part, number)
         yield text
+
+
+def _items(texts: Iterable[Any]) -> Iterator[Any]:
+    """What a list, generator or column of texts holds, one by one; a table's or dictionary's names are no texts."""
+    if isinstance(texts, str):
+        raise EncT5Error(f"{show(texts)} is one text; give a list of texts")
+    kind = type(texts).__name__
+    if any(hasattr(type(texts), name) for name in ("columns", "column_names")):
+        raise EncT5Error(f"a {kind} is no list of texts; name its column of texts, as in `table['text']`")
+    if isinstance(texts, (bytes, bytearray, Mapping, Set)):
+        raise EncT5Error(f"{show(repr(texts))} is a {kind}; give a list of texts, so that they have an order")
+    try:
+        return iter(texts)
+    except TypeError:
+        raise EncT5Error(f"{show(repr(texts))} is a {kind}; give a list of texts") from None

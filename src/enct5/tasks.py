@@ -95,6 +95,10 @@ class Task:
     counted: str = "texts"
     options: tuple[str, ...] = ()
 
+    def __reduce__(self) -> tuple[Callable[[str], "Task"], tuple[str]]:
+        """Pickled and copied by name: there is one of each, and lambdas cannot be pickled."""
+        return find_task, (self.name,)
+
 
 def find_task(name: str) -> Task:
     """Look a task up by its `problem_type`, its short name, or what else it is often called.
