@@ -33,6 +33,7 @@ from enct5.evaluation import evaluate
 from enct5.loading import load_tokenizer
 from enct5.predict import Predictor
 from enct5.starting_model import build_model
+from enct5.trained_on import TrainedOn
 from enct5.trainer import EncT5Trainer
 from enct5.training_config import TrainConfig
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
@@ -106,7 +107,8 @@ def train_and_measure(method: Method, config: TrainConfig, benchmark: Benchmark)
         mock.patch.object(training, "EncT5Trainer", method.trainer),
     ):
         record = training.train(config, say=lambda line: None)
-    measured = evaluate(Predictor(made[0], load_tokenizer(config.out), config), test_file(benchmark))
+    trained_on = TrainedOn(config.data, config.text, config.label, config.label_separator)
+    measured = evaluate(Predictor(made[0], load_tokenizer(config.out), trained_on), test_file(benchmark))
     return {
         "value": measured["metrics"][benchmark.metric],
         "eval_value": record["metrics"][benchmark.metric],

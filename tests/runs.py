@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from enct5 import training
@@ -73,6 +74,11 @@ def start(base: Path, out: Path, source: str, said: list[str] | None = None, **o
     say = settings.pop("say", (said if said is not None else []).append)
     config = TrainConfig.checked(data=source, base=str(base), out=str(out), **settings)
     return training.train(config, resume=resume, say=say)
+
+
+def settings_of(out: Path) -> TrainConfig:
+    """The settings that a run folder tells."""
+    return TrainConfig.checked(**yaml.safe_load((out / "train_config.yaml").read_text(encoding="utf-8")))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

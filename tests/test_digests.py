@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from enct5.digests import digest, digests_of_weights
+from enct5.digests import digest, digest_of_checkpoint, digests_of_weights
 
 
 @pytest.mark.parametrize("size", [0, 5, (1 << 20) + 3])
@@ -13,6 +13,12 @@ def test_it_is_that_of_the_whole_content(tmp_path: Path, size: int) -> None:
     content = bytes(number % 251 for number in range(size))
     (tmp_path / "file").write_bytes(content)
     assert digest(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_file_in_the_home_folder_has_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.csv").write_bytes(b"a")
+    assert digest("~/a.csv") == hashlib.sha256(b"a").hexdigest()
 
 
 def test_what_is_no_file_has_none(tmp_path: Path) -> None:
@@ -26,3 +32,22 @@ def test_all_weights_of_a_folder_are_named(tmp_path: Path) -> None:
     found = digests_of_weights(tmp_path)
     assert list(found) == ["model-1.safetensors", "model-2.safetensors"]
     assert found["model-1.safetensors"] == hashlib.sha256(b"model-1.safetensors").hexdigest()
+
+
+def test_a_checkpoint_is_known_by_what_decides_its_predictions(tmp_path: Path) -> None:
+    def write(folder: str, **files: str) -> str:
+        contents = {"config.json": "{}", "model.safetensors": "1", "tokenizer.json": "t", "spiece.model": "s"} | files
+        (tmp_path / folder).mkdir()
+        for name, content in contents.items():
+            (tmp_path / folder / name).write_text(content, encoding="utf-8")
+        return str(tmp_path / folder)
+
+    plain = digest_of_checkpoint(write("a"))
+    others = {"README.md": "new", "metrics.json": "{}", "report.html": "new"}
+    assert plain == digest_of_checkpoint(write("b", **others))
+    deciding = ("config.json", "model.safetensors", "tokenizer.json", "spiece.model", "model.onnx", "model.onnx.data")
+    changed = {digest_of_checkpoint(write(name, **{name: "other"})) for name in deciding}
+    assert len({plain, *changed}) == 1 + len(deciding)
+    assert None not in changed
+    (tmp_path / "none").mkdir()
+    assert digest_of_checkpoint(str(tmp_path / "none")) is None

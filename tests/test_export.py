@@ -60,6 +60,13 @@ def folders(request: pytest.FixtureRequest, t5_folder: Base, tmp_path_factory: p
     return folder, root / "onnx"
 
 
+def test_the_graph_does_not_tell_where_it_was_made(exported_single: Path) -> None:
+    graph = (exported_single / "model.onnx").read_bytes()
+    assert b"MatMul" in graph
+    assert str(Path(export.__file__).parent).encode() not in graph
+    assert b'File "' not in graph
+
+
 @pytest.fixture
 def no_exporter(exported_single: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the time of further exports of the same model."""

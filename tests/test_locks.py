@@ -54,6 +54,7 @@ def test_a_run_that_goes_on_is_neither_started_again_nor_resumed(tmp_path: Path,
         with refused, claim(tmp_path / "run", resume, print):
             pass
         assert (tmp_path / "run" / CHECKPOINTS / LOCK).exists()
+        (tmp_path / "run" / CHECKPOINTS / "begun").touch()
     with claim(tmp_path / "run", True, print) as checkpoint:
         assert checkpoint is None
     with pytest.raises(EncT5Error, match="holds an interrupted run"), claim(tmp_path / "run", False, print):

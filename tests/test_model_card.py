@@ -76,7 +76,7 @@ def test_a_model_trained_on_tells_where_it_comes_from(origin: str, named: str | 
     front, text = written(make_record("single_label_classification", base="first-run", origin=origin), tmp_path)
     assert front.get("base_model") == named
     known = "the tiny T5 that comes with enct5" if origin == "bundled" else origin
-    assert f"| Base | first-run, which was trained from {known} |" in text
+    assert f"| Base | first-run, which comes from {known} |" in text
     assert ("The base comes from the tiny T5" in text) == (origin == "bundled")
     assert "The base was trained on first.csv. Where it knows the evaluation texts, the figures are too good" in text
 

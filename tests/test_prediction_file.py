@@ -19,7 +19,7 @@ from enct5.data import read_table
 from enct5.errors import EncT5Error
 from enct5.prediction_file import WRITERS, check_output, predict_table
 from enct5.tasks import find_task
-from enct5.training_config import TrainConfig
+from enct5.trained_on import TrainedOn
 
 TEXTS = [
     "plain",
@@ -44,7 +44,7 @@ class Echo:
 
     def __init__(self, task: str = "single", text: tuple[str, ...] = ("text",)) -> None:
         self.task = find_task(task)
-        self.config = TrainConfig.checked(data="a.csv", text=text, label="label", out="runs/a")
+        self.config = TrainedOn("a.csv", text, "label")
 
     def stream(self, texts: Iterable[Any], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
         for text in texts:

@@ -253,6 +253,9 @@ def test_lengths_and_settings_read_well(tmp_path: Path) -> None:
     assert "7 of 1,805" in page.html
     settings = {row[0]: row[1] for row in page.tables[-1][1:]}
     assert (settings["text"], settings["eval"], settings["learning_rate"]) == ("review", "not set", "0.00123")
+    assert settings["patience"] == "8"
+    without = single(tmp_path, best_step=None)  # so few texts choose no checkpoint, and nothing waits for a better one
+    assert "patience" not in {row[0] for row in without.tables[-1][1:]}
 
 
 def test_large_errors_need_no_decimals(tmp_path: Path) -> None:

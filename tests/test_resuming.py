@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from enct5.errors import EncT5Error
+from enct5.resuming import RECORD
 from runs import (
     LABELS,
     RUN_FILES,
@@ -130,10 +131,45 @@ def test_a_run_is_resumed_with_its_own_options_and_data_only(run: Run, tmp_path:
     write_rows(source, [*messages(57), *messages(3, seed=8)])
     with pytest.raises(EncT5Error, match="the data has changed"):
         start(run.base, out, str(source), resume=True)
-    shutil.copy(run.source, source)
-    moved = out.rename(tmp_path / "moved")
-    start(run.base, moved, str(source), resume=True)
+    with pytest.raises(EncT5Error, match=r"`data` is others.jsonl, but the interrupted run in .* has messages.jsonl"):
+        start(run.base, out, write_rows(tmp_path / "others.jsonl", messages(57)), resume=True)
+    moved, source = out.rename(tmp_path / "moved"), source.rename(tmp_path / "renamed.jsonl")
+    shutil.copy(run.source, source)  # a file is the same by its content
+    shutil.copytree(run.base, tmp_path / "base")
+    start(tmp_path / "base", moved, str(source), resume=True)
     assert_same_weights(weights(moved), weights(run.out))
+
+
+def test_a_run_is_resumed_with_its_own_base_and_version_only(run: Run, tmp_path: Path) -> None:
+    here, out = Run.__new__(Run), tmp_path / "run"
+    here.base, here.source = Path(shutil.copytree(run.base, tmp_path / "base")), run.source
+    interrupt(here, out, evaluation=3)
+    record = out / "checkpoints" / RECORD
+    wanted, newest = record.read_text(encoding="utf-8"), steps_of(out)
+    assert str(tmp_path) not in wanted
+    file = here.base / "model.safetensors"
+    before = file.read_bytes()
+    file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    with pytest.raises(EncT5Error, match=r"the base has changed \(base\) since the run in .* was interrupted"):
+        start(here.base, out, run.source, resume=True)
+    file.write_bytes(before)
+    for content, message in (
+        (json.dumps(json.loads(wanted) | {"enct5": "9.9"}), "was started by enct5 9.9, this is .*; resume with that"),
+        ("{}", "was started by enct5 None, this is "),
+        ("[1]", "cannot read .*start anew with another --out"),
+        (wanted[:-5], "cannot read .*start anew with another --out"),
+        (None, "does not say how it was started"),
+    ):
+        record.unlink(missing_ok=True)
+        if content is not None:
+            record.write_text(content, encoding="utf-8")
+        with pytest.raises(EncT5Error, match=message) as refused:
+            start(here.base, out, run.source, resume=True)
+        assert "\n" not in str(refused.value)
+        assert steps_of(out) == newest
+    record.write_text(wanted, encoding="utf-8")
+    start(here.base, out, run.source, resume=True)
+    assert_same_weights(weights(out), weights(run.out))
 
 
 def test_a_finished_run_is_not_resumed(run: Run) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from enct5.conversion import convert_folder
 from enct5.errors import EncT5Error
 from enct5.run_folder import Ancestry, ancestry, claim, finish, public_name
 from runs import Run, make_checkpoint
@@ -27,8 +28,21 @@ def test_a_new_or_empty_folder_starts_a_run(tmp_path: Path, made_before: bool) -
     out = tmp_path / "deep" / "run"
     if made_before:
         out.mkdir(parents=True)
-    assert claimed(out, resume=False) is None
-    assert (out / "checkpoints").is_dir()
+    with claim(out, resume=False, say=lambda line: None) as checkpoint:
+        assert checkpoint is None
+        assert (out / "checkpoints").is_dir()
+    assert out.exists() == made_before  # nothing of a run came into it
+    assert list(tmp_path.rglob("*")) == ([tmp_path / "deep", out] if made_before else [])
+    with claim(out, resume=False, say=lambda line: None):
+        (out / "checkpoints" / "begun").touch()
+    assert claimed(out, resume=True) is None
+
+
+def test_a_folder_to_resume_stays_when_nothing_comes_of_it(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, 3)
+    before = sorted(tmp_path.rglob("*"))
+    assert claimed(tmp_path, resume=True) is not None
+    assert [path for path in sorted(tmp_path.rglob("*")) if path.name != "lock"] == before
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -80,8 +94,20 @@ def test_a_run_folder_tells_where_its_model_comes_from(run: Run, tmp_path: Path)
     assert ancestry(str(run.base)) == Ancestry(run.base.name)
     assert ancestry(str(run.out)) == Ancestry(run.base.name, Path(run.source).name)
     assert ancestry("google-t5/t5-base") == Ancestry("google-t5/t5-base")
-    (tmp_path / "metrics.json").write_text("damaged", encoding="utf-8")
-    assert ancestry(str(tmp_path)) == Ancestry(tmp_path.name)
+    for record, known in (
+        ("damaged", Ancestry(tmp_path.name)),
+        ("[1]", Ancestry(tmp_path.name)),
+        ("{}", Ancestry(tmp_path.name)),
+        ('{"origin": "t5", "data": []}', Ancestry("t5")),
+        ('{"data": {"file": "a.csv"}}', Ancestry(tmp_path.name, "a.csv")),
+    ):
+        (tmp_path / "metrics.json").write_text(record, encoding="utf-8")
+        assert ancestry(str(tmp_path)) == known
+
+
+def test_a_converted_folder_tells_which_t5_it_was_made_of(run: Run, tmp_path: Path) -> None:
+    convert_folder(str(run.base), tmp_path / "converted", num_labels=3)
+    assert ancestry(str(tmp_path / "converted")) == Ancestry(run.base.name)
 
 
 def test_a_folder_has_a_name_wherever_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from enct5.errors import EncT5Error
 from enct5.search import search, searched
 from enct5.tasks import TASKS
 from enct5.training_config import TrainConfig
-from runs import assert_same_weights, messages, start, weights, write_rows
+from runs import assert_same_weights, messages, settings_of, start, weights, write_rows
 
 pytest.importorskip("optuna", reason="needs optuna (the `hpo` extra)")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -173,7 +173,7 @@ def test_a_run_is_trained_with_the_best_settings_and_so_is_a_resumed_one(
     assert sum(line.startswith("trial ") for line in said) == len(record["trials"]) == 3
     stored = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert stored["trials"] == record["trials"]
-    kept = TrainConfig.read(tmp_path / "run" / "train_config.yaml")
+    kept = settings_of(tmp_path / "run")
     best = max(record["trials"], key=lambda trial: (trial["score"], -trial["number"]))
     found = {name: best[name] for name in ("learning_rate", "batch_size", "label_smoothing")}
     assert {name: getattr(kept, name) for name in found} == found

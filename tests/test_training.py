@@ -1,6 +1,7 @@
 """Training from a file to a run folder: what is learned, what is kept, and what survives an interruption."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,13 @@ from enct5 import data, run_folder, training
 from enct5.assets import bundled_t5
 from enct5.calibration import fit_temperature
 from enct5.digests import digest
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, is_installed
 from enct5.evaluation import evaluate
 from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
 from enct5.tasks import TASKS
 from enct5.training import FEWEST_TO_CHOOSE_BY
-from enct5.training_config import TrainConfig
 from runs import (
     LABELS,
     RUN_FILES,
@@ -31,6 +31,7 @@ from runs import (
     messages,
     numbers,
     script_scores,
+    settings_of,
     several_labels,
     start,
     values,
@@ -97,9 +98,36 @@ def test_metrics_json_is_the_record_of_the_run(run: Run) -> None:
 
 
 def test_the_resolved_settings_are_kept(run: Run) -> None:
-    config = TrainConfig.read(run.out / "train_config.yaml")
+    config = settings_of(run.out)
     assert (config.epochs, config.learning_rate, config.precision) == (5, 3e-3, "float32")
-    assert (config.data, config.text, config.label) == (run.source, ("text",), "label")
+    assert (config.data, config.text, config.label) == ("messages.jsonl", ("text",), "label")
+
+
+def test_no_file_of_a_run_tells_where_anything_lay(run: Run, tmp_path: Path) -> None:
+    private = tmp_path / "private place"
+    (private / "t5").parent.mkdir()
+    shutil.copytree(run.base, private / "t5")
+    source = write_rows(private / "rows.jsonl", several_labels())
+    words = private / "words.json"
+    words.write_text(json.dumps(dict.fromkeys(LABELS, "words")), encoding="utf-8")
+    lora = {"lora": True} if is_installed("peft") else {}
+    options = {"eval": source, "label_descriptions": str(words), "epochs": 1, **lora}
+    start(private / "t5", private / "run", source, **options)
+    files = [path for path in (private / "run").rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= RUN_FILES
+    assert [path.name for path in files if b"private place" in path.read_bytes()] == []
+    config = settings_of(private / "run")
+    assert (config.data, config.eval, config.base, config.out) == ("rows.jsonl", "rows.jsonl", "t5", "run")
+    assert config.label_descriptions == "words.json"
+
+
+def test_a_folder_that_has_no_place_is_told_before_the_data_is_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(EncT5Error, match="exists and is not empty"):
+        start(run.base, tmp_path, "no such file.csv")
+    with pytest.raises(EncT5Error, match="no file"):
+        start(run.base, tmp_path / "new" / "run", "no such file.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_the_run_says_its_task_classes_and_progress(run: Run) -> None:
@@ -283,7 +311,7 @@ def test_label_smoothing_reaches_the_trainer(
     monkeypatch.setattr(training.EncT5Trainer, "train", lambda self, **_: seen.append(self.args.label_smoothing_factor))
     start(run.base, tmp_path / "run", run.source, epochs=1, **options)
     assert seen == [wanted]
-    assert TrainConfig.read(tmp_path / "run" / "train_config.yaml").label_smoothing == wanted
+    assert settings_of(tmp_path / "run").label_smoothing == wanted
 
 
 def test_loss_and_balanced_weights_are_saved_with_the_model(run: Run, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from enct5.errors import EncT5Error
 from enct5.training_config import TrainConfig
+from runs import settings_of
 
 NEEDED = {"data": "reviews.csv", "text": ("review",), "label": "verdict", "out": "runs/reviews"}
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=30)
@@ -89,7 +90,7 @@ def test_a_written_configuration_is_read_back_equal(tmp_path: Path) -> None:
         seed=7,
     )
     config.write(tmp_path / "train_config.yaml")
-    assert TrainConfig.read(tmp_path / "train_config.yaml") == config
+    assert settings_of(tmp_path) == config
 
 
 def test_the_yaml_file_has_each_option_below_its_description(tmp_path: Path) -> None:
@@ -107,25 +108,20 @@ def test_any_names_and_numbers_survive_the_yaml_file(
     tmp_path_factory: pytest.TempPathFactory, data: str, text: list[str], label: str, rate: float
 ) -> None:
     config = TrainConfig.checked(data=data, text=tuple(text), label=label, out="runs/x", learning_rate=rate)
-    path = tmp_path_factory.getbasetemp() / "any.yaml"
-    config.write(path)
-    assert TrainConfig.read(path) == config
+    folder = tmp_path_factory.getbasetemp()
+    config.write(folder / "train_config.yaml")
+    assert settings_of(folder) == config
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "is damaged"),
-        (b"- a\n- b\n", "is damaged"),
-        (b"data: [unclosed\n", "cannot read"),
-        (b"data: \xff\n", "cannot read"),
-        (b"data: a.csv\n1: 2\n", "no training option `1`"),
-    ],
-)
-def test_a_damaged_file_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
-    path = tmp_path / "train_config.yaml"
-    path.write_bytes(content)
-    with pytest.raises(EncT5Error, match=reason) as caught:
-        TrainConfig.read(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_what_is_published_has_names_and_no_paths(tmp_path: Path) -> None:
+    for name in ("a.csv", "words.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "t5").mkdir()
+    sources = {"data": tmp_path / "a.csv", "eval": tmp_path / "a.csv", "label_descriptions": tmp_path / "words.json"}
+    paths = {name: str(path) for name, path in sources.items()} | {"base": str(tmp_path / "t5"), "out": str(tmp_path)}
+    config = TrainConfig.checked(**NEEDED | paths)
+    changed = {"data": "a.csv", "eval": "a.csv", "label_descriptions": "words.json", "base": "t5", "out": tmp_path.name}
+    assert config.published() == config.model_copy(update=changed)
+    on_the_hub = TrainConfig.checked(**NEEDED | {"data": "imdb:train", "base": "google-t5/t5-base"})
+    assert on_the_hub.published() == on_the_hub.model_copy(update={"out": on_the_hub.out})
+    assert TrainConfig.checked(**NEEDED).published().eval is None

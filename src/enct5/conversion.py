@@ -23,7 +23,7 @@ from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
 from enct5.loading import first_line, load_tokenizer, model_class_of
 from enct5.modeling_enct5 import EncT5ForClassification, EncT5ForTokenClassification
-from enct5.run_folder import WEIGHTS
+from enct5.run_folder import CONVERSION, WEIGHTS, public_name
 from enct5.sources import check_source
 from enct5.writing import atomic_folder, refuse_occupied, told_when_full
 
@@ -332,6 +332,7 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
     with told_when_full(out, "make room"), atomic_folder(out) as folder:
         conversion.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        (folder / CONVERSION).write_text(json.dumps({"origin": public_name(base)}) + "\n", encoding="utf-8")
         model_card.write_converted(base, config, conversion.model.num_parameters(), folder)
     return conversion
 

@@ -1,14 +1,18 @@
 """SHA-256 of files: whether data or weights are still those that a run had."""
 
 import hashlib
+import os
 from pathlib import Path
+
+from enct5.loading import file_of
+from enct5.run_folder import CONFIG, METRICS
 
 _BLOCK = 1 << 20  # bytes
 
 
 def digest(source: str | Path) -> str | None:
     """SHA-256 of a file, in hexadecimal; `None` where there is no such file, as for a hub data set."""
-    path = Path(source)
+    path = Path(os.path.expanduser(source))
     if not path.is_file():
         return None
     found = hashlib.sha256()
@@ -21,3 +25,20 @@ def digest(source: str | Path) -> str | None:
 def digests_of_weights(folder: Path) -> dict[str, str | None]:
     """SHA-256 of every safetensors file of a folder, by name."""
     return {file.name: digest(file) for file in sorted(folder.glob("*.safetensors"))}
+
+
+# Files that decide what a checkpoint predicts: configuration, weights and tokenizer.
+_DECIDING = ("*.json", "*.safetensors", "*.onnx*", "*.model")
+
+
+def digest_of_checkpoint(source: str) -> str | None:
+    """SHA-256 of all that decides what a checkpoint predicts, wherever it lies; `None` where there is none.
+
+    Args:
+        source: folder or hub id; of the latter the files that were fetched, so load it before.
+    """
+    config = file_of(source, CONFIG)
+    if config is None:
+        return None
+    files = {file.name: file for pattern in _DECIDING for file in config.parent.glob(pattern) if file.name != METRICS}
+    return hashlib.sha256("".join(f"{name} {digest(files[name])}\n" for name in sorted(files)).encode()).hexdigest()

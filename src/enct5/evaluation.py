@@ -37,7 +37,7 @@ def text_columns(model: "Predictor | Described", text: Sequence[str] | None) -> 
     """The text columns named by the user, else those the model was trained with."""
     if text is not None:
         return tuple(text)
-    if model.config is None:
+    if model.config is None or not model.config.text:
         raise EncT5Error("the model does not say which columns it was trained with; name the text column with --text")
     return model.config.text
 

@@ -109,6 +109,8 @@ def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Expo
 
 
 def _write_float32(graph: ExportableEncT5, file: Path) -> None:
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
     # two tensors: the exporter takes one that is given twice for one input
     input_ids, attention_mask = torch.zeros(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long)
     axes = {0: "batch", 1: "length"}
@@ -131,6 +133,7 @@ def _write_float32(graph: ExportableEncT5, file: Path) -> None:
     finally:
         exporter.setLevel(level)
     assert program is not None
+    ClearMetadataAndDocStringPass()(program.model)  # which say where on this machine the code lies
     weights = {buffer.data_ptr(): buffer.nbytes for buffer in graph.buffers()}
     program.save(file, external_data=sum(weights.values()) > _LARGEST_FILE)
 

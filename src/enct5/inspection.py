@@ -88,6 +88,7 @@ def inspect(source: str) -> dict[str, Any]:
         facts["thresholds"] = f"tuned for each label, {min(config.thresholds):.3f} to {max(config.thresholds):.3f}"
     if (weights := _weights(source)) is not None:
         facts["weights"] = weights
-    if (trained := predictor.config) is not None:
-        facts["trained on"] = f"{trained.data}, {' + '.join(trained.text)} -> {trained.label}"
+    if (trained := predictor.config) is not None and trained.data is not None:
+        columns = f", {' + '.join(trained.text)} -> {trained.label}" if trained.text and trained.label else ""
+        facts["trained on"] = trained.data + columns
     return facts

@@ -20,7 +20,8 @@ from enct5.onnx_model import OnnxEncT5, is_exported
 from enct5.sources import check_source
 from enct5.tasks import Task, check_abstention, find_task, withhold
 from enct5.tokenization import check_unicode
-from enct5.training_config import TRAIN_CONFIG, TrainConfig
+from enct5.trained_on import TrainedOn
+from enct5.training_config import TRAIN_CONFIG
 
 if TYPE_CHECKING:
     from enct5.explain import Explanation
@@ -57,7 +58,7 @@ class Predictor:
         tokenizer: its tokenizer; texts longer than `tokenizer.model_max_length` tokens are cut, or read in overlapping
             windows by models that tag tokens.
         task: what the model predicts.
-        config: how the model was trained, if its folder says so.
+        config: what the model was trained on, if its folder says so.
         fold: whether predictions come from the model's inference form (`enct5.folding`), which gives the same logits
             but for rounding, faster; False also for a model that has none, which a warning says. It is made anew when
             the model has changed; `enct5.fingerprint.Fingerprint` says what is noticed.
@@ -74,7 +75,7 @@ class Predictor:
         self,
         model: EncT5ForClassification | OnnxEncT5,
         tokenizer: PreTrainedTokenizerBase,
-        config: TrainConfig | None = None,
+        config: TrainedOn | None = None,
         fold: bool = True,
         compile: bool = False,
         batch_tokens: int | None = None,
@@ -339,10 +340,10 @@ class Predictor:
         return PlainEngine(model, pad_token_id)
 
 
-def _trained_with(source: str, **hub: Any) -> TrainConfig | None:
-    """The settings of the run that a checkpoint is of, if it says them."""
+def _trained_with(source: str, **hub: Any) -> TrainedOn | None:
+    """What a checkpoint was trained on, if its folder says so."""
     file = file_of(source, TRAIN_CONFIG, **hub)
-    return None if file is None else TrainConfig.read(file)
+    return None if file is None else TrainedOn.read(file)
 
 
 def _placed(model: EncT5ForClassification, device: str) -> EncT5ForClassification:

@@ -101,7 +101,7 @@ def write(
 
     Args:
         record: The run's record, as in its metrics.json.
-        settings: The run's settings.
+        settings: The run's settings, as they are published.
         task: The task that was learned.
         rows: The texts of the evaluation split, a column each.
         logits: The model's outputs for `rows`, in their order.
@@ -126,6 +126,7 @@ def write(
         settings=[
             (name, _setting(getattr(settings, name)), info.description)
             for name, info in type(settings).model_fields.items()
+            if name != "patience" or record["best_step"] is not None  # nothing waits where too few texts choose
         ],
         trials=_best_first(record.get("trials", []), task),
         searched=[name for name in SEARCHED if name in (record.get("trials") or [{}])[0]],

@@ -1,57 +1,90 @@
-"""A run folder becomes a run's, and an interrupted run goes on with its own settings and data only."""
+"""An interrupted run goes on with its own settings, data and base only."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
 from pathlib import Path
+from typing import Any
 
-from enct5 import run_folder
-from enct5.digests import digest
+from enct5 import __version__, run_folder
+from enct5.digests import digest, digest_of_checkpoint
 from enct5.errors import EncT5Error
-from enct5.training_config import TRAIN_CONFIG, TrainConfig
+from enct5.training_config import BUNDLED, SOURCES, TrainConfig
+from enct5.writing import write_text
+
+RECORD = "run.json"  # beside the checkpoints: what decides the run
+_ANEW = "start anew with another --out"
 
 
-@contextmanager
-def claim(settings: TrainConfig, out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path | None]:
-    """Make the run folder this run's within the block.
+def remember(settings: TrainConfig, out: Path, resume: bool, continues: bool) -> None:
+    """Keep what decides a run beside its checkpoints; a resumed run must have the same.
+
+    A file is the same by its content, whatever its name; the run folder may have another name, too.
 
     Args:
         settings: the run's settings, resolved.
-        out: the run folder.
+        out: the run folder, claimed.
         resume: whether an interrupted run in it is to be continued.
-        say: told of checkpoints that cannot be continued from.
-
-    Yields:
-        The checkpoint to continue from; `None` to start from the beginning.
+        continues: whether there is a checkpoint to go on from.
 
     Raises:
-        EncT5Error: as `run_folder.claim`, and for a resumed run with other settings or data.
+        EncT5Error: for a resumed run with other settings, data or base, or of another version.
     """
-    with run_folder.claim(out, resume, say) as checkpoint:
-        _remember(settings, out, resume)
-        yield checkpoint
+    path, now = out / run_folder.CHECKPOINTS / RECORD, _record(settings)
+    if resume and path.is_file():
+        _compare(_read(path), now, out)
+    elif continues:
+        raise EncT5Error(
+            f"the interrupted run in {out} does not say how it was started ({path} is missing): another version of "
+            f"enct5 wrote it, perhaps; {_ANEW}"
+        )
+    else:
+        write_text(json.dumps(now, indent=2) + "\n", path, "make room, or choose another --out")
 
 
-def _remember(settings: TrainConfig, out: Path, resume: bool) -> None:
-    """Keep the settings beside the checkpoints; a resumed run must have the same."""
-    path, digests = out / run_folder.CHECKPOINTS / TRAIN_CONFIG, out / run_folder.CHECKPOINTS / "data.sha256"
-    sources = (settings.data, settings.eval, settings.label_descriptions)
-    read = " ".join(str(digest(source)) for source in sources if source is not None)
-    if resume and path.is_file() and digests.is_file():
-        former = TrainConfig.read(path)
-        # A run folder may be moved, or named in another way, before it is resumed.
-        compared = [name for name in TrainConfig.model_fields if name != "out"]
-        changed = [name for name in compared if getattr(former, name) != getattr(settings, name)]
-        if changed:
-            name = changed[0]
-            raise EncT5Error(
-                f"`{name}` is {getattr(settings, name)}, but the interrupted run in {out} has {getattr(former, name)}; "
-                "resume with the same options"
-            )
-        if digests.read_text(encoding="utf-8") != read:
-            raise EncT5Error(
-                f"the data has changed since the run in {out} was interrupted; restore it, or start anew with another "
-                "--out"
-            )
-        return
-    settings.write(path)
-    digests.write_text(read, encoding="utf-8")
+def _record(settings: TrainConfig) -> dict[str, Any]:
+    """What decides a run, in JSON's types."""
+    values = settings.model_dump(mode="json", exclude={"out", *SOURCES})
+    return {"enct5": __version__, **values, **{name: _source(settings, name) for name in SOURCES}}
+
+
+def _source(settings: TrainConfig, name: str) -> dict[str, str | None] | None:
+    source = getattr(settings, name)
+    if source is None or source == BUNDLED:
+        return source and {"name": source, "sha256": None}
+    found = digest_of_checkpoint(source) if name == "base" else digest(source)
+    return {"name": run_folder.public_name(source), "sha256": found}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise EncT5Error(f"cannot read {path} ({error}); {_ANEW}") from error
+
+
+def _compare(former: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    if former.get("enct5") != now["enct5"]:
+        raise EncT5Error(
+            f"the run in {out} was started by enct5 {former.get('enct5')}, this is {now['enct5']}; resume with that "
+            f"version, or {_ANEW}"
+        )
+    for name, value in now.items():
+        before = former.get(name)
+        if before == value:
+            continue
+        if name in SOURCES and isinstance(before, dict) and value is not None:
+            if value["sha256"] is not None and value["sha256"] == before.get("sha256"):
+                continue
+            if value["name"] == before.get("name"):
+                kind = "base" if name == "base" else "data"
+                raise EncT5Error(
+                    f"the {kind} has changed ({value['name']}) since the run in {out} was interrupted; restore it, or "
+                    f"{_ANEW}"
+                )
+        raise EncT5Error(
+            f"`{name}` is {_shown(value)}, but the interrupted run in {out} has {_shown(before)}; resume with the same "
+            "options"
+        )
+
+
+def _shown(value: Any) -> Any:
+    return value.get("name") if isinstance(value, dict) else value

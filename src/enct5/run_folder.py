@@ -1,19 +1,22 @@
 """The folder of a training run: where its parts lie, and how they appear whole or not at all."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from enct5.checkpoints import newest_whole
 from enct5.errors import EncT5Error
-from enct5.locks import only_writer
-from enct5.writing import PARTIAL, refuse_occupied
+from enct5.locks import LOCK, only_writer
+from enct5.writing import PARTIAL, refuse_occupied, without_empty_folders
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.json"
+CONVERSION = "conversion.json"  # what a converted folder has in its place
 CONFIG = "config.json"  # the last file to arrive in a run folder: it is complete when it has one
 WEIGHTS = "model.safetensors"
 
@@ -21,6 +24,8 @@ WEIGHTS = "model.safetensors"
 @contextmanager
 def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path | None]:
     """Check that a run may write into `out`, create it, and keep other runs out of it within the block.
+
+    Where nothing of a run comes into it within the block, it is as it was before.
 
     Args:
         out: The run folder.
@@ -35,7 +40,7 @@ def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path 
             to resume.
     """
     checkpoints = out / CHECKPOINTS
-    with ExitStack() as held:
+    with without_empty_folders(checkpoints), ExitStack() as held:
         if checkpoints.is_dir():
             held.enter_context(only_writer(checkpoints, out))
             check(out, resume)
@@ -48,7 +53,12 @@ def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path 
                     f"cannot create the run folder {out}: {error.strerror}; choose another --out"
                 ) from error
             held.enter_context(only_writer(checkpoints, out))
-        yield newest_whole(checkpoints, say)
+        try:
+            yield newest_whole(checkpoints, say)
+        finally:
+            if checkpoints.is_dir() and {file.name for file in checkpoints.iterdir()} == {LOCK}:
+                with suppress(OSError):
+                    (checkpoints / LOCK).unlink()
 
 
 def is_interrupted(out: Path) -> bool:
@@ -58,7 +68,8 @@ def is_interrupted(out: Path) -> bool:
 
 def public_name(source: str) -> str:
     """What others are told of a checkpoint: an id on the hub, or a folder's name without the way there."""
-    return Path(source).resolve().name if Path(source).exists() else source
+    path = Path(os.path.expanduser(source))
+    return path.resolve().name if path.exists() else source
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Ancestry:
     """Where a base comes from.
 
     Attributes:
-        origin: for a run folder the T5 that its first run started from, for others the base itself.
+        origin: for a run folder, or a converted one, the T5 that it was made of in the beginning; else the base itself.
         trained_on: for a run folder the name of the file that its run trained on.
     """
 
@@ -76,11 +87,20 @@ class Ancestry:
 
 def ancestry(base: str) -> Ancestry:
     """What the record of a run folder tells of it."""
-    try:
-        record = json.loads((Path(base) / METRICS).read_text(encoding="utf-8"))
-        return Ancestry(str(record["origin"]), str(record["data"]["file"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return Ancestry(public_name(base))
+    record = _record_of(base)
+    data = record.get("data")
+    file = data.get("file") if isinstance(data, dict) else None
+    return Ancestry(str(record.get("origin") or public_name(base)), None if file is None else str(file))
+
+
+def _record_of(base: str) -> dict[str, Any]:
+    """What a run or a conversion left on record; other versions may have written less."""
+    for name in (METRICS, CONVERSION):
+        try:
+            return dict(json.loads((Path(base) / name).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            continue
+    return {}
 
 
 def _is_complete(out: Path) -> bool:

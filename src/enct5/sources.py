@@ -11,7 +11,8 @@ from enct5 import run_folder
 from enct5.errors import EncT5Error, nearest
 from enct5.paths import foreign, is_file_name
 from enct5.tasks import TASKS, Task
-from enct5.training_config import TRAIN_CONFIG, TrainConfig
+from enct5.trained_on import TrainedOn
+from enct5.training_config import TRAIN_CONFIG
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _LONGEST_WAIT = 5  # seconds
@@ -52,11 +53,11 @@ class Described(NamedTuple):
 
     Attributes:
         task: what it predicts.
-        config: how it was trained, if it says so.
+        config: what it was trained on, if it says so.
     """
 
     task: Task
-    config: TrainConfig | None
+    config: TrainedOn | None
 
 
 def described(source: str) -> Described | None:
@@ -68,7 +69,7 @@ def described(source: str) -> Described | None:
     except (OSError, ValueError, LookupError, TypeError):
         return None
     trained = Path(source) / TRAIN_CONFIG
-    return None if task is None else Described(task, TrainConfig.read(trained) if trained.is_file() else None)
+    return None if task is None else Described(task, TrainedOn.read(trained) if trained.is_file() else None)
 
 
 def prepare_for_hub(*sources: str | None) -> None:

@@ -36,7 +36,7 @@ from enct5.predict import Predictor
 from enct5.presets import resolve
 from enct5.processes import agreed, process_state, whole_model
 from enct5.rescaling import rescale_outputs
-from enct5.resuming import claim
+from enct5.resuming import remember
 from enct5.starting_model import is_enct5, new_model
 from enct5.trainer import EncT5Trainer, Narrator, ProgressBar
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
@@ -83,6 +83,7 @@ def _train(
     if not processes.is_main_process:
         say = _say_nothing
     _check_extras(config, processes.num_processes)
+    checkpoint = agreed(lambda: held.enter_context(run_folder.claim(out, resume, say)))
     pairs = len(config.text) == 2
     base = str(bundled_t5(pairs)) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
@@ -100,7 +101,7 @@ def _train(
             "new ones"
         )
     settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
-    checkpoint = agreed(lambda: held.enter_context(claim(settings, out, resume, say)))
+    agreed(lambda: remember(settings, out, resume, continues=checkpoint is not None))
     trials: list[dict[str, Any]] = []
     if config.hpo:
         found, trials = search.search(
@@ -244,10 +245,11 @@ def _conclude(
         record["weights_sha256"] = digests_of_weights(folder)
         if adapter is not None:
             adapter.write(folder / adapters.ADAPTER, record["base"])
-        settings.write(folder / TRAIN_CONFIG)
+        published = settings.published()
+        published.write(folder / TRAIN_CONFIG)
         (folder / run_folder.METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         model_card.write(record, folder)
-        report.write(record, settings, prepared.task, prepared.evaluation_texts, logits, labels, folder)
+        report.write(record, published, prepared.task, prepared.evaluation_texts, logits, labels, folder)
     run_folder.finish(out)
     return record
 

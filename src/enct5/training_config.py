@@ -7,9 +7,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from enct5.errors import EncT5Error, show, unknown
+from enct5.run_folder import public_name
 
 TRAIN_CONFIG = "train_config.yaml"
 SEARCHED = ("learning_rate", "epochs", "batch_size", "label_smoothing")  # what `hpo` tries other values of
+SOURCES = ("data", "eval", "label_descriptions", "base")  # settings that name a file or folder, or one on the hub
 BUNDLED = "bundled"  # the name of the T5 checkpoint that comes with the package
 
 
@@ -98,6 +100,11 @@ class TrainConfig(BaseModel):
                     problems.append(f"`{name}` is {show(problem['input'])}: {problem['msg'].lower()}")
             raise EncT5Error("; ".join(problems)) from error
 
+    def published(self) -> "TrainConfig":
+        """The same with names in the place of paths, which are nobody else's business."""
+        names = {name: value for name in (*SOURCES, "out") if (value := getattr(self, name)) is not None}
+        return self.model_copy(update={name: public_name(value) for name, value in names.items()})
+
     def write(self, path: Path) -> None:
         """Write all fields as YAML, each below its description."""
         lines = []
@@ -106,21 +113,3 @@ class TrainConfig(BaseModel):
             lines.append(f"# {info.description}")
             lines.append(yaml.safe_dump({name: list(value) if isinstance(value, tuple) else value}).strip())
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-    @classmethod
-    def read(cls, path: Path) -> "TrainConfig":
-        """Read what `write` wrote.
-
-        Raises:
-            EncT5Error: when the file is damaged.
-        """
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise EncT5Error(f"cannot read {path}: {show(error, 200)}") from error
-        if not isinstance(values, dict):
-            raise EncT5Error(f"{path} is damaged: it holds {show(values)} instead of names and values")
-        try:
-            return cls.checked(**{str(name): value for name, value in values.items()})
-        except EncT5Error as error:
-            raise EncT5Error(f"{path}: {error}") from error

@@ -58,7 +58,7 @@ def atomic_file(path: Path, aside: Path | None = None) -> Iterator[Path]:
         raise
 
 
-def write_text(text: str, path: Path) -> None:
+def write_text(text: str, path: Path, remedy: str = "choose another file") -> None:
     """Write a text as a file, whole or not at all.
 
     Raises:
@@ -68,7 +68,7 @@ def write_text(text: str, path: Path) -> None:
         with atomic_file(path) as file:
             file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise EncT5Error(f"cannot write {path}: {error.strerror}; choose another file") from error
+        raise EncT5Error(f"cannot write {path}: {error.strerror}; {remedy}") from error
 
 
 @contextmanager
