@@ -3,6 +3,7 @@
 import copy
 import platform
 import time
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 import transformers
 
+from enct5 import progress
 from enct5.batching import length_ordered_batches
 from enct5.engines import Engine, FoldedEngine, PlainEngine
 from enct5.errors import EncT5Error, is_installed
@@ -63,13 +65,14 @@ def _seconds(engine: Engine, rows: list[Any]) -> float:
 
 
 @torch.inference_mode()
-def bench(source: str) -> dict[str, Any]:
+def bench(source: str, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Measure a model, from token ids to logits.
 
     All ways run in turn, so that what else the machine does meets them alike.
 
     Args:
         source: folder or hub id of an EncT5 checkpoint or exported model.
+        say: called with every line of progress.
 
     Returns:
         `model`, `device`, `threads`, versions, and `results`: one record a way and workload with `texts_per_second`,
@@ -78,17 +81,21 @@ def bench(source: str) -> dict[str, Any]:
     Raises:
         EncT5Error: when there is no such model.
     """
-    predictor = Predictor.from_pretrained(source)
-    ways = engines(predictor)
+    with progress.bar("loading"):
+        predictor = Predictor.from_pretrained(source)
+        ways = engines(predictor)
     work = workloads(predictor.model.config.vocab_size)
     seconds: dict[tuple[str, str], list[float]] = {(load, way): [] for load in work for way in ways}
-    for load, rows in work.items():
-        for round_number in range(ROUNDS + 1):
-            for way, engine in ways.items():
-                parts = [[row] for row in rows] if load == REQUEST else [rows]
-                times = [_seconds(engine, part) for part in parts]
-                if round_number:  # the first warms up
-                    seconds[load, way] += times
+    with progress.bar("measuring", total=len(work) * (ROUNDS + 1) * len(ways)):
+        for load, rows in work.items():
+            say(f"measuring {load}, {ROUNDS} times in each of {len(ways)} ways")
+            for round_number in range(ROUNDS + 1):
+                for way, engine in ways.items():
+                    parts = [[row] for row in rows] if load == REQUEST else [rows]
+                    times = [_seconds(engine, part) for part in parts]
+                    progress.advance()
+                    if round_number:  # the first warms up
+                        seconds[load, way] += times
     return {
         "model": source,
         "device": str(getattr(predictor.model, "device", "cpu")),

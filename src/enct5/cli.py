@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from enct5 import progress
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 
 app = typer.Typer(
@@ -224,9 +225,10 @@ def evaluate(
     libraries.load()
     from enct5.predict import Predictor
 
-    predictor = Predictor.from_pretrained(
-        model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
-    )
+    with progress.bar("loading"):
+        predictor = Predictor.from_pretrained(
+            model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
+        )
     record = evaluation.evaluate(predictor, data, _columns(text), label, abstain_below, rows)
     console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
     if json_file is not None:
@@ -265,9 +267,10 @@ def predict(
     libraries.load()
     from enct5.predict import Predictor
 
-    predictor = Predictor.from_pretrained(
-        model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
-    )
+    with progress.bar("loading"):
+        predictor = Predictor.from_pretrained(
+            model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
+        )
     run = " ".join([model, dtype, quantize or ""]).strip()  # what a call that resumes has to have in common
     prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run, rows)
     if out is not None:
@@ -293,8 +296,9 @@ def explain(
     from enct5 import console, explanation_page
     from enct5.predict import Predictor
 
-    predictor = Predictor.from_pretrained(model)
-    explanation = predictor.explain(text if second is None else (text, second), label)
+    with progress.bar("explaining"):
+        predictor = Predictor.from_pretrained(model)
+        explanation = predictor.explain(text if second is None else (text, second), label)
     console.show_explanation(explanation)
     if html is not None:
         explanation_page.write(explanation, html)
@@ -330,15 +334,16 @@ def convert(
     _load_for(base)
     from enct5 import conversion
 
-    result = conversion.convert_folder(
-        base,
-        out,
-        num_labels=num_labels,
-        problem_type=problem_type,
-        num_decoder_layers=num_decoder_layers,
-        token_decoder=token_decoder,
-        allow_untrained_decoder=allow_untrained_decoder,
-    )
+    with progress.bar("converting"):
+        result = conversion.convert_folder(
+            base,
+            out,
+            num_labels=num_labels,
+            problem_type=problem_type,
+            num_decoder_layers=num_decoder_layers,
+            token_decoder=token_decoder,
+            allow_untrained_decoder=allow_untrained_decoder,
+        )
     _say(f"{base} -> {out}: {result.model.num_parameters() / 1e6:.1f}M parameters")
     _say(f"copied and compared with the file: {len(result.copied)} tensors")
     _say(f"new, to be fine-tuned before use: {', '.join(result.new)}")
@@ -363,7 +368,8 @@ def export(
     _load_for(model)
     from enct5 import export as exporting
 
-    result = exporting.export(model, out, int8)
+    with progress.bar("exporting"):
+        result = exporting.export(model, out, int8)
     _say(f"{model} -> {out}: {result.megabytes:.1f} MB" + (" (int8)" if int8 else ""))
     _say(
         f"logits differ from the model's by {result.mean_difference:.1e} of their size on average, "
@@ -380,7 +386,7 @@ def bench(model: Model) -> None:
     from enct5 import bench as measuring
     from enct5 import console
 
-    record = measuring.bench(model)
+    record = measuring.bench(model, _say)
     console.show_speed(record["results"])
     _say(json.dumps(record))
 
@@ -391,7 +397,9 @@ def info(model: Model) -> None:
     _load_for(model)
     from enct5 import console, inspection
 
-    console.show_facts(inspection.inspect(model))
+    with progress.bar("checking"):
+        facts = inspection.inspect(model)
+    console.show_facts(facts)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enct5 import data, metrics
+from enct5 import data, metrics, progress
 from enct5.errors import EncT5Error
 from enct5.sources import Described
 from enct5.tasks import check_abstention
@@ -101,7 +101,8 @@ def evaluate(
     rows = rows or read_rows(predictor, source, text, label, abstain_below)
     task, config = predictor.task, predictor.model.config
     labels = task.encode(rows.values, config.label2id)
-    logits = predictor.logits(data.read_texts(rows.table, rows.text))
+    with progress.bar("evaluating", total=len(rows.table)):
+        logits = predictor.logits(data.read_texts(rows.table, rows.text))
     names = [config.id2label[index] for index in range(config.num_labels)]
     figures = task.metrics(logits, labels, names, config.thresholds)
     if abstain_below is not None:

@@ -6,6 +6,8 @@ import os
 import sys
 import warnings
 
+from enct5 import progress
+
 
 def load() -> None:
     """Import torch, transformers and the model, which takes seconds; what the user should know, enct5 says itself."""
@@ -20,6 +22,7 @@ def load() -> None:
         if first:
             gc.freeze()
         gc.enable()
+    progress.enabled = os.environ.get("LOCAL_RANK", "0") == "0"
     import transformers
 
     transformers.logging.set_verbosity_error()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from enct5 import progress
 from enct5.batching import length_ordered_batches
 from enct5.engines import CompiledEngine, Engine, FoldedEngine, PlainEngine
 from enct5.errors import EncT5Error, show, unknown
@@ -293,6 +294,7 @@ class Predictor:
                 if not np.isfinite(logits).all():
                     raise self._no_numbers()
                 result[index] = logits
+            progress.advance(len(batch) * len(texts) / len(inputs.rows))  # a long text may be several rows
         return inputs.outputs(result, config.num_labels)
 
     def _budget(self) -> int:

@@ -2,13 +2,12 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tqdm.auto import tqdm
-
-from enct5 import data
+from enct5 import data, progress
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.evaluation import text_columns
 from enct5.output_parts import Parts
@@ -113,18 +112,14 @@ def _frames(predictor: "Predictor", rows: Rows, first: int, abstain_below: float
         new[name] = name
         while new[name] in rows.names:  # predictions for the output of an earlier call have `predicted_label`, too
             new[name] = f"predicted_{new[name]}"
-    with tqdm(total=rows.total, initial=first, unit="text", disable=not sys.stderr.isatty()) as bar:
-        for chunk in rows.chunks(first):
-            results = []
-            for result in predictor.stream(data.read_texts(chunk, rows.text), abstain_below):
-                results.append(result)
-                bar.update()
-            columns = {
-                name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names
-            }
-            columns |= {column: [result[name] for result in results] for name, column in new.items()}
-            yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
-    if rows.total is None and first == 0 and not bar.n:
+    count = 0
+    for chunk in rows.chunks(first):
+        count += len(chunk)
+        results = list(predictor.stream(data.read_texts(chunk, rows.text), abstain_below))
+        columns = {name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names}
+        columns |= {column: [result[name] for result in results] for name, column in new.items()}
+        yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+    if rows.total is None and first == 0 and not count:
         yield pd.DataFrame(columns=[*rows.names, *new.values()], dtype=object)
 
 
@@ -162,18 +157,21 @@ def predict_table(
         raise EncT5Error("only predictions of a file's rows to another file can be resumed; name both")
     rows = rows or read_rows(predictor, source, text)
     if out is None:
-        for number, frame in enumerate(_frames(predictor, rows, 0, abstain_below)):
-            write_csv(frame, sys.stdout, number == 0)
-            sys.stdout.flush()
+        # On a terminal the rows themselves show how far it is.
+        with nullcontext() if sys.stdout.isatty() else progress.bar("predicting", rows.total):
+            for number, frame in enumerate(_frames(predictor, rows, 0, abstain_below)):
+                write_csv(frame, sys.stdout, number == 0)
+                sys.stdout.flush()
         return
     kind = WRITERS[out.suffix.lower()]
     with Parts(out, _asked_for(source, text, abstain_below, model), resume) as parts:
         try:
             written = parts.count * CHUNK_ROWS
-            for frame in _frames(predictor, rows, written, abstain_below):
-                with parts.next() as file:
-                    kind.write(frame, file, parts.count == 0)
-                written += len(frame)
+            with progress.bar("predicting", rows.total, written):
+                for frame in _frames(predictor, rows, written, abstain_below):
+                    with parts.next() as file:
+                        kind.write(frame, file, parts.count == 0)
+                    written += len(frame)
             parts.join(kind.join)
         except (OSError, KeyboardInterrupt) as error:
             if source == STDIN:
@@ -188,7 +186,8 @@ def predict_table(
         except BaseException:
             parts.remove()
             raise
-    print(f"{written if rows.total is None else rows.total} predictions written to {out}", file=sys.stderr)
+    count = written if rows.total is None else rows.total
+    print(f"{count} prediction{'' if count == 1 else 's'} written to {out}", file=sys.stderr)
 
 
 def _asked_for(source: str, text: Sequence[str] | None, abstain_below: float | None, model: str) -> dict[str, Any]:

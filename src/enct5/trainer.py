@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import ProgressCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from enct5 import progress
 from enct5.batching import TokenBatchSampler
 from enct5.optimizer import relative_adamw
 
@@ -24,6 +25,11 @@ class EncT5Trainer(Trainer):
 
     A step's gradient is that of one process with the whole batch, however many processes share it.
     """
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train as ever, with a bar where the command shows one."""
+        with progress.bar("training", total=0):
+            return super().train(*args, **kwargs)
 
     def get_train_dataloader(self) -> DataLoader:
         """The training data in batches of about equally many tokens."""
@@ -144,11 +150,20 @@ class Narrator(TrainerCallback):
         self.say(f"epoch {state.epoch:5.1f}  {training}eval loss {metrics['eval_loss']:.3f}  {self.metric} {score:.4f}")
 
 
-class ProgressBar(ProgressCallback):
-    """The bars of transformers without the dictionaries between them, which `Narrator` puts into words."""
+class Progress(TrainerCallback):
+    """Moves the bar that `EncT5Trainer.train` shows."""
 
-    def on_log(self, *args: Any, **kwargs: Any) -> None:
-        """Say nothing."""
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, *others: Any, **kwargs: Any) -> None:
+        """Tell how many steps there are."""
+        progress.describe("training", state.max_steps, state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, *others: Any, **kwargs: Any) -> None:
+        """Move on."""
+        progress.describe("training", completed=state.global_step)
+
+    def on_prediction_step(self, *others: Any, **kwargs: Any) -> None:
+        """Tell why there are no steps."""
+        progress.describe("evaluating")
 
 
 def bfloat16_on_gpu() -> bool:

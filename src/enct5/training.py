@@ -3,7 +3,6 @@
 import json
 import math
 import platform
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from enct5 import __version__, adapters, model_card, report, run_folder, search
+from enct5 import __version__, adapters, model_card, progress, report, run_folder, search
 from enct5.assets import bundled_t5
 from enct5.calibration import expected_calibration_error
 from enct5.digests import digest, digests_of_weights
@@ -38,7 +37,7 @@ from enct5.processes import agreed, process_state, whole_model
 from enct5.rescaling import rescale_outputs
 from enct5.resuming import remember
 from enct5.starting_model import is_enct5, new_model
-from enct5.trainer import EncT5Trainer, Narrator, ProgressBar
+from enct5.trainer import EncT5Trainer, Narrator, Progress
 from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
 from enct5.training_data import Prepared, Rows, as_columns, prepare, read_rows
 from enct5.writing import atomic_folder, told_when_full
@@ -113,7 +112,8 @@ def _train(
             say,
         )
         settings, model = settings.model_copy(update=found), new_model(config, base, tokenizer, prepared)
-    said = f"{settings.epochs:g} epochs of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
+    epochs = f"{settings.epochs:g} epoch{'' if settings.epochs == 1 else 's'}"
+    said = f"{epochs} of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
     said += f"{model.num_parameters() / 1e6:.1f}M parameters"
     trained: Any = adapters.add_adapters(model) if config.lora else model
     if config.lora:
@@ -191,7 +191,8 @@ def _conclude(
     texts = [tuple(row.values()) for row in prepared.evaluation_texts]
     if prepared.scaler is not None:
         rescale_outputs(model, prepared.scaler.scale_, prepared.scaler.mean_)
-    logits = Predictor(model, tokenizer).logits([parts[0] if len(parts) == 1 else parts for parts in texts])
+    with progress.bar("evaluating", total=len(texts)):
+        logits = Predictor(model, tokenizer).logits([parts[0] if len(parts) == 1 else parts for parts in texts])
     labels = prepared.evaluation_labels
     calibration: dict[str, Any] = {}
     if prepared.task.fit_temperature is not None:
@@ -361,11 +362,10 @@ def build_trainer(
         data_collator=prepared.evaluation_inputs.collator(tokenizer),
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
+            Progress(),
             Narrator(say, task.metric_for_best_model, starts_untrained),
             *([EarlyStopping(settings.patience, say)] if chooses else []),
         ],
     )
     trainer.remove_callback(PrinterCallback)
-    if sys.stderr.isatty():
-        trainer.add_callback(ProgressBar)
     return trainer
