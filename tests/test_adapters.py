@@ -167,3 +167,31 @@ def test_a_calibrated_model_and_its_adapter_agree_on_scores(t5_folder: Callable[
     head = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")["base_model.model.classifier.weight"]
     merged = load_file(tmp_path / "run" / "model.safetensors")["classifier.weight"]
     np.testing.assert_array_equal(head.numpy(), merged.numpy())
+
+
+@pytest.mark.parametrize("target", ["decoder.embed_tokens", "encoder.embed_tokens"])
+def test_an_adapter_of_an_embedding_counts_before_it_is_merged_as_after(target: str) -> None:
+    config = EncT5Config(
+        num_labels=3,
+        problem_type="multi_label_classification",
+        vocab_size=60,
+        d_model=32,
+        d_kv=8,
+        d_ff=48,
+        num_layers=2,
+        num_heads=4,
+    )
+    torch.manual_seed(0)
+    model, ids = EncT5ForSequenceClassification(config).eval(), torch.randint(2, 60, (2, 7))
+    before = model(ids).logits.detach()
+    adapted = peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules=["q", "v", target])).eval()
+    matrices = [parameter for name, parameter in adapted.named_parameters() if f"{target}.lora" in name]
+    adapted(ids).logits.square().sum().backward()
+    assert any(matrix.grad.any() for matrix in matrices)
+    with torch.no_grad():
+        for matrix in matrices:
+            matrix.normal_()
+        unmerged = adapted(ids).logits
+        merged = adapted.merge_and_unload()(ids).logits
+    assert (unmerged - before).abs().max() > 0.1
+    torch.testing.assert_close(merged, unmerged, rtol=1e-4, atol=1e-4)

@@ -1,12 +1,15 @@
 """EncT5Config: defaults, inferred problem types, refusals, round trips, published files."""
 
+import copy
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig
 from transformers.activations import ACT2FN
 from transformers.utils import logging as transformers_logging
 
@@ -177,7 +180,160 @@ def test_label2id_follows_id2label(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "config.json").read_text())["label2id"] == {"no": 0, "yes": 1}
     assert EncT5Config.from_pretrained(tmp_path).label2id == {"no": 0, "yes": 1}
     assert EncT5Config(num_labels=2).label2id == {"LABEL_0": 0, "LABEL_1": 1}
-    assert EncT5Config(id2label={0: "no", 1: "yes"}, label2id={"n": 0, "y": 1}).label2id == {"n": 0, "y": 1}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"id2label": {0: "no", 1: "yes"}},
+        {"label2id": {"no": 0, "yes": 1}},
+        {"label2id": {"yes": "1", "no": "0"}, "num_labels": 2},
+        {"id2label": {"1": "yes", "0": "no"}, "label2id": {"no": "0", "yes": "1"}, "num_labels": 2},
+        # made-up names say nothing
+        {"id2label": {0: "LABEL_0", 1: "LABEL_1"}, "label2id": {"no": 0, "yes": 1}},
+        {"id2label": {0: "no", 1: "yes"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}},
+    ],
+)
+def test_names_of_labels_are_those_given(given: dict, tmp_path: Path) -> None:
+    before = copy.deepcopy(given)
+    EncT5Config(d_model=8).save_pretrained(tmp_path)
+    for config in (EncT5Config(**given), EncT5Config.from_pretrained(tmp_path, **given)):
+        assert config.id2label == {0: "no", 1: "yes"}
+        assert config.label2id == {"no": 0, "yes": 1}
+    assert given == before
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"id2label": ["no", "yes"]}, r"`id2label` is \['no', 'yes'\]; it must be a dictionary"),
+        ({"label2id": ["no", "yes"]}, r"`label2id` is \['no', 'yes'\]; it must be a dictionary"),
+        ({"id2label": {0: 0, 1: 1}}, r"`id2label` has the label 0, a int; names must be texts: '0'"),
+        ({"id2label": {0: False, 1: True}}, r"`id2label` has the label False, a bool; names must be texts: 'False'"),
+        ({"id2label": {"no": 0, "yes": 1}}, r"`id2label` has the id 'no'; ids of labels are whole numbers"),
+        ({"label2id": {"no": None, "yes": 1}}, r"`label2id` has the id None; ids of labels are whole numbers"),
+        ({"id2label": {0: "no", "0": "yes"}}, r"`id2label` has an id twice"),
+        ({"label2id": {"no": 0, "yes": 0}}, r"`label2id` has an id twice"),
+        ({"id2label": {0: "no", 1: "no"}}, r"`id2label` has the label 'no' twice; each label needs a name of its own"),
+        ({"id2label": {0: "no", 2: "yes"}}, r"`id2label` has the keys \[0, 2\]; it must name the labels 0 to 1"),
+        ({"label2id": {"no": -1, "yes": 0}}, r"`id2label` has the keys \[-1, 0\]; it must name the labels 0 to 1"),
+        ({"id2label": {0: "no", 1: "yes"}, "num_labels": 3}, r"`num_labels` is 3, but there are 2 names of labels"),
+        ({"label2id": {"no": 0, "yes": 1}, "num_labels": 3}, r"`num_labels` is 3, but there are 2 names of labels"),
+        ({"num_labels": "3"}, r"`num_labels` is '3'; it must be a whole number"),
+        (
+            {"id2label": {0: "no", 1: "yes"}, "label2id": {"no": 1, "yes": 0}},
+            r"`label2id` {'no': 1, 'yes': 0} contradicts `id2label` {0: 'no', 1: 'yes'}; give one of them",
+        ),
+    ],
+)
+def test_names_of_labels_that_cannot_be_are_refused(given: dict, message: str, tmp_path: Path) -> None:
+    EncT5Config(d_model=8).save_pretrained(tmp_path)
+    for make in (lambda: EncT5Config(**given), lambda: EncT5Config.from_pretrained(tmp_path, **given)):
+        with pytest.raises((ValueError, StrictDataclassError), match=message):
+            make()
+
+
+def test_new_names_replace_both_stored_maps(tmp_path: Path) -> None:
+    EncT5Config(id2label={0: "no", 1: "yes"}).save_pretrained(tmp_path)
+    assert EncT5Config.from_pretrained(tmp_path, id2label={"0": "a", "1": "b"}).label2id == {"a": 0, "b": 1}
+    assert EncT5Config.from_pretrained(tmp_path, label2id={"a": 0, "b": 1}).id2label == {0: "a", 1: "b"}
+    assert EncT5Config.from_pretrained(tmp_path, num_labels=2).id2label == {0: "no", 1: "yes"}
+    assert EncT5Config.from_pretrained(tmp_path, num_labels=3).label2id == {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}
+
+
+OLD = {"id2label": {0: "a", 1: "b", 2: "c"}}
+OF_LABELS = {"class_weights": [1.0, 2.0, 3.0], "loss": "focal"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "given", "kept", "told"),
+    [
+        # as many prompts as labels stay so; one prompt stays one
+        ({"problem_type": "multi_label_classification"}, {"num_labels": 5}, {"decoder_vocab_size": 5}, ""),
+        ({"decoder_vocab_size": 3}, {"num_labels": 5}, {"decoder_vocab_size": 5}, ""),
+        (
+            {"num_labels": 1, "problem_type": "multi_label_classification"},
+            {"num_labels": 5},
+            {"decoder_vocab_size": 5},
+            "",
+        ),
+        ({"problem_type": "single_label_classification"}, {"num_labels": 5}, {"decoder_vocab_size": 1}, ""),
+        ({"problem_type": "regression"}, {"num_labels": 5}, {"decoder_vocab_size": 1}, ""),
+        (
+            {"problem_type": "multi_label_classification", "thresholds": [0.1, 0.2, 0.3], **OF_LABELS},
+            {"num_labels": 5},
+            {"thresholds": None, "class_weights": None, "loss": "focal"},
+            "`thresholds`, `class_weights`: left out",
+        ),
+        (
+            {"problem_type": "multi_label_classification", "thresholds": [0.1, 0.2, 0.3], **OF_LABELS},
+            {"problem_type": "single_label_classification"},
+            {"decoder_vocab_size": 1, "thresholds": None, "class_weights": None, "loss": None, **OLD},
+            "`thresholds`, `class_weights`, `loss`: left out",
+        ),
+        (
+            {"problem_type": "multi_label_classification", "thresholds": [0.1, 0.2, 0.3]},
+            {"label2id": {"x": 0, "y": 1}, "thresholds": [0.4, 0.5]},
+            {"thresholds": [0.4, 0.5], "decoder_vocab_size": 2, "id2label": {0: "x", 1: "y"}},
+            "",
+        ),
+        (
+            {"problem_type": "multi_label_classification", "thresholds": [0.1, 0.2, 0.3]},
+            {"id2label": {0: "x", 1: "y", 2: "z"}},
+            {"thresholds": [0.1, 0.2, 0.3], "id2label": {0: "x", 1: "y", 2: "z"}},
+            "",
+        ),
+        ({}, {"id2label": {0: "c", 1: "b", 2: "a"}}, {"id2label": {0: "c", 1: "b", 2: "a"}}, "in another order"),
+        ({"problem_type": "regression"}, {"problem_type": "single_label_classification"}, {**OLD}, ""),
+    ],
+)
+def test_what_belongs_to_labels_does_not_outlive_them(
+    stored: dict, given: dict, kept: dict, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(transformers_logging.get_logger("transformers"), "propagate", True)
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "enct5", **({} if "num_labels" in stored else OLD), **stored})
+    )
+    before = copy.deepcopy(given)
+    for from_pretrained in (EncT5Config.from_pretrained, AutoConfig.from_pretrained):
+        caplog.clear()
+        config = from_pretrained(tmp_path, **given)
+        assert {key: getattr(config, key) for key in kept} == kept
+        assert told in caplog.text if told else not caplog.text
+    assert given == before
+
+
+def test_stored_and_given_keys_are_checked_together(tmp_path: Path) -> None:
+    EncT5Config(**MULTI).save_pretrained(tmp_path)
+    with pytest.raises(StrictDataclassError, match="`thresholds` has 3 values for 2 labels"):
+        EncT5Config.from_pretrained(tmp_path, thresholds=[0.5, 0.5, 0.5])
+    with pytest.raises(ValueError, match=r"requires `num_labels > 1`.*regression"):
+        EncT5Config.from_pretrained(tmp_path, problem_type="single_label_classification", num_labels=1)
+    config, unused = EncT5Config.from_pretrained(tmp_path, loss="focal", unknown=1, return_unused_kwargs=True)
+    assert (config.loss, unused) == ("focal", {"unknown": 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "activation"),
+    [
+        ({"num_labels": 1}, {"activation_fn": "torch.nn.modules.linear.Identity"}),
+        ({"num_labels": 3, "problem_type": "regression"}, {"activation_fn": "torch.nn.modules.linear.Identity"}),
+        ({"num_labels": 1, "problem_type": "multi_label_classification"}, None),  # the sigmoid, CrossEncoder's default
+        ({"num_labels": 3}, None),
+        (
+            {"num_labels": 1, "sentence_transformers": {"activation_fn": "torch.nn.Tanh"}},
+            {"activation_fn": "torch.nn.Tanh"},
+        ),
+    ],
+)
+def test_a_regressions_file_tells_cross_encoders_that_it_gives_values(
+    given: dict, activation: dict | None, tmp_path: Path
+) -> None:
+    EncT5Config(**given).save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text()).get("sentence_transformers") == activation
+    classifier = EncT5Config.from_pretrained(tmp_path, num_labels=4, problem_type="single_label_classification")
+    if activation != {"activation_fn": "torch.nn.Tanh"}:
+        assert not hasattr(classifier, "sentence_transformers")
 
 
 def test_one_prompt_brings_no_warning_about_the_vocabulary(

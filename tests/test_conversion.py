@@ -1,5 +1,6 @@
 """From T5 to EncT5: what is copied, from which files, and every way in which a base can be wrong."""
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -234,9 +235,55 @@ def test_values_too_large_for_a_dtype_are_refused(tmp_path: Path, t5_folder: Cal
 def test_an_unknown_dtype_is_refused(t5_folder: Callable[..., Path]) -> None:
     with pytest.raises(EncT5Error, match="`dtype` is 'float17'; it must be a floating point type"):
         convert(str(t5_folder()), 3, dtype="float17")
+    for dtype in ("int8", torch.int8, "float8_e4m3fn", "nn"):
+        with pytest.raises(EncT5Error, match="it must be a floating point type"):
+            convert(str(t5_folder()), 3, dtype=dtype)
 
 
 # Safety
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32, torch.float8_e4m3fn, torch.float8_e5m2])
+@pytest.mark.parametrize("asked", ["float32", "auto"])
+@pytest.mark.parametrize("name", ["shared.weight", "decoder.block.0.layer.1.EncDecAttention.v.weight"])
+def test_numbers_that_are_no_weights_by_themselves_are_refused(
+    name: str, asked: str, dtype: torch.dtype, tmp_path: Path, t5_folder: Callable[..., Path]
+) -> None:
+    """Integers and 8-bit numbers are weights only together with a scale that another tensor or file holds."""
+    folder = changed(t5_folder(), tmp_path, lambda tensors: tensors.update({name: tensors[name].to(dtype)}))
+    with pytest.raises(EncT5Error, match=rf"{name} is stored as \w+, so the checkpoint is quantised; .*") as raised:
+        convert(str(folder), 3, dtype=asked)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "method", ["bitsandbytes", "gptq", "awq", "compressed-tensors", "torchao", "fp8", "quanto", "unheard-of"]
+)
+def test_a_quantised_checkpoint_is_refused_with_the_remedy(
+    method: str, tmp_path: Path, t5_folder: Callable[..., Path]
+) -> None:
+    shutil.copytree(t5_folder(), tmp_path / "t5")
+    config = json.loads((tmp_path / "t5" / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": method, "load_in_8bit": True}
+    (tmp_path / "t5" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(EncT5Error, match=rf"is quantised \({method}\), .*dequantize\(\)\.save_pretrained") as raised:
+        convert(str(tmp_path / "t5"), 3)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("stored", "target"), itertools.permutations(conversion.DTYPES.values(), 2))
+def test_values_are_the_files_but_for_rounding(
+    stored: torch.dtype, target: torch.dtype, tmp_path: Path, t5_folder: Callable[..., Path]
+) -> None:
+    def narrow(tensors: dict[str, torch.Tensor]) -> None:
+        tensors.update({name: tensor.to(stored) for name, tensor in tensors.items()})
+        tensors["encoder.final_layer_norm.weight"][:3] = torch.tensor([1e-7, -6e-5, 0.1], dtype=stored)
+
+    folder = changed(t5_folder(), tmp_path, narrow)
+    result = convert(str(folder), 3, dtype=target)
+    for name, source in result.copied.items():
+        exact, got = weights(folder)[source].double(), result.model.get_parameter(name).detach().double()
+        torch.testing.assert_close(got, exact, rtol=torch.finfo(target).eps / 2, atol=3e-8)
 
 
 def test_a_wrong_copy_is_noticed(t5_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,7 +432,12 @@ def test_a_base_that_is_nowhere_is_refused(base: str, message: str) -> None:
     [
         ({}, "say how many labels there are: `num_labels` or `id2label`"),
         ({"num_labels": 0}, "`num_labels` is 0; a model needs at least one label"),
-        ({"num_labels": 3, "id2label": {0: "no", 1: "yes"}}, "`num_labels` is 3, but `id2label` names 2 labels"),
+        ({"num_labels": 3, "id2label": {0: "no", 1: "yes"}}, "`num_labels` is 3, but there are 2 names of labels"),
+        ({"id2label": ["no", "yes"]}, r"`id2label` is \['no', 'yes'\]; it must be a dictionary"),
+        ({"id2label": {0: 0, 1: 1}}, "`id2label` has the label 0, a int; names must be texts"),
+        ({"id2label": {0: "no", 1: "no"}}, "`id2label` has the label 'no' twice"),
+        ({"label2id": {"no": 0, "yes": 2}}, r"`id2label` has the keys \[0, 2\]"),
+        ({"id2label": {0: "no", 1: "yes"}, "label2id": {"no": 1, "yes": 0}}, "`label2id` .* contradicts `id2label`"),
         ({"id2label": {1: "no", 2: "yes"}}, r"`id2label` has the keys \[1, 2\]"),
         ({"num_labels": 3, "problem_type": "ranking"}, "`problem_type` is 'ranking'; it must be one of"),
         ({"num_labels": 1, "problem_type": "single_label_classification"}, "requires `num_labels > 1`"),
@@ -413,6 +465,16 @@ def test_names_of_labels_and_further_keys_reach_the_configuration(t5_folder: Cal
     assert model.config.dropout_rate == model.transformer.encoder.dropout.p == 0.25
     assert model.config._attn_implementation == "eager"
     assert model.classifier.weight.shape == (3, 32)
+
+
+def test_names_of_labels_may_come_from_json_or_by_name(t5_folder: Callable[..., Path]) -> None:
+    for given in (
+        {"id2label": json.loads('{"0": "no", "1": "yes"}')},
+        {"label2id": {"no": 0, "yes": 1}},
+        {"num_labels": 2, "label2id": {"no": 0, "yes": 1}},
+    ):
+        config = convert(str(t5_folder()), **given).model.config
+        assert (config.id2label, config.label2id) == ({0: "no", 1: "yes"}, {"no": 0, "yes": 1})
 
 
 @pytest.mark.parametrize(

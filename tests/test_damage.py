@@ -140,12 +140,14 @@ def test_a_tokenizer_that_panics_is_told(checkpoints: dict[str, Path], tmp_path:
     [
         ({"a_key_of_tomorrow": [1, {"x": None}]}, "fine"),
         ({"_name_or_path": 5}, "fine"),
-        ({"id2label": {"0": "a", "1": "b"}}, "classifier.bias or hold it in another shape than config.json says"),
-        ({"id2label": {"0": "a", "1": "b", "2": "c", "3": "d"}}, "classifier.bias or hold it in another shape"),
+        ({"id2label": {"0": "a", "1": "b"}, "label2id": None}, "classifier.bias or hold it in another shape"),
+        ({"label2id": {"a": 0, "b": 1, "c": 2, "d": 3}, "id2label": None}, "classifier.bias or hold it in another"),
+        ({"id2label": {"0": "a", "1": "b"}}, "config.json: `label2id` {"),
         ({"id2label": {"0": "a", "1": "b", "5": "c"}}, "config.json: `id2label` has the keys"),
         ({"id2label": {"a": "a"}}, "config.json: "),
         ({"id2label": ["a", "b", "c"]}, "config.json: "),
-        ({"id2label": None}, "classifier.bias"),
+        ({"id2label": None}, "fine"),  # `label2id` has the names
+        ({"id2label": None, "label2id": None}, "classifier.bias"),
         ({"problem_type": "multi_label_classification"}, "config.json: `decoder_vocab_size` is 1|fine"),
         ({"num_layers": 3}, "encoder.block.2"),
         ({"num_layers": 1}, "encoder.block.1.layer.0.SelfAttention.k.weight, for which config.json has no place"),

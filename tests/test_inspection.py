@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,24 @@ def test_truncated_weights_are_refused(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:50_000])
     assert "weights" in refusal(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_weights_that_are_no_floating_point_numbers_are_refused(dtype: torch.dtype, folder: Path) -> None:
+    change_weights(
+        folder, lambda weights: weights.update({"classifier.weight": weights["classifier.weight"].to(dtype)})
+    )
+    assert "classifier.weight is stored as" in refusal(folder)
+
+
+@pytest.mark.parametrize("method", ["bitsandbytes", "gptq"])
+def test_a_quantised_model_without_what_reads_it_is_refused(method: str, folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": method, "bits": 4, "load_in_8bit": True}
+    (folder / "config.json").write_text(json.dumps(config))
+    if find_spec({"bitsandbytes": "bitsandbytes", "gptq": "gptqmodel"}[method]):
+        pytest.skip("it is installed")
+    assert f"is quantised ({method}) and cannot be loaded" in refusal(folder)
 
 
 def test_pickled_weights_are_refused_with_the_remedy(folder: Path, tmp_path: Path) -> None:

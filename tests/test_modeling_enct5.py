@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -23,6 +25,7 @@ from transformers import (
     pipeline,
 )
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import logging as transformers_logging
 
 from conftest import shared
 from enct5 import EncT5Config, EncT5ForSequenceClassification, modeling_enct5
@@ -394,7 +397,13 @@ def test_labels_of_like_meaning_give_the_same_loss(config: dict, labels: torch.T
 @pytest.mark.parametrize(
     ("problem_type", "labels", "message"),
     [
-        (SINGLE, torch.zeros(2), r"int64 labels of shape \(2,\), not torch.float32 \(2,\)"),
+        (
+            SINGLE,
+            torch.zeros(2),
+            r"int64 labels of shape \(2,\), not torch.float32 \(2,\); for values, set .*'regression'",
+        ),
+        (SINGLE, torch.zeros(2, 1), r"not torch.float32 \(2, 1\); for values, set `problem_type='regression'`"),
+        (SINGLE, torch.zeros(2, 3), r"not torch.float32 \(2, 3\); for several labels a text, set .*'multi_label_"),
         (SINGLE, torch.tensor([True, False]), r"not torch.bool"),
         (SINGLE, torch.zeros(3, dtype=torch.long), r"int64 labels of shape \(2,\), not torch.int64 \(3,\)"),
         (SINGLE, torch.zeros(2, 3, dtype=torch.long), r"for several labels a text, set `problem_type='multi_label_"),
@@ -656,6 +665,148 @@ def test_a_device_map_loads_the_same_weights(device_map: str | dict, tmp_path: P
     for name, tensor in model.state_dict().items():
         assert torch.equal(placed.state_dict()[name], tensor), name
     torch.testing.assert_close(logits_of(placed, ids), logits_of(model, ids), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+def test_weights_may_be_elsewhere_until_a_module_is_called(config: dict) -> None:
+    """Whoever offloads a module's weights brings them when it is called, not when another module reads them."""
+    accelerate = pytest.importorskip("accelerate")
+    model, ids = random_model(**config), random_ids(2, 7)
+    expected = logits_of(model, ids)
+    accelerate.cpu_offload(model, execution_device="cpu")
+    assert all(parameter.is_meta for parameter in model.parameters())
+    assert torch.equal(logits_of(model, ids), expected)
+
+
+@pytest.mark.parametrize("device_map", [{"": "disk"}, "auto"])
+def test_weights_may_stay_on_the_disk(device_map: str | dict, tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    model, ids = random_model(num_labels=5, problem_type=MULTI), random_ids(2, 7)
+    model.save_pretrained(tmp_path / "model")
+    options: dict = {"max_memory": {"cpu": "100KB"}} if device_map == "auto" else {}
+    offloaded = EncT5ForSequenceClassification.from_pretrained(
+        tmp_path / "model", device_map=device_map, offload_folder=tmp_path / "offloaded", **options
+    )
+    assert offloaded.transformer.decoder.embed_tokens.weight.is_meta
+    assert torch.equal(logits_of(offloaded, ids), logits_of(model, ids))
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+def test_sharded_embeddings_give_the_same_logits_and_gradients(config: dict, tmp_path: Path) -> None:
+    """FSDP makes parameters DTensors, which are plain tensors only while their module is called."""
+    from torch.distributed.fsdp import fully_shard
+
+    model, ids = random_model(**config), random_ids(2, 7)
+    loss = model(ids).logits.square().sum()
+    loss.backward()
+    gradient = model.transformer.decoder.embed_tokens.weight.grad.clone()
+    model.zero_grad()
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
+    try:
+        mesh = torch.distributed.init_device_mesh("cpu", (1,))
+        for module in (
+            model.transformer.decoder.embed_tokens,
+            model.transformer.encoder.embed_tokens,
+            model.classifier,
+        ):
+            fully_shard(module, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+        sharded = model(ids).logits.square().sum()
+        sharded.backward()
+        assert torch.equal(sharded, loss)
+        assert torch.equal(model.transformer.decoder.embed_tokens.weight.grad.full_tensor(), gradient)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_hooks_of_the_prompts_embedding_are_called() -> None:
+    model, ids = random_model(num_labels=5, problem_type=MULTI), random_ids(2, 7)
+    other = random_model(num_labels=5, problem_type=MULTI)
+    with torch.no_grad():
+        other.transformer.decoder.embed_tokens.weight.mul_(2)
+    model.transformer.decoder.embed_tokens.register_forward_hook(lambda module, inputs, output: 2 * output)
+    assert torch.equal(logits_of(model, ids), logits_of(other, ids))
+
+
+# Other labels than the checkpoint's
+
+
+def folder_of(model: EncT5ForSequenceClassification, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("way", ["arguments", "configuration"])
+@pytest.mark.parametrize(
+    ("given", "prompts"),
+    [
+        ({"num_labels": 3}, 3),
+        ({"problem_type": SINGLE}, 1),
+        ({"problem_type": SINGLE, "num_labels": 2}, 1),
+        ({"problem_type": REGRESSION, "num_labels": 1}, 1),
+    ],
+)
+def test_a_checkpoint_for_several_labels_starts_one_for_others(
+    given: dict, prompts: int, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    old = random_model(num_labels=5, problem_type=MULTI, thresholds=[0.1, 0.2, 0.3, 0.4, 0.5])
+    folder = folder_of(old, tmp_path)
+    monkeypatch.setattr(transformers_logging.get_logger("transformers"), "propagate", True)
+    options: dict = {"ignore_mismatched_sizes": True} if "num_labels" in given else {}
+    options |= {"config": AutoConfig.from_pretrained(folder, **given)} if way == "configuration" else given
+    model = EncT5ForSequenceClassification.from_pretrained(folder, **options)
+    assert model.config.decoder_vocab_size == prompts
+    assert model.config.thresholds is None
+    assert "embed_tokens.weight and the classifier start anew" in caplog.text
+    for name, parameter in old.named_parameters():
+        if not name.startswith(("classifier.", "transformer.decoder.embed_tokens.")):
+            assert torch.equal(model.get_parameter(name), parameter), name
+    pad = model.transformer.encoder.embed_tokens.weight[0]
+    assert torch.equal(model.transformer.decoder.embed_tokens.weight, pad.expand(prompts, -1))
+    assert model.classifier.weight.shape == (model.config.num_labels, SMALL["d_model"])
+    assert not torch.isin(model.classifier.weight, old.classifier.weight).any()
+    assert not model.is_fine_tuned()
+    assert not any(module.training for module in model.modules())
+    model.save_pretrained(tmp_path / "again")
+    again = EncT5ForSequenceClassification.from_pretrained(tmp_path / "again")
+    assert torch.equal(logits_of(again, random_ids(2, 7)), logits_of(model, random_ids(2, 7)))
+
+
+def test_other_shapes_are_refused_unless_asked_for(tmp_path: Path) -> None:
+    folder = folder_of(random_model(num_labels=5, problem_type=MULTI), tmp_path)
+    with pytest.raises(RuntimeError, match=r"classifier\.bias, .* in another shape .*ignore_mismatched_sizes"):
+        EncT5ForSequenceClassification.from_pretrained(folder, num_labels=3)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "decoder_vocab_size": 1}))
+    with pytest.raises(RuntimeError, match=r"embed_tokens\.weight in another shape than the configuration"):
+        EncT5ForSequenceClassification.from_pretrained(folder)
+
+
+def test_another_name_or_type_that_fits_keeps_every_weight(tmp_path: Path) -> None:
+    old = random_model(num_labels=3)
+    folder, ids = folder_of(old, tmp_path), random_ids(2, 7)
+    for given in ({"id2label": {0: "a", 1: "b", 2: "c"}}, {"problem_type": MULTI}):
+        model = EncT5ForSequenceClassification.from_pretrained(folder, **given)
+        assert torch.equal(logits_of(model, ids), logits_of(old, ids))
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_weights_that_are_no_floating_point_numbers_are_refused(
+    dtype: torch.dtype, sharded: bool, tmp_path: Path
+) -> None:
+    model = random_model(num_labels=3)
+    model.save_pretrained(tmp_path, max_shard_size="20KB" if sharded else "1GB")
+    for file in tmp_path.glob("*.safetensors"):
+        tensors = load_file(file)
+        save_file(
+            {name: tensor.to(dtype) if name.endswith(".q.weight") else tensor for name, tensor in tensors.items()},
+            file,
+            metadata={"format": "pt"},
+        )
+    for auto_class in (EncT5ForSequenceClassification, AutoModelForSequenceClassification):
+        with pytest.raises(ValueError, match=r"q\.weight is stored as (I8|U8|F8_E4M3), which is no floating point"):
+            auto_class.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize("config", [VARIANTS[0], VARIANTS[4]])

@@ -1,5 +1,6 @@
 """EncT5ForTokenClassification: both instantiations, their loss, saving, and what transformers does with them."""
 
+import copy
 import json
 import os
 import subprocess
@@ -207,6 +208,11 @@ def test_a_model_of_another_kind_may_be_the_start(tmp_path: Path) -> None:
     settings = {"num_labels": 3, "loss": "focal", "loss_gamma": 1.0, "class_weights": [1.0, 2.0, 3.0]}
     classifier = EncT5ForSequenceClassification(EncT5Config(**{**SHAPE, **settings}))
     classifier.save_pretrained(tmp_path)
+    config = EncT5Config.from_pretrained(tmp_path)
+    before = copy.deepcopy(config)
+    for make in (EncT5ForTokenClassification, AutoModelForTokenClassification.from_config):
+        assert make(config).config.problem_type == "token_classification"
+        assert config.to_dict() == before.to_dict()  # the caller's
     model = EncT5ForTokenClassification.from_pretrained(tmp_path, token_decoder=True)
     assert (model.config.problem_type, model.config.decoder_vocab_size) == ("token_classification", None)
     for token_decoder in (True, False):

@@ -223,6 +223,22 @@ def test_a_trained_model_with_the_same_labels_goes_on_where_it_was(run: Run, tmp
         torch.testing.assert_close(after[name], tensor, rtol=1e-4, atol=1e-6)
 
 
+def test_a_quantised_base_is_refused(run: Run, tmp_path: Path) -> None:
+    name = "transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
+    shutil.copytree(run.out, tmp_path / "base")
+    tensors = weights(run.out)
+    tensors[name] = tensors[name].to(torch.int8)
+    save_file(tensors, tmp_path / "base" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EncT5Error, match=f"{name} is stored as I8") as raised:
+        start(tmp_path / "base", tmp_path / "run", run.source)
+    assert "\n" not in str(raised.value)
+    config = json.loads((tmp_path / "base" / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    (tmp_path / "base" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(EncT5Error, match="base is quantised, which cannot be trained; start from the model it was"):
+        start(tmp_path / "base", tmp_path / "run", run.source)
+
+
 @pytest.mark.parametrize("damage", ["missing", "another shape"])
 def test_a_base_that_lacks_a_tensor_is_refused(run: Run, tmp_path: Path, damage: str) -> None:
     name = "transformer.encoder.block.0.layer.0.SelfAttention.q.weight"

@@ -1,11 +1,16 @@
 """Configuration of EncT5 (arXiv 2110.08426 v2): a T5 encoder, a T5 decoder layer fed with constant prompts, a head."""
 
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import T5Config
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
 
 # Every problem type with the values that `loss` may have there.
 LOSSES: dict[str, tuple[str, ...]] = {
@@ -25,6 +30,52 @@ _SIZES = (
     "num_heads",
     "relative_attention_num_buckets",
 )
+
+# What a checkpoint's own values stand for where they are not given.
+_TASK = ("num_labels", "id2label", "label2id", "problem_type")
+
+# Where sentence-transformers' CrossEncoder looks for what it applies to the logits; of one label it takes the sigmoid.
+_CROSS_ENCODER = {"activation_fn": "torch.nn.modules.linear.Identity"}
+
+
+def _entries(key: str, value: Any) -> list[tuple[Any, Any]]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"`{key}` is {value!r}; it must be a dictionary, such as {{0: 'neg', 1: 'pos'}}")
+    return list(value.items())
+
+
+def _id(key: str, value: Any) -> int:
+    """A label's id, which JSON's keys give as text."""
+    try:
+        return int(value) if isinstance(value, str) else operator.index(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"`{key}` has the id {value!r}; ids of labels are whole numbers from 0") from None
+
+
+def _name(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(
+            f"`{key}` has the label {value!r}, a {type(value).__name__}; names must be texts: {str(value)!r}"
+        )
+    return value
+
+
+def _placeholders(num_labels: int) -> dict[int, str]:
+    """The names that transformers makes up, which say nothing."""
+    return {index: f"LABEL_{index}" for index in range(num_labels)}
+
+
+def _num_labels(values: dict[str, Any]) -> int | None:
+    """The number of labels that keys of a configuration amount to, if any."""
+    if (count := values.get("num_labels")) is not None:
+        try:
+            return operator.index(count)
+        except TypeError:
+            raise ValueError(f"`num_labels` is {count!r}; it must be a whole number") from None
+    for key in ("id2label", "label2id"):
+        if (value := values.get(key)) is not None:
+            return len(_entries(key, value))
+    return None
 
 
 @strict
@@ -73,9 +124,14 @@ class EncT5Config(T5Config):
             The score from which on each label is given (multi-label); 0.5 for all without it. The model's logits do
             not depend on them: they are for whoever turns scores into labels.
 
+    `id2label` and `label2id` may be given alone, and with ids as text, as JSON has them; names are texts, each once.
+
+    A regression's `sentence_transformers` tells the CrossEncoder of that name that the outputs are values, not logits.
+
     Raises:
-        ValueError: for an unknown `problem_type`, no labels, labels not numbered from 0, no decoder layer, a number of
-            prompts that the head cannot read, or a loss, weights or thresholds that do not fit the labels.
+        ValueError: for an unknown `problem_type`, no labels, labels not numbered from 0, names that are no texts, occur
+            twice or contradict each other, no decoder layer, a number of prompts that the head cannot read, or a loss,
+            weights or thresholds that do not fit the labels.
     """
 
     model_type = "enct5"
@@ -104,12 +160,23 @@ class EncT5Config(T5Config):
     class_weights: list[float | int] | None = None
     thresholds: list[float | int] | None = None
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """A configuration of stored keys and of others instead, which are checked together.
+
+        What belongs to the stored labels (names, thresholds, weights, a prompt per label) does not outlive them where
+        `kwargs` ask for another number of labels or another problem type.
+        """
+        own = ({item.name for item in fields(cls)} | {"num_labels"}) - {"dtype"}
+        given = {key: kwargs.pop(key) for key in own & kwargs.keys()}
+        given = {key: value for key, value in given.items() if value is not None or key not in _TASK}
+        return super().from_dict({**_fitting(config_dict, given), **given}, **kwargs)
+
     def __post_init__(self, **kwargs: Any) -> None:
+        self._settle_labels(kwargs.get("num_labels"))
         super().__post_init__(**kwargs)
         if self.dense_act_fn == "gelu_new":
             self.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one kernel instead of eight
-        if not self.label2id:
-            self.label2id = {label: index for index, label in self.id2label.items()}
         if self.problem_type is None:
             if self.num_labels == 1:
                 self.problem_type = "regression"
@@ -122,6 +189,33 @@ class EncT5Config(T5Config):
             self.is_encoder_decoder = self.token_decoder
         elif self.decoder_vocab_size is None:
             self.decoder_vocab_size = self.num_labels if self.problem_type == "multi_label_classification" else 1
+        if self.problem_type == "regression":
+            self.sentence_transformers = getattr(self, "sentence_transformers", None) or dict(_CROSS_ENCODER)
+        elif getattr(self, "sentence_transformers", None) == _CROSS_ENCODER:
+            del self.sentence_transformers  # of a regression model that this one was made of
+
+    def _settle_labels(self, num_labels: Any) -> None:
+        """Make `id2label` and `label2id` say the same, whichever was given."""
+        num_labels = _num_labels({"num_labels": num_labels})
+        names = ids = None
+        if self.id2label is not None:
+            names = {_id("id2label", key): _name("id2label", name) for key, name in _entries("id2label", self.id2label)}
+            if len(names) != len(self.id2label):
+                raise ValueError(f"`id2label` has an id twice: {list(self.id2label)}")
+        if self.label2id is not None:
+            ids = {_name("label2id", name): _id("label2id", key) for name, key in _entries("label2id", self.label2id)}
+        if names is not None and names == _placeholders(len(names)) and (ids or num_labels not in (None, len(names))):
+            names = None
+        if ids is not None and set(ids) == set(_placeholders(len(ids)).values()) and (names or num_labels is not None):
+            ids = None
+        if names is None and ids:
+            names = {index: name for name, index in ids.items()}
+            if len(names) != len(ids):
+                raise ValueError(f"`label2id` has an id twice: {self.label2id}")
+        if names is not None and num_labels not in (None, len(names)):
+            raise ValueError(f"`num_labels` is {num_labels}, but there are {len(names)} names of labels")
+        self.id2label = names
+        self.label2id = ids or (names and {name: index for index, name in names.items()})
 
     @property
     def has_decoder(self) -> bool:
@@ -140,10 +234,7 @@ class EncT5Config(T5Config):
         if self.num_labels < 1:
             raise ValueError(f"`num_labels` is {self.num_labels}; a model needs at least one label")
         self._validate_sizes()
-        if set(self.id2label) != set(range(self.num_labels)):
-            raise ValueError(
-                f"`id2label` has the keys {sorted(self.id2label)}; it must name the labels 0 to {self.num_labels - 1}"
-            )
+        self._validate_labels()
         if self.num_decoder_layers < 1:
             raise ValueError(f"`num_decoder_layers` is {self.num_decoder_layers}; EncT5 needs at least one")
         if self.decoder_vocab_size is not None and self.decoder_vocab_size not in (1, self.num_labels):
@@ -158,6 +249,21 @@ class EncT5Config(T5Config):
             raise ValueError(f"`class_weights` are for classes of texts; leave them out for {self.problem_type}")
         if self.thresholds is not None and self.problem_type != "multi_label_classification":
             raise ValueError(f"`thresholds` are for multi-label classification; leave them out for {self.problem_type}")
+
+    def _validate_labels(self) -> None:
+        if set(self.id2label) != set(range(self.num_labels)):
+            raise ValueError(
+                f"`id2label` has the keys {sorted(self.id2label)}; it must name the labels 0 to {self.num_labels - 1}"
+            )
+        names = list(self.id2label.values())
+        if len(set(names)) < len(names):
+            twice = next(name for index, name in enumerate(names) if name in names[:index])
+            raise ValueError(f"`id2label` has the label {twice!r} twice; each label needs a name of its own")
+        if self.label2id != {name: index for index, name in self.id2label.items()}:
+            raise ValueError(
+                f"`label2id` {_shortened(self.label2id)} contradicts `id2label` {_shortened(self.id2label)}; "
+                "give one of them"
+            )
 
     def _validate_sizes(self) -> None:
         for key in _SIZES:
@@ -187,6 +293,54 @@ class EncT5Config(T5Config):
         wrong = [value for value in values if not fits(value)]
         if wrong:
             raise ValueError(f"`{key}` holds {wrong[0]}; each must be {wanted}")
+
+
+def _fitting(stored: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The stored keys that still mean something beside the given ones."""
+    old_labels, old_type = _num_labels(stored) or 2, stored.get("problem_type")  # 2: transformers' own default
+    new_labels, new_type = _num_labels(given) or old_labels, given.get("problem_type") or old_type
+    relabelled, retasked = new_labels != old_labels, old_type is not None and new_type != old_type
+    values = {key: value for key, value in stored.items() if key != "num_labels" or not relabelled}
+    if relabelled or {"id2label", "label2id"} & given.keys():
+        values = {key: value for key, value in values.items() if key not in ("id2label", "label2id")}
+    if relabelled or retasked:
+        gone = ["thresholds", "class_weights", *(["loss", "loss_gamma"] if retasked else [])]
+        told = [key for key in gone if values.pop(key, None) is not None and key not in given]
+        if told:
+            logger.warning(
+                f"{', '.join(f'`{key}`' for key in told)}: left out: what the checkpoint has is for its {old_labels} "
+                f"labels ({old_type}), not for {new_labels} ({new_type})"
+            )
+        if retasked:
+            values.pop("is_encoder_decoder", None)
+            values.pop("token_decoder", None)
+        prompts = stored.get("decoder_vocab_size")
+        per_label = prompts == old_labels and (prompts > 1 or old_type == "multi_label_classification")
+        if per_label and not retasked:
+            values["decoder_vocab_size"] = new_labels
+        elif per_label or relabelled:
+            values.pop("decoder_vocab_size", None)
+    elif _is_reordered(stored.get("id2label"), given.get("id2label")):
+        logger.warning(
+            "`id2label` names the checkpoint's labels in another order; the head keeps its own, so that outputs get "
+            "other names than in training"
+        )
+    return values
+
+
+def _is_reordered(stored: Any, given: Any) -> bool:
+    """Whether two maps give the same names to other ids."""
+    if not stored or not given:
+        return False
+    before, after = (
+        {_id("id2label", key): name for key, name in _entries("id2label", item)} for item in (stored, given)
+    )
+    return before != after and set(before.values()) == set(after.values())
+
+
+def _shortened(labels: Any) -> str:
+    text = str(labels)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 EncT5Config.register_for_auto_class()

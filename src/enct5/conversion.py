@@ -7,7 +7,7 @@ tensor is compared with the file again.
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +22,7 @@ from enct5 import model_card
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
 from enct5.loading import first_line, load_tokenizer, model_class_of
-from enct5.modeling_enct5 import EncT5ForClassification, EncT5ForTokenClassification
+from enct5.modeling_enct5 import PROMPTS, EncT5ForClassification, EncT5ForTokenClassification
 from enct5.run_folder import CONVERSION, WEIGHTS, public_name
 from enct5.sources import check_source
 from enct5.writing import atomic_folder, refuse_occupied, told_when_full
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 T5_MODEL_TYPES = ("t5", "mt5", "umt5")
 WEIGHTS_INDEX = "model.safetensors.index.json"
 SLICE_BYTES = 8 * 2**20
+DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 # What an EncT5 configuration takes over from T5's; the rest (generation settings, task prompts) has no use here.
 _ARCHITECTURE = [
@@ -55,7 +56,6 @@ _ARCHITECTURE = [
 
 # The names under which T5 files hold the embedding of text, best first: the tied ones are saved under one name only.
 _TEXT_EMBEDDINGS = ("encoder.embed_tokens.weight", "shared.weight")
-PROMPTS = "transformer.decoder.embed_tokens.weight"
 
 
 @dataclass
@@ -145,9 +145,24 @@ class _Checkpoint:
                 yield window, view[window]
 
     def dtype(self, tensor: str) -> torch.dtype:
-        """The dtype in which the file stores a tensor."""
-        with self._open(str(self._locate(self.names[self.stored[tensor]]))) as file:
-            return file.get_slice(self.stored[tensor])[:1].dtype
+        """The dtype in which the file stores a tensor.
+
+        Raises:
+            EncT5Error: when it is none of `DTYPES`, but numbers that have to be multiplied by something.
+        """
+        name = self.stored[tensor]
+        path = str(self._locate(self.names[name]))
+        with self._open(path) as file:
+            try:
+                stored = file.get_slice(name).get_dtype()
+            except SafetensorError as error:
+                raise EncT5Error(f"{path} lacks {name}, which {WEIGHTS_INDEX} names") from error
+        if stored not in DTYPES:
+            raise EncT5Error(
+                f"{self.base}: {name} is stored as {stored}, so the checkpoint is quantised; "
+                "take the original, or save it dequantised, such as in bfloat16"
+            )
+        return DTYPES[stored]
 
 
 def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
@@ -171,6 +186,12 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
             f"{base} is a checkpoint of type {model_type!r}; EncT5 is built from T5's encoder and decoder "
             f"({', '.join(T5_MODEL_TYPES)}: T5, v1.1, Flan, ByT5, mT5, umT5)"
         )
+    if quantized := values.get("quantization_config"):
+        method = quantized.get("quant_method", "unknown method") if isinstance(quantized, dict) else quantized
+        raise EncT5Error(
+            f"{base} is quantised ({method}), and EncT5 is made of floating point weights; take the original, or save "
+            "it dequantised: T5ForConditionalGeneration.from_pretrained(...).dequantize().save_pretrained(...)"
+        )
     try:
         return AutoConfig.for_model(**values)
     except (StrictDataclassError, ValueError, TypeError) as error:
@@ -181,25 +202,21 @@ def enct5_config(
     t5: PretrainedConfig,
     num_labels: int | None,
     problem_type: str | None,
-    id2label: dict[int, str] | None,
+    id2label: Mapping[int, str] | None,
     **overrides: Any,
 ) -> EncT5Config:
     """The configuration of an EncT5 model on top of a T5 one; `overrides` are further keys of `EncT5Config`."""
     known = {item.name for item in fields(EncT5Config)} | {*EncT5Config.attribute_map, "attn_implementation"}
     if wrong := sorted(set(overrides) - known):
         raise unknown("argument or configuration key", wrong[0], sorted(known))
-    labels: dict[str, Any] = {"num_labels": num_labels}
-    if id2label:
-        if num_labels is not None and num_labels != len(id2label):
-            raise EncT5Error(f"`num_labels` is {num_labels}, but `id2label` names {len(id2label)} labels")
-        labels = {"id2label": id2label, "label2id": {label: index for index, label in id2label.items()}}
-    elif num_labels is None:
+    labels = {"num_labels": num_labels, "id2label": id2label, "label2id": overrides.pop("label2id", None)}
+    if all(value is None for value in labels.values()):
         raise EncT5Error("say how many labels there are: `num_labels` or `id2label`")
     values = {key: getattr(t5, key) for key in _ARCHITECTURE if getattr(t5, key, None) is not None}
     values |= {
         "problem_type": problem_type,
         "per_layer_position_bias": t5.model_type == "umt5",
-        **labels,
+        **{key: value for key, value in labels.items() if value is not None},
         **overrides,
     }
     try:
@@ -232,7 +249,7 @@ def convert(
     num_labels: int | None = None,
     *,
     problem_type: str | None = None,
-    id2label: dict[int, str] | None = None,
+    id2label: Mapping[int, str] | None = None,
     dtype: torch.dtype | str = torch.float32,
     device: torch.device | str = "cpu",
     allow_untrained_decoder: bool = False,
@@ -251,7 +268,7 @@ def convert(
         base: folder or hub id of a safetensors checkpoint.
         num_labels: number of labels (or regression targets).
         problem_type: see `EncT5Config`.
-        id2label: the labels' names, instead of `num_labels`.
+        id2label: the labels' names, instead of `num_labels`; or `label2id`.
         dtype: of the result, `float32` by default because the model is to be trained; `"auto"` keeps the file's.
             In float16 the feed-forward layers' `wo` stay in float32 (they overflow).
         device: where the result lives.
@@ -269,7 +286,8 @@ def convert(
         problem_type = problem_type or "token_classification"
     t5 = read_t5_config(base, **hub)
     config = enct5_config(t5, num_labels, problem_type, id2label, **config_overrides)
-    if isinstance(dtype, str) and dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
+    wanted = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype != "auto" and wanted not in DTYPES.values():
         raise EncT5Error(f"`dtype` is {dtype!r}; it must be a floating point type such as 'bfloat16', or 'auto'")
     checkpoint = _Checkpoint(base, hub)
     with torch.device("meta"):
@@ -277,13 +295,10 @@ def convert(
     sources = {name: _source_of(name, checkpoint) for name, _ in model.named_parameters()}
     _check_complete(base, sources, checkpoint, allow_untrained_decoder)
 
-    text_embedding = sources["transformer.encoder.embed_tokens.weight"]
-    assert text_embedding is not None
-    if dtype == "auto":
-        dtype = checkpoint.dtype(text_embedding)
-    target = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    _materialise(model, target, torch.device(device))
     copied = {name: source for name, source in sources.items() if source is not None}
+    stored = {name: checkpoint.dtype(source) for name, source in copied.items()}
+    target = stored["transformer.encoder.embed_tokens.weight"] if dtype == "auto" else cast("torch.dtype", wanted)
+    _materialise(model, target, torch.device(device))
     for name, source in copied.items():
         parameter = model.get_parameter(name)
         for rows, values in checkpoint.slices(source, parameter.shape):
@@ -389,9 +404,17 @@ def start_prompts(model: EncT5ForClassification) -> None:
 
 
 def _verify(model: EncT5ForClassification, copied: dict[str, str], checkpoint: _Checkpoint) -> None:
-    """Compare every copied tensor with the file, bit for bit after the change of dtype."""
+    """Compare every copied number with the file's: they are equal but for the rounding of the model's dtype."""
     for name, source in copied.items():
         parameter = model.get_parameter(name)
+        ours, files = torch.finfo(parameter.dtype), torch.finfo(checkpoint.dtype(source))
+        rounded = ours.eps > files.eps or ours.tiny > files.tiny
         for rows, values in checkpoint.slices(source, parameter.shape):
-            if not torch.equal(parameter.data[rows], values.to(parameter.dtype).to(parameter.device)):
+            exact = values if values.dtype == torch.float64 else values.float()
+            got = parameter.data[rows].to("cpu", exact.dtype)
+            if rounded:
+                is_copy = bool(((got - exact).abs() <= exact.abs().clamp(min=ours.tiny) * ours.eps).all())
+            else:
+                is_copy = torch.equal(got, exact)
+            if not is_copy:
                 raise RuntimeError(f"{name} differs from {source} in {checkpoint.base}: this is a bug in enct5")

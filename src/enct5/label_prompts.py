@@ -112,7 +112,7 @@ def start_from_words(
     # Words are read before torch is imported.
     import torch
 
-    from enct5.conversion import PROMPTS
+    from enct5.modeling_enct5 import PROMPTS
 
     embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
     prompts = model.get_parameter(PROMPTS)
@@ -125,7 +125,7 @@ def start_from_words(
 
 def are_untrained(model: "EncT5ForClassification") -> bool:
     """Whether all prompts are still `<pad>`'s embedding, as conversion from T5 starts them."""
-    from enct5.conversion import PROMPTS
+    from enct5.modeling_enct5 import PROMPTS
 
     embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
     return bool((model.get_parameter(PROMPTS) == embedding[model.config.decoder_start_token_id]).all())

@@ -153,6 +153,11 @@ def load_model(source: str, dtype: str = "auto", **hub: Any) -> EncT5ForClassifi
             **hub,
         )
     except Exception as error:
+        if isinstance(quantized := getattr(config, "quantization_config", None), dict):
+            raise EncT5Error(
+                f"{source} is quantised ({quantized.get('quant_method', 'unknown method')}) and cannot be loaded here: "
+                f"{first_line(error)}"
+            ) from error
         raise EncT5Error(
             f"cannot load the weights of {source} as config.json describes them: {_reason(source, error, 'weights')}; "
             "get the model again"

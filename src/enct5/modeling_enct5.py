@@ -21,10 +21,12 @@ torch, transformers and each other only.
 
 import copy
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from huggingface_hub import parse_local_safetensors_file_metadata
 from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -42,8 +44,15 @@ from transformers.modeling_outputs import (
 from transformers.models.t5.modeling_t5 import T5Block, T5LayerNorm, T5PreTrainedModel, T5Stack
 from transformers.models.umt5.modeling_umt5 import UMT5Stack
 from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs, logging
+from transformers.utils import (
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+    TransformersKwargs,
+    cached_file,
+    logging,
+)
 from transformers.utils.generic import can_return_tuple
+from transformers.utils.hub import get_checkpoint_shard_files
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_enct5 import EncT5Config
@@ -62,12 +71,42 @@ register_checkpoint_conversion_mapping(
     overwrite=True,  # the same code may be imported twice: installed, and from a checkpoint's folder
 )
 
+PROMPTS = "transformer.decoder.embed_tokens.weight"
+FLOATING_POINT = ("F64", "F32", "F16", "BF16")  # safetensors' words for what weights may be stored in
+# Arguments of `from_pretrained` that say where files are.
+_PLACES = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 
 # More prompts than this attend in parts.
 PROMPTS_AT_A_TIME = 1024
 # The asymmetric loss passes over labels with a score below it that a text does not have (its paper's margin).
 ASYMMETRIC_MARGIN = 0.05
 TINY = 1e-8  # instead of 0, where a power's gradient would be infinite
+
+
+def check_stored_dtypes(source: str | os.PathLike, **places: Any) -> None:
+    """Refuse a checkpoint whose files hold anything else than floating point numbers, such as 8-bit integers.
+
+    Without a `quantization_config` nothing says what these are to be multiplied by; transformers would take the
+    integers themselves for the weights.
+
+    Args:
+        source: folder or hub id.
+        places: `from_pretrained`'s arguments that say where files are, such as `revision`.
+
+    Raises:
+        ValueError: naming a tensor.
+    """
+    missing: Any = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    files = [cached_file(source, SAFE_WEIGHTS_NAME, **places, **missing)]
+    if files == [None] and (index := cached_file(source, SAFE_WEIGHTS_INDEX_NAME, **places, **missing)):
+        files = get_checkpoint_shard_files(source, index, **places)[0]
+    for file in files:
+        for name, tensor in {} if file is None else parse_local_safetensors_file_metadata(file).tensors.items():
+            if tensor.dtype not in FLOATING_POINT:
+                raise ValueError(
+                    f"{name} is stored as {tensor.dtype}, which is no floating point number that stands for itself; "
+                    "save the model dequantised, or take the original"
+                )
 
 
 def clamp_half_precision(hidden_states: torch.Tensor) -> torch.Tensor:
@@ -314,7 +353,9 @@ class EncT5Decoder(EncT5PreTrainedModel):
         """
         self_attention_mask = None
         if self.embed_tokens is not None:
-            inputs_embeds = self.embed_tokens.weight.unsqueeze(0)  # (1, prompts, d_model): the same for every text
+            # Called, not read: whoever loads, shards, quantises or adapts the embedding does so around its call.
+            ids = torch.arange(self.config.decoder_vocab_size, device=encoder_hidden_states.device)
+            inputs_embeds = self.embed_tokens(ids).unsqueeze(0)  # (1, prompts, d_model): the same for every text
         else:
             assert inputs_embeds is not None, "a decoder without prompts is fed with the text's own tokens"
             self_attention_mask = create_bidirectional_mask(
@@ -458,10 +499,39 @@ class EncT5ForClassification(EncT5PreTrainedModel):
         return importlib.import_module("enct5.conversion").convert(base, num_labels, model_class=cls, **kwargs).model
 
     @classmethod
-    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """Load a checkpoint (see `PreTrainedModel.from_pretrained`); warns if it was never fine-tuned."""
-        loaded = super().from_pretrained(*args, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Load a checkpoint (see `PreTrainedModel.from_pretrained`); warns if it was never fine-tuned.
+
+        Where another problem type or number of labels is asked for, prompts that do not fit start anew, and so does the
+        head that reads them.
+
+        Raises:
+            ValueError: for weights that are no floating point numbers.
+        """
+        source, with_info = pretrained_model_name_or_path, kwargs.pop("output_loading_info", False)
+        places = {key: kwargs[key] for key in _PLACES if kwargs.get(key) is not None}
+        forgiving = kwargs.pop("ignore_mismatched_sizes", False)
+        loaded: Any = super().from_pretrained(
+            source, *args, ignore_mismatched_sizes=True, output_loading_info=True, **kwargs
+        )
+        model, info = loaded
+        quantizer = getattr(model, "hf_quantizer", None)
+        if source is not None and kwargs.get("gguf_file") is None and not (quantizer and quantizer.pre_quantized):
+            check_stored_dtypes(source, **places)
+        mismatched = sorted(key[0] for key in info["mismatched_keys"])
+        if mismatched and not forgiving:
+            asked = cls.config_class.get_config_dict(source, **places)[0].get("problem_type")
+            if mismatched != [PROMPTS] or asked in (None, model.config.problem_type):
+                raise RuntimeError(
+                    f"{source} holds {', '.join(mismatched)} in another shape than the configuration asks for; "
+                    "`ignore_mismatched_sizes=True` starts them anew"
+                )
+        if PROMPTS in mismatched:
+            model.start_for_labels()
+            logger.warning(
+                f"{PROMPTS} and the classifier start anew: the checkpoint's are for other labels or another problem "
+                "type. Train the model before use."
+            )
         if not model.is_fine_tuned():
             prompts = ", and after a conversion from T5 transformer.decoder.embed_tokens.weight (the prompts),"
             logger.warning_once(
@@ -469,7 +539,16 @@ class EncT5ForClassification(EncT5PreTrainedModel):
                 f"{'' if model.config.decoder_vocab_size is None else prompts} are as initialised, so its predictions "
                 "are random. Train it on labelled data before use."
             )
-        return loaded
+        return (model, info) if with_info else model
+
+    @torch.no_grad()
+    def start_for_labels(self) -> None:
+        """Start the prompts as T5's decoder starts, as `<pad>`'s embedding, and draw a head."""
+        old = self.classifier.weight
+        self.classifier = self.head_class(self.config).to(old.device, old.dtype).train(self.training)
+        self._init_weights(self.classifier)
+        prompts, embedding = self.transformer.decoder.embed_tokens.weight, self.transformer.encoder.embed_tokens.weight
+        prompts.copy_(embedding[self.config.decoder_start_token_id].expand_as(prompts))
 
     def is_fine_tuned(self) -> bool:
         """Whether the head was ever trained: it starts with a bias of zeros, which the first update moves."""
@@ -554,10 +633,11 @@ class EncT5ForSequenceClassification(EncT5ForClassification):
         if config.problem_type == "single_label_classification":
             is_integer = not labels.is_floating_point() and labels.dtype != torch.bool
             if not is_integer or labels.shape not in (logits.shape[:1], (logits.shape[0], 1)):
+                several = labels.dim() == 2 and labels.shape[1] > 1
+                meant = ("several labels a text", "multi_label_classification") if several else ("values", "regression")
                 raise ValueError(
                     f"single-label classification needs int64 labels of shape ({logits.shape[0]},), not {labels.dtype} "
-                    f"{tuple(labels.shape)}; for several labels a text, set "
-                    "`problem_type='multi_label_classification'`"
+                    f"{tuple(labels.shape)}; for {meant[0]}, set `problem_type={meant[1]!r}`"
                 )
             return single_label_loss(logits, labels.flatten().long(), weights, config.loss, config.loss_gamma)
         if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
@@ -583,9 +663,13 @@ class EncT5ForTokenClassification(EncT5ForClassification):
 
     def __init__(self, config: EncT5Config):
         # A checkpoint of another kind may be the start of a tagger; it has no prompts then, nor what is about labels.
-        config.problem_type, config.decoder_vocab_size = "token_classification", None
-        config.loss = config.loss_gamma = config.class_weights = config.thresholds = None
-        config.is_encoder_decoder = config.is_encoder_decoder and config.token_decoder
+        none = dict.fromkeys(("decoder_vocab_size", "loss", "loss_gamma", "class_weights", "thresholds"))
+        decodes = config.is_encoder_decoder and config.token_decoder
+        values = {"problem_type": "token_classification", "is_encoder_decoder": decodes, **none}
+        if any(getattr(config, key) != value for key, value in values.items()):
+            config = copy.deepcopy(config)  # the caller's stays as it is
+            for key, value in values.items():
+                setattr(config, key, value)
         super().__init__(config)
 
     @can_return_tuple

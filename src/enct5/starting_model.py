@@ -7,11 +7,11 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from enct5.configuration_enct5 import EncT5Config
-from enct5.conversion import PROMPTS, convert, start_prompts
+from enct5.conversion import convert, start_prompts
 from enct5.errors import EncT5Error
 from enct5.label_prompts import are_untrained, start_from_words
 from enct5.loading import first_line, model_class_of
-from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.modeling_enct5 import PROMPTS, EncT5ForClassification, check_stored_dtypes
 from enct5.rescaling import rescale_outputs
 from enct5.tasks import Task
 from enct5.training_config import TrainConfig
@@ -110,6 +110,8 @@ def _refit(
     overrides: dict[str, Any],
 ) -> tuple[EncT5ForClassification, bool]:
     """An EncT5 checkpoint with a head that fits, and whether its decoder was ever trained (where one can tell)."""
+    if stored.get("quantization_config"):
+        raise EncT5Error(f"{base} is quantised, which cannot be trained; start from the model it was made of")
     same_task = stored.get("problem_type") == task.name
     values = {
         key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)
@@ -136,6 +138,7 @@ def _refit(
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
+        check_stored_dtypes(base)
     except Exception as error:  # transformers raises whatever the damage leads to
         raise EncT5Error(f"cannot load {base}: {first_line(error)}") from error
     drawn = [key if isinstance(key, str) else key[0] for key in (*info["missing_keys"], *info["mismatched_keys"])]
