@@ -4,22 +4,26 @@ import csv
 import datetime
 import io
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from datasets import Dataset
+from safetensors.torch import load_file, save_file
 
-from enct5 import prediction_file
+from enct5 import cli, prediction_file
 from enct5.data import read_table
 from enct5.errors import EncT5Error
+from enct5.predict import Predictor
 from enct5.prediction_file import WRITERS, check_output, predict_table
 from enct5.tasks import find_task
 from enct5.trained_on import TrainedOn
+from test_predict import saved_model
 
 TEXTS = [
     "plain",
@@ -196,6 +200,15 @@ def test_every_line_of_standard_input_is_a_text(
     assert table["label"][:] == ['<erste, "Zeile">', "<>", "<ü  >", "<last>"]
 
 
+def test_some_lines_make_no_frame_without_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(prediction_file, "write_csv", lambda frame, file, header: written.append(len(frame)))
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 2)
+    feed(monkeypatch, b"a\nb\nc\n")
+    predict_table(Echo(), "-", None, None)
+    assert written == [2, 1]
+
+
 def test_no_lines_give_the_column_names_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -335,20 +348,20 @@ def test_an_interrupted_call_is_resumed_where_it_was(
     given, out = write(tmp_path / "in.csv", {"text": texts}), tmp_path / f"out{kind}"
     predict_table(Echo(), str(given), None, tmp_path / f"whole{kind}")
     with pytest.raises(EncT5Error, match="interrupted; the same command with --resume goes on with what is done"):
-        predict_table(Counting(stop_at="text 7"), str(given), None, out, model="m")
+        predict_table(Counting(stop_at="text 7"), str(given), None, out, run={"model": "m"})
     assert not out.exists()
     with pytest.raises(EncT5Error, match="holds what an interrupted call has done; add --resume, or delete it"):
-        predict_table(Echo(), str(given), None, out, model="m")
-    for wrong, message in (({"model": "n"}, "another model"), ({"model": "m", "abstain_below": 0.5}, "abstain_below")):
+        predict_table(Echo(), str(given), None, out, run={"model": "m"})
+    for run, below, message in (({"model": "n"}, None, "another model"), ({"model": "m"}, 0.5, "abstain_below")):
         with pytest.raises(EncT5Error, match=message):
-            predict_table(Echo(), str(given), None, out, resume=True, **wrong)
+            predict_table(Echo(), str(given), None, out, below, resume=True, run=run)
     second = Counting()
-    predict_table(second, str(given), None, out, resume=True, model="m")
+    predict_table(second, str(given), None, out, resume=True, run={"model": "m"})
     assert second.seen == texts[6:]  # the part that was not finished is done again
     assert read_table(str(out)).to_dict() == read_table(str(tmp_path / f"whole{kind}")).to_dict()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.csv", out.name, f"whole{kind}"])
     with pytest.raises(EncT5Error, match=r"no interrupted call for .* to resume; leave out --resume"):
-        predict_table(Echo(), str(given), None, out, resume=True, model="m")
+        predict_table(Echo(), str(given), None, out, resume=True, run={"model": "m"})
 
 
 def test_other_data_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,8 +370,67 @@ def test_other_data_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(EncT5Error, match="interrupted"):
         predict_table(Counting(stop_at="b"), str(given), None, out)
     write(given, {"text": ["a", "b", "c", "d"]})
-    with pytest.raises(EncT5Error, match="another size and time of the data"):
+    with pytest.raises(EncT5Error, match="another content of the data"):
         predict_table(Echo(), str(given), None, out, resume=True)
+    write(given, {"text": ["a", "b", "c"]})  # at another time
+    predict_table(Echo(), str(given), None, out, resume=True)
+    assert read_table(str(out))["label"][:] == ["<a>", "<b>", "<c>"]
+
+
+def test_parts_of_another_version_or_damaged_ones_are_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 1)
+    given, out = write(tmp_path / "in.csv", {"text": ["a", "b"]}), tmp_path / "out.csv"
+    with pytest.raises(EncT5Error, match="interrupted"):
+        predict_table(Counting(stop_at="b"), str(given), None, out)
+    record = tmp_path / "out.csv.partial" / "asked_for.json"
+    asked_for = json.loads(record.read_text(encoding="utf-8"))
+    older = {name: value for name, value in asked_for.items() if name != "content of the data"}
+    for content, message in (
+        (json.dumps(older), "another version of enct5 wrote .*; resume with that one, or delete it"),
+        (json.dumps(asked_for | {"more": 1}), "another version of enct5 wrote"),
+        (json.dumps(asked_for | {"version of enct5": "9.9"}), "another version of enct5 "),
+        ("[1]", "does not say what was asked for; delete it"),
+        ("", "does not say what was asked for; delete it"),
+    ):
+        record.write_text(content, encoding="utf-8")
+        with pytest.raises(EncT5Error, match=message) as refused:
+            predict_table(Echo(), str(given), None, out, resume=True)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_model_is_resumed_with_by_its_weights_wherever_it_lies(
+    t5_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = saved_model(t5_folder(), tmp_path / "model"), tmp_path / "out.csv"
+    given = write(tmp_path / "in.csv", {"text": ["a", "b"]})
+
+    def predict(model: Path, *options: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["enct5", "predict", str(model), str(given), "-o", str(out), *options])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    def interrupted(*arguments: object) -> Iterator[dict[str, Any]]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Predictor, "stream", interrupted)
+        assert predict(model)[0] == 130
+    retrained = Path(shutil.copytree(model, tmp_path / "retrained"))
+    tensors = load_file(model / "model.safetensors")
+    tensors["classifier.bias"] += 1
+    save_file(tensors, retrained / "model.safetensors", metadata={"format": "pt"})
+    retrained.rename(other := tmp_path / "other")
+    model.rename(moved := tmp_path / "moved")
+    other.rename(model)  # under the name of the first
+    status, err = predict(model, "--resume")
+    assert (status, "the interrupted call had another model" in err) == (2, True)
+    status, err = predict(moved, "--resume", "--dtype", "bfloat16")
+    assert (status, "another dtype (`float32`, not `bfloat16`)" in err) == (2, True)
+    assert predict(moved, "--resume")[0] == 0
+    assert read_table(str(out))["text"][:] == ["a", "b"]
 
 
 def test_what_was_read_from_standard_input_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,7 +451,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from enct5 import prediction_file
+from enct5 import cli, prediction_file
 from test_prediction_file import Echo
 
 class Killed(Echo):
@@ -411,7 +483,7 @@ MEMORY = """
 import re, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from enct5 import prediction_file
+from enct5 import cli, prediction_file
 from test_prediction_file import Echo
 
 prediction_file.CHUNK_ROWS = 1000

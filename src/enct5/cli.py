@@ -255,6 +255,7 @@ def predict(
 ) -> None:
     """Predict for every text: the input's columns and the predictions'."""
     from enct5 import console, libraries, prediction_file
+    from enct5.digests import digest_of_checkpoint
     from enct5.sources import described, prepare_for_hub
     from enct5.tasks import check_abstention
 
@@ -271,7 +272,9 @@ def predict(
         predictor = Predictor.from_pretrained(
             model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
         )
-    run = " ".join([model, dtype, quantize or ""]).strip()  # what a call that resumes has to have in common
+    run = None
+    if out is not None and data != prediction_file.STDIN:  # what can be resumed
+        run = {"model": digest_of_checkpoint(model), "quantize": quantize, "dtype": predictor.settings().get("dtype")}
     prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run, rows)
     if out is not None:
         console.show_settings(predictor.settings())

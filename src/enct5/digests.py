@@ -4,7 +4,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from enct5.loading import file_of
 from enct5.run_folder import CONFIG, METRICS
 
 _BLOCK = 1 << 20  # bytes
@@ -37,6 +36,8 @@ def digest_of_checkpoint(source: str) -> str | None:
     Args:
         source: folder or hub id; of the latter the files that were fetched, so load it before.
     """
+    from enct5.loading import file_of
+
     config = file_of(source, CONFIG)
     if config is None:
         return None

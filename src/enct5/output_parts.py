@@ -63,10 +63,14 @@ class Parts:
         self._held.close()
 
     def _check_same(self, asked_for: dict[str, Any]) -> None:
+        if not self._folder.is_dir():
+            raise EncT5Error(f"there is no interrupted call for {self.out} to resume; leave out --resume")
         try:
-            before = json.loads((self._folder / _ASKED_FOR).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise EncT5Error(f"there is no interrupted call for {self.out} to resume; leave out --resume") from None
+            before = dict(json.loads((self._folder / _ASKED_FOR).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            raise EncT5Error(f"{self._folder} does not say what was asked for; delete it, and start anew") from None
+        if before.keys() != asked_for.keys():
+            raise EncT5Error(f"another version of enct5 wrote {self._folder}; resume with that one, or delete it")
         for name, value in asked_for.items():
             if before[name] != value:
                 raise EncT5Error(

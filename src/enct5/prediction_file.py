@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from enct5 import data, progress
+from enct5 import __version__, data, progress
+from enct5.digests import digest
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.evaluation import text_columns
 from enct5.output_parts import Parts
@@ -119,7 +120,7 @@ def _frames(predictor: "Predictor", rows: Rows, first: int, abstain_below: float
         columns = {name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names}
         columns |= {column: [result[name] for result in results] for name, column in new.items()}
         yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
-    if rows.total is None and first == 0 and not count:
+    if not count and not first:
         yield pd.DataFrame(columns=[*rows.names, *new.values()], dtype=object)
 
 
@@ -130,7 +131,7 @@ def predict_table(
     out: Path | None,
     abstain_below: float | None = None,
     resume: bool = False,
-    model: str = "",
+    run: dict[str, Any] | None = None,
     rows: Rows | None = None,
 ) -> None:
     """Predict for every row of a table and write all columns, in memory that does not grow with the table.
@@ -145,7 +146,7 @@ def predict_table(
         out: file to write, whole or not at all; `None` writes CSV to standard output.
         abstain_below: leave the label empty where its score is lower (single-label only).
         resume: go on with an interrupted call for the same output.
-        model: where the model came from; another one cannot resume.
+        run: what else decides the predictions, such as the model; a call that resumes another has to have the same.
         rows: those of the source, where they have been looked at already (`read_rows`).
 
     Raises:
@@ -164,7 +165,7 @@ def predict_table(
                 sys.stdout.flush()
         return
     kind = WRITERS[out.suffix.lower()]
-    with Parts(out, _asked_for(source, text, abstain_below, model), resume) as parts:
+    with Parts(out, _asked_for(source, rows, abstain_below, run or {}), resume) as parts:
         try:
             written = parts.count * CHUNK_ROWS
             with progress.bar("predicting", rows.total, written):
@@ -190,15 +191,14 @@ def predict_table(
     print(f"{count} prediction{'' if count == 1 else 's'} written to {out}", file=sys.stderr)
 
 
-def _asked_for(source: str, text: Sequence[str] | None, abstain_below: float | None, model: str) -> dict[str, Any]:
+def _asked_for(source: str, rows: Rows, abstain_below: float | None, run: dict[str, Any]) -> dict[str, Any]:
     """What has to be the same in a call that resumes another."""
-    file = Path(source)
-    seen = [file.stat().st_size, file.stat().st_mtime_ns] if file.is_file() else None
     return {
-        "model": model,
+        "version of enct5": __version__,
+        **run,
         "data": source,
-        "size and time of the data": seen,
-        "text": None if text is None else list(text),
+        "content of the data": digest(source),
+        "text": list(rows.text),
         "abstain_below": abstain_below,
         "rows of a part": CHUNK_ROWS,
     }
