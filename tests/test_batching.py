@@ -184,3 +184,10 @@ def test_padding_is_on_the_right_and_masked() -> None:
 
 def test_the_padding_id_inside_a_text_is_not_masked() -> None:
     assert pad([[5, 0, 7]], pad_token_id=0)["attention_mask"].tolist() == [[1, 1, 1]]
+
+
+def test_batches_keep_a_budget_of_attention() -> None:
+    lengths = [9, 40, 40, 40, 10, 10, 10, 10]
+    assert length_ordered_batches(lengths, 120, max_squares=3200) == [[1, 2], [3, 4], [5, 6, 7, 0]]
+    assert length_ordered_batches(lengths, 120, max_squares=10) == [[row] for row in (1, 2, 3, 4, 5, 6, 7, 0)]
+    assert length_ordered_batches(lengths, 120) == [[1, 2, 3], [4, 5, 6, 7, 0]]

@@ -248,6 +248,11 @@ BAD_INPUT = {
         "this model does regression",
         "leave out `abstain_below` (--abstain-below)",
     ),
+    "no tokens a batch": (
+        "predict {p}/model {p}/good.csv --batch-tokens 0",
+        "'--batch-tokens'",
+        "greater than or equal to 1",
+    ),
     "word for a score": ("predict {p}/model {p}/good.csv --abstain-below high", "'--abstain-below'", "`high`"),
     "predict a missing file": ("predict {p}/model {p}/nowhere.csv", "no file `"),
     "predict a missing column": ("predict {p}/model {p}/good.csv --text texts", "did you mean `text`?"),

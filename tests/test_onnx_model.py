@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ def test_copies_carry_the_graph(folder: Path, way: Callable[[Any], Any]) -> None
         assert other.model.megabytes == predictor.model.megabytes
     with pytest.raises(EncT5Error, match=r"model\.onnx is not what it was when it was loaded; load the model again"):
         way(predictor)
+
+
+def test_threads_share_a_session(folder: Path) -> None:
+    predictor = Predictor.from_pretrained(folder)
+    wanted = predictor.logits(sentences(20))
+    with ThreadPoolExecutor(8) as pool:
+        for got in pool.map(predictor.logits, [sentences(20)] * 40):
+            np.testing.assert_array_equal(got, wanted)
 
 
 def test_a_graph_that_changed_since_is_not_copied(folder: Path, t5_folder: Base) -> None:

@@ -1,6 +1,8 @@
 """Prediction: the model's own logits, in the order of the texts, whatever stands beside them."""
 
+import copy
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -177,6 +179,24 @@ def test_the_budget_of_a_batch_can_be_chosen(
     for wrong in (0, -3):
         with pytest.raises(EncT5Error, match=rf"`batch_tokens` \(--batch-tokens\) is {wrong}; give a number from 1 on"):
             Predictor.from_pretrained(folder, batch_tokens=wrong)
+
+
+def test_a_gpu_gets_larger_batches_as_far_as_its_memory_goes(
+    folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert predictor.settings()["batch_tokens"] == predict.MAX_BATCH_TOKENS
+    monkeypatch.setattr(type(predictor.model), "device", torch.device("cuda"))
+    a_token = 16 * 32 * 4  # states of d_model 32 in float32
+    for free, wanted in ((80e9, predict.MAX_BATCH_TOKENS_OF_A_GPU), (4 * a_token * 5000, 5000), (1e6, 2048)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (int(free), int(free)))
+        assert predictor._budget() == wanted
+        assert Predictor(predictor.model, predictor.tokenizer, batch_tokens=7)._budget() == 7
+
+
+def test_a_run_folders_predictor_is_copied_with_its_settings(predictor: Predictor) -> None:
+    for other in (pickle.loads(pickle.dumps(predictor)), copy.deepcopy(predictor)):
+        assert other.config == predictor.config
+        assert other.predict(sentences(5)) == predictor.predict(sentences(5))
 
 
 def test_padded_batches_are_bounded_by_their_attention(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

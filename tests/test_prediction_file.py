@@ -221,6 +221,10 @@ def test_lines_that_are_not_utf8_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     feed(monkeypatch, b"good\nb\xe4d\n")
     with pytest.raises(EncT5Error, match="standard input is not UTF-8"):
         predict_table(Echo(), "-", None, None)
+    # as Python reads it in the locale C
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"good\nb\xe4d\n"), "utf-8", "surrogateescape"))
+    with pytest.raises(EncT5Error, match="standard input is not UTF-8"):
+        predict_table(Echo(), "-", None, None)
 
 
 def test_columns_of_standard_input_cannot_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

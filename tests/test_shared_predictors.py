@@ -172,6 +172,43 @@ def test_between_two_steps_of_a_trainer_predictions_are_those_of_the_weights_the
     assert all(np.abs(got - first).max() > 1e-3 for got in seen)
 
 
+@pytest.mark.parametrize("fold", [True, False])
+def test_the_mixed_precision_of_a_trainer_is_not_that_of_predictions(
+    t5_folder: Base, tokenizer: Any, tmp_path: Path, fold: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, steps = new_model(t5_folder), []
+    predictor = Predictor(model, tokenizer, fold=fold)
+
+    def check(given: Any) -> None:
+        reference = new_model(t5_folder)
+        reference.load_state_dict(given.state_dict())
+        got = predictor.logits(TEXTS[:5])
+        np.testing.assert_allclose(got, plain_logits(reference, tokenizer, TEXTS[:5]), atol=1e-4)
+
+    class Watch(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            assert "forward" in model.__dict__
+            check(model)
+            steps.append(1)
+
+    arguments = TrainingArguments(
+        str(tmp_path), max_steps=2, learning_rate=1e-2, bf16=True, use_cpu=True, report_to=[], save_strategy="no"
+    )
+    rows = [{**tokenizer(text), "labels": number % 3} for number, text in enumerate(TEXTS[:12])]
+    trainer = Trainer(
+        model, arguments, train_dataset=rows, data_collator=DataCollatorWithPadding(tokenizer), callbacks=[Watch()]
+    )
+    trainer.train()
+    assert len(steps) == 2
+    check(model)
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    assert "forward" in model.__dict__  # that of the class, without its decorators
+    check(model)
+    assert predictor.settings()["form"] == ("inference form" if fold else "plain model")
+    assert pickle.loads(pickle.dumps(predictor)).predict(TEXTS) == predictor.predict(TEXTS)
+    assert "predicting with" not in caplog.text
+
+
 def test_making_a_predictor_leaves_the_mode(t5_folder: Base, tokenizer: Any) -> None:
     for training in (True, False):
         model = new_model(t5_folder).train(training)

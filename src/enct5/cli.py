@@ -42,7 +42,7 @@ Quantize = Annotated[
 ]
 BatchTokens = Annotated[
     int | None,
-    typer.Option("--batch-tokens", help="Most tokens of a batch, padding included; default: by the device."),
+    typer.Option("--batch-tokens", min=1, help="Most tokens of a batch, padding included; default: by the device."),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from math import gcd
+from types import MethodType
 from typing import Any
 
 import torch
@@ -11,14 +12,32 @@ from torch.nn.modules import module as torch_module
 WHOLE = 4096  # numbers of a weight that are all compared; of a larger one a sample is
 
 
+def forward_set_on(module: nn.Module) -> Any:
+    """The `forward` that was set on a module and is not its class's; None where there is none.
+
+    The mixed precision that accelerate trains in does not count: predictions have the model's own. Nor does what it
+    leaves when it is taken off again, the class's `forward` without its decorators.
+    """
+    forward = module.__dict__.get("forward")
+    if getattr(forward, "__qualname__", "").startswith("convert_outputs_to_fp32."):
+        forward = module.__dict__.get("_original_forward")
+    known: Any = type(module).forward
+    while known is not None and isinstance(forward, MethodType) and forward.__self__ is module:
+        if forward.__func__ is known:
+            return None
+        known = getattr(known, "__wrapped__", None)
+    return forward
+
+
 def hooks_of(module: nn.Module) -> list[Any]:
-    """What runs beside a module's own `forward`, or instead of it: hooks, and a `forward` of its own.
+    """What runs beside the `forward` of a module's class, or instead of it: hooks, and a `forward` of its own.
 
     transformers' hooks that collect hidden states and attentions do not count: they change nothing.
     """
     hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
     own = [hook for hook in hooks if getattr(hook, "__module__", "") != "transformers.utils.output_capturing"]
-    return own + ([module.__dict__["forward"]] if "forward" in module.__dict__ else [])
+    forward = forward_set_on(module)
+    return own if forward is None else [*own, forward]
 
 
 def global_hooks() -> list[Any]:

@@ -68,7 +68,10 @@ def _lines_of_stdin(first: int) -> Iterator["Dataset"]:
     try:
         while part := list(islice(lines, CHUNK_ROWS)):
             yield Dataset.from_dict({"text": part})
-    except UnicodeDecodeError as error:
+    except (
+        UnicodeDecodeError,
+        UnicodeEncodeError,
+    ) as error:  # where Python lets bytes through that are not, the table does not take them
         raise EncT5Error(f"standard input is not UTF-8 ({error.reason}); convert it first") from error
 
 

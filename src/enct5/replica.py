@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedConfig
 
 from enct5.errors import EncT5Error
+from enct5.fingerprint import forward_set_on
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -32,7 +33,7 @@ def evaluating(model: Model) -> Model:
     """
     in_training = any(module.training for module in model.modules())
     for name, module in model.named_modules():
-        own = module.__dict__.get("forward")
+        own = forward_set_on(module)
         if in_training and own is not None and not _is_of(own, module):
             raise EncT5Error(
                 f"the model is in training mode, and its {f'`{name}`' if name else 'whole'} has a `forward` that was "
@@ -48,7 +49,10 @@ def _copied(module: Any, made: dict[int, Any]) -> Any:
     state = replica.__dict__ = module.__dict__.copy()
     children = state["_modules"].items()
     state["_modules"] = {name: None if child is None else _copied(child, made) for name, child in children}
-    for name, value in module.__dict__.items():
+    state.pop("forward", None)
+    if (forward := forward_set_on(module)) is not None:
+        state["forward"] = forward
+    for name, value in state.copy().items():
         if name.startswith(("_forward_hooks", "_forward_pre_hooks")):
             state[name] = value.copy()  # transformers adds some where attention is asked for
         elif isinstance(value, PreTrainedConfig):

@@ -52,7 +52,8 @@ def tokenize(tokenizer: "PreTrainedTokenizerBase", *columns: Sequence[str], **op
     encoded = tokenizer(*lists, **options)
     pad = tokenizer.pad_token_id
     if tokenizer.is_fast and any(
-        row.overflowing or (row.ids and pad in (row.ids[0], row.ids[-1])) for row in encoded.encodings or ()
+        row.overflowing or (ids and pad in (ids[0], ids[-1]))
+        for row, ids in zip(encoded.encodings or (), encoded["input_ids"], strict=True)
     ):
         # Someone else's truncation or padding was on; a copy is nobody else's.
         encoded = copy.deepcopy(tokenizer)(*lists, **options)
