@@ -16,6 +16,7 @@ from enct5 import Predictor, cli, export
 from enct5.errors import EncT5Error
 from enct5.loading import load_model
 from enct5.onnx_model import OnnxEncT5
+from test_conversion import hub_cache
 from test_predict import LABELS, saved_model, sentences
 
 pytest.importorskip("onnx", reason="needs the extra [onnx]")
@@ -159,6 +160,49 @@ def test_int8_is_near_and_smaller(single: Path, tmp_path: Path) -> None:
         logits = predictor.logits(texts)
         assert 1e-4 < np.abs(logits - wanted).mean() < 0.1 * np.abs(wanted).max()
         assert (logits.argmax(-1) == wanted.argmax(-1)).mean() > 0.8
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_large_model_has_its_weights_beside_the_graph_under_one_name(
+    int8: bool, single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export.export(str(single), tmp_path / "small", int8)
+    monkeypatch.setattr(export, "_LARGEST_FILE", 0)
+    export.export(str(single), tmp_path / "large", int8)
+    files = {file.name for file in (tmp_path / "large").iterdir()} - {
+        file.name for file in (tmp_path / "small").iterdir()
+    }
+    assert files == {"model.onnx.data"}
+    found = [Predictor.from_pretrained(tmp_path / name) for name in ("small", "large")]
+    assert isinstance(found[1].model, OnnxEncT5)
+    assert found[1].model.megabytes == pytest.approx(found[0].model.megabytes, rel=0.2)
+    np.testing.assert_allclose(found[1].logits(sentences(20)), found[0].logits(sentences(20)), atol=1e-5)
+
+
+@pytest.mark.usefixtures("no_exporter")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_callers_model_stays_as_it_is(
+    dtype: torch.dtype, single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "TOLERANCE", 0.1)  # the graph is that of the model in float32
+    model = load_model(str(single)).to(dtype).train()
+    model.transformer.encoder.eval()
+    tensors = {name: (parameter.data_ptr(), parameter.clone()) for name, parameter in model.named_parameters()}
+    modes = {name: module.training for name, module in model.named_modules()}
+    export.write_graph(model, tmp_path, int8=False)
+    for name, parameter in model.named_parameters():
+        assert parameter.dtype == dtype
+        assert parameter.data_ptr() == tensors[name][0]
+        assert torch.equal(parameter, tensors[name][1])
+    assert {name: module.training for name, module in model.named_modules()} == modes
+
+
+@pytest.mark.usefixtures("no_exporter")
+def test_a_model_of_the_hub_keeps_how_it_was_trained(
+    single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export.export(hub_cache(tmp_path, monkeypatch, {"main": single}), tmp_path / "out")
+    assert (tmp_path / "out" / "train_config.yaml").read_bytes() == (single / "train_config.yaml").read_bytes()
 
 
 @pytest.mark.usefixtures("no_exporter")

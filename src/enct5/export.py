@@ -4,7 +4,9 @@ The graph is the inference form (`enct5.folding`) on padded batches. It is compa
 before it gets its name.
 """
 
+import copy
 import logging
+import shutil
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,11 +17,12 @@ import torch
 
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, require
-from enct5.folding import FoldedEncT5
-from enct5.loading import load_model, load_tokenizer
+from enct5.folding import FoldedEncT5, check_foldable
+from enct5.loading import file_of, load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_graph import ExportableEncT5
-from enct5.onnx_model import GRAPH, OnnxEncT5, is_exported
+from enct5.onnx_model import DATA, GRAPH, OnnxEncT5, is_exported
+from enct5.replica import evaluating
 from enct5.training_config import TRAIN_CONFIG
 from enct5.writing import atomic_folder, refuse_occupied, told_when_full
 
@@ -61,12 +64,12 @@ def export(source: str, out: Path, int8: bool = False) -> Exported:
     refuse_occupied(out)
     if is_exported(source):
         raise EncT5Error(f"{source} is an exported model; export the folder it was made from")
-    model, tokenizer = load_model(source), load_tokenizer(source)
+    model, tokenizer = load_model(source, "float32"), load_tokenizer(source)
     with told_when_full(out, "make room"), atomic_folder(out) as folder:
         result = write_graph(model, folder, int8)
         model.config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        if (trained_with := Path(source) / TRAIN_CONFIG).is_file():
+        if trained_with := file_of(source, TRAIN_CONFIG):
             (folder / TRAIN_CONFIG).write_bytes(trained_with.read_bytes())
     return result
 
@@ -83,15 +86,16 @@ def in_memory(model: EncT5ForClassification, int8: bool) -> OnnxEncT5:
 
 
 def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Exported:
-    """Write the graph of a model, and compare it with the model.
+    """Write the graph of a model, and compare it with the model, which stays as it is: its mode, dtype and place, too.
 
     Raises:
         EncT5Error: as `export`.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         require(package, "onnx", "export to ONNX")
-    model = model.float().cpu().eval()  # T5 overflows in float16
     try:
+        check_foldable(model)
+        model = _in_float32(model)
         graph = ExportableEncT5(FoldedEncT5(model)).eval()
     except ValueError as error:
         raise EncT5Error(f"the model cannot be exported: {error}") from error
@@ -106,6 +110,13 @@ def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Expo
             f"{allowed:g}; " + ("export it without --int8" if int8 else "the model may be damaged (see `enct5 info`)")
         )
     return result
+
+
+def _in_float32(model: EncT5ForClassification) -> EncT5ForClassification:
+    """A model to be exported in evaluation mode and, as T5 overflows in float16, in float32; on the CPU."""
+    if all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in model.parameters()):
+        return evaluating(model)
+    return copy.deepcopy(model).float().cpu().eval()
 
 
 def _write_float32(graph: ExportableEncT5, file: Path) -> None:
@@ -144,8 +155,10 @@ def _quantize(file: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared, result = file.with_name("prepared.onnx"), file.with_name("int8.onnx")
-    large = (data := file.with_name(f"{GRAPH}.data")).exists()
+    made = file.with_name("int8")
+    made.mkdir()
+    prepared, result = made / "prepared.onnx", made / GRAPH  # weights beside a graph are named after it
+    large = file.with_name(DATA).exists()
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)
@@ -171,10 +184,9 @@ def _quantize(file: Path) -> None:
         )
     finally:
         root.setLevel(level)
-    data.unlink(missing_ok=True)
-    result.replace(file)
-    for rest in file.parent.glob("prepared.onnx*"):
-        rest.unlink()
+    for part in made.glob(f"{GRAPH}*"):
+        part.replace(file.with_name(part.name))
+    shutil.rmtree(made)
 
 
 @torch.inference_mode()
