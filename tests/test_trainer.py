@@ -8,11 +8,20 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from transformers import AutoTokenizer, DataCollatorWithPadding, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_pt_utils import LabelSmoother
 
 from enct5.assets import bundled_t5
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.errors import EncT5Error
+from enct5.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
 from enct5.trainer import EncT5Trainer, Narrator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,23 +35,33 @@ def dataset() -> Dataset:
     return Dataset.from_dict({"input_ids": ids, "length": lengths, "labels": [row % 3 for row in range(ROWS)]})
 
 
+def make(base: Path, out: Path, **options: Any) -> EncT5Trainer:
+    model = EncT5ForSequenceClassification.from_t5(str(base), num_labels=3, problem_type="single_label_classification")
+    return EncT5Trainer(
+        model,
+        arguments(out, **options),
+        train_dataset=dataset(),
+        eval_dataset=dataset(),
+        data_collator=DataCollatorWithPadding(AutoTokenizer.from_pretrained(bundled_t5())),
+    )
+
+
+def arguments(out: Path, **options: Any) -> TrainingArguments:
+    settings = {
+        "per_device_train_batch_size": 4,
+        "num_train_epochs": 2,
+        "learning_rate": 1e-3,
+        "use_cpu": True,
+        "report_to": [],
+        "disable_tqdm": True,
+        "seed": 3,
+    }
+    return TrainingArguments(output_dir=str(out), **settings | options)
+
+
 @pytest.fixture
 def trainer(t5_folder: Callable[..., Path], tmp_path: Path) -> EncT5Trainer:
-    model = EncT5ForSequenceClassification.from_t5(
-        str(t5_folder(dropout_rate=0.0)), num_labels=3, problem_type="single_label_classification"
-    )
-    arguments = TrainingArguments(
-        output_dir=str(tmp_path),
-        per_device_train_batch_size=4,
-        num_train_epochs=2,
-        learning_rate=1e-3,
-        use_cpu=True,
-        report_to=[],
-        disable_tqdm=True,
-        seed=3,
-    )
-    collator = DataCollatorWithPadding(AutoTokenizer.from_pretrained(bundled_t5()))
-    return EncT5Trainer(model, arguments, train_dataset=dataset(), eval_dataset=dataset(), data_collator=collator)
+    return make(t5_folder(dropout_rate=0.0), tmp_path)
 
 
 def gradient(trainer: EncT5Trainer, rows: Iterable[int]) -> torch.Tensor:
@@ -99,6 +118,96 @@ def test_the_evaluation_loss_is_the_plain_mean(trainer: EncT5Trainer) -> None:
     assert trainer.evaluate()["eval_loss"] == pytest.approx(plain, rel=1e-5)
 
 
+def sizes(trainer: EncT5Trainer, run: Callable[[], Any]) -> tuple[list[tuple[int, int]], Any]:
+    """The shapes of the batches that the model is given, and what the call returns."""
+    seen: list[tuple[int, int]] = []
+
+    def watch(module: Any, inputs: Any, options: dict[str, Any]) -> None:
+        seen.append(tuple(options["input_ids"].shape))
+
+    hook = trainer.model.register_forward_pre_hook(watch, with_kwargs=True)
+    result = run()
+    hook.remove()
+    return seen, result
+
+
+def test_an_evaluation_needs_no_more_room_than_training_and_finds_the_same(
+    trainer: EncT5Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer.args.per_device_eval_batch_size = 16
+    lengths = dataset()["length"][:]
+    room = (sum(lengths) + ROWS) / (ROWS // 4)  # of a training batch: tokens, and a prompt for each text
+    seen, parts = sizes(trainer, lambda: trainer.predict(dataset()))
+    assert sum(rows for rows, _ in seen) == ROWS
+    assert all(rows * (tokens + 1) <= room for rows, tokens in seen)
+    assert max(rows for rows, _ in seen) > 1
+    trainer.__dict__["_room"] = math.inf
+    seen, whole = sizes(trainer, lambda: trainer.predict(dataset()))
+    assert [rows for rows, _ in seen] == [16, 8]
+    torch.testing.assert_close(torch.tensor(parts.predictions), torch.tensor(whole.predictions), rtol=1e-4, atol=1e-5)
+    assert (parts.label_ids == whole.label_ids).all()
+    assert parts.metrics["test_loss"] == pytest.approx(whole.metrics["test_loss"], rel=1e-5)
+
+
+def test_a_text_longer_than_a_batch_is_evaluated_alone(trainer: EncT5Trainer) -> None:
+    long = Dataset.from_dict({"input_ids": [[10] * 400 + [1], [11, 1], [12, 1]], "labels": [0, 1, 2]})
+    seen, _ = sizes(trainer, lambda: trainer.predict(long))
+    assert seen == [(1, 401)] * 3
+
+
+def test_the_loss_of_tags_is_the_mean_over_tagged_tokens_in_parts_too(
+    t5_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = EncT5ForTokenClassification.from_t5(str(t5_folder(dropout_rate=0.0)), num_labels=3)
+    tags = [[row % 3 if row % 4 else -100] * (4 + row % 3) for row in range(12)]
+    rows = Dataset.from_dict(
+        {
+            "input_ids": [[10 + row] * len(labels) for row, labels in enumerate(tags)],
+            "labels": tags,
+            "length": [len(labels) for labels in tags],
+        }
+    )
+    collator = DataCollatorForTokenClassification(AutoTokenizer.from_pretrained(bundled_t5()))
+    trainer = EncT5Trainer(
+        model, arguments(tmp_path, per_device_train_batch_size=1), train_dataset=rows, data_collator=collator
+    )
+    trainer.args.per_device_eval_batch_size = 12
+    seen, parts = sizes(trainer, lambda: trainer.predict(rows))
+    assert [count for count, _ in seen] == [1] * 12
+    trainer.__dict__["_room"] = math.inf
+    whole = trainer.predict(rows)
+    assert parts.metrics["test_loss"] == pytest.approx(whole.metrics["test_loss"], rel=1e-5)
+    assert parts.predictions.shape == whole.predictions.shape
+
+
+def test_rows_are_loaded_as_the_arguments_say(t5_folder: Callable[..., Path], tmp_path: Path) -> None:
+    options = {"dataloader_num_workers": 1, "dataloader_prefetch_factor": 3, "dataloader_persistent_workers": True}
+    trainer = make(t5_folder(), tmp_path, **options)
+    loader = trainer.get_train_dataloader()
+    assert (loader.num_workers, loader.prefetch_factor, loader.persistent_workers) == (1, 3, True)
+    assert not loader.pin_memory
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"dataloader_drop_last": True}, {"auto_find_batch_size": True}, {"train_sampling_strategy": "sequential"}]
+)
+def test_other_batches_than_its_own_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    if name not in TrainingArguments.__dataclass_fields__:
+        pytest.skip("newer than this transformers")
+    with pytest.raises(EncT5Error, match=f"`{name}` is .*makes batches of its own.*leave it out"):
+        EncT5Trainer(None, arguments(tmp_path, **wrong))
+
+
+def test_several_gpus_of_one_process_are_not_shared_by_data_parallel(trainer: EncT5Trainer, tmp_path: Path) -> None:
+    several = arguments(tmp_path)
+    several._n_gpu = 2  # as where there are two
+    assert isinstance(Trainer(trainer.model, several)._wrap_model(trainer.model), torch.nn.DataParallel)
+    ours = EncT5Trainer(trainer.model, several)
+    assert ours._wrap_model(trainer.model) is trainer.model
+    assert (ours.args.n_gpu, ours.args.train_batch_size) == (1, 4)
+
+
 def test_training_sees_every_text_once_an_epoch_in_a_new_order(trainer: EncT5Trainer) -> None:
     seen: list[list[int]] = []
     collate = trainer.data_collator
@@ -126,16 +235,16 @@ def narrate(
     """What is said when a loss is logged every second step, after those logged before an interruption."""
     said: list[str] = []
     narrator = Narrator(said.append, "accuracy", starts_untrained)
-    arguments, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
+    settings, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
     history = [{"loss": loss, "step": 2 * number} for number, loss in enumerate(earlier, 1)]
     state = TrainerState(
         max_steps=max_steps, log_history=[*history, *({"eval_loss": loss, "step": 1} for loss in evaluations)]
     )
-    narrator.on_train_begin(arguments, state, control)
+    narrator.on_train_begin(settings, state, control)
     for number, loss in enumerate(losses, len(history) + 1):
         state.global_step = 2 * number
-        narrator.on_log(arguments, state, control, logs={"loss": loss, "learning_rate": 0.1})
-        narrator.on_log(arguments, state, control, logs={"eval_loss": 9.9})
+        narrator.on_log(settings, state, control, logs={"loss": loss, "learning_rate": 0.1})
+        narrator.on_log(settings, state, control, logs={"eval_loss": 9.9})
     return said
 
 
@@ -192,12 +301,12 @@ def test_a_loss_that_is_no_number_is_reported_once() -> None:
 def test_an_evaluation_is_one_line_with_its_score() -> None:
     said: list[str] = []
     narrator = Narrator(said.append, "macro_f1")
-    arguments, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
+    settings, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
     state = TrainerState(epoch=2.5, global_step=10, max_steps=100)
     metrics = {"eval_loss": 0.25, "eval_macro_f1": 0.875}
-    narrator.on_evaluate(arguments, state, control, metrics=metrics)
-    narrator.on_log(arguments, state, control, logs={"loss": 0.5})
-    narrator.on_evaluate(arguments, state, control, metrics=metrics)
+    narrator.on_evaluate(settings, state, control, metrics=metrics)
+    narrator.on_log(settings, state, control, logs={"loss": 0.5})
+    narrator.on_evaluate(settings, state, control, metrics=metrics)
     assert said == [
         "epoch   2.5  eval loss 0.250  macro_f1 0.8750",
         "epoch   2.5  loss 0.500  eval loss 0.250  macro_f1 0.8750",

@@ -1,14 +1,18 @@
 """The HF Trainer as `enct5 train` uses it: batches of like length, steps relative to a tensor's size, plain words."""
 
 import math
+from collections.abc import Sequence
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_pt_utils import nested_concat
 
 from enct5 import progress
 from enct5.batching import TokenBatchSampler
+from enct5.errors import EncT5Error
 from enct5.optimizer import relative_adamw
 
 if TYPE_CHECKING:
@@ -19,12 +23,34 @@ if TYPE_CHECKING:
 _FLAT = 0.98
 _FEWEST_LOSSES = 3
 
+# Arguments about how rows are loaded, as `DataLoader` calls them; some are newer than the oldest transformers allowed.
+_LOADING = ("num_workers", "pin_memory", "persistent_workers", "multiprocessing_context", "prefetch_factor", "in_order")
+# Arguments about which rows make a batch, with the only value that they may have.
+_BATCHES = {"dataloader_drop_last": False, "auto_find_batch_size": False, "train_sampling_strategy": "random"}
+
 
 class EncT5Trainer(Trainer):
     """`Trainer` with `TokenBatchSampler` for the training data (its dataset has a `length` column).
 
-    A step's gradient is that of one process with the whole batch, however many processes share it.
+    A step's gradient is that of one process with the whole batch, however many processes share it. One process trains
+    on one GPU, however many there are: the others need processes of their own (`torchrun`).
+
+    An evaluation runs as many rows at once as training does: what can be trained can be evaluated.
+
+    Raises:
+        EncT5Error: for arguments that ask for other batches.
     """
+
+    def __init__(self, model: Any = None, args: TrainingArguments | None = None, *others: Any, **options: Any) -> None:
+        args = args or TrainingArguments()
+        for name, usual in _BATCHES.items():
+            if (value := getattr(args, name, usual)) != usual:
+                raise EncT5Error(
+                    f"`{name}` is {value}, but EncT5Trainer makes batches of its own, of about equally many tokens; "
+                    "leave it out"
+                )
+        args._n_gpu = min(args.n_gpu, 1)  # of several, torch's DataParallel would take all
+        super().__init__(model, args, *others, **options)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as ever, with a bar where the command shows one."""
@@ -33,20 +59,59 @@ class EncT5Trainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader:
         """The training data in batches of about equally many tokens."""
-        dataset = cast("Dataset", self.train_dataset)
-        self.batch_sampler = TokenBatchSampler(
-            dataset["length"],
-            self.args.per_device_train_batch_size * self.args.world_size,
-            seed=self.args.seed,
-            parts=self.args.world_size,
-        )
-        rows: Any = dataset.select_columns(["input_ids", "labels"])
-        loader = DataLoader(rows, batch_sampler=self.batch_sampler, collate_fn=self.data_collator)
+        self.batch_sampler = self._sampler()
+        rows: Any = cast("Dataset", self.train_dataset).select_columns(["input_ids", "labels"])
+        given = {name: f"dataloader_{name}" for name in _LOADING if hasattr(self.args, f"dataloader_{name}")}
+        loading: dict[str, Any] = {name: getattr(self.args, argument) for name, argument in given.items()}
+        loader = DataLoader(rows, batch_sampler=self.batch_sampler, collate_fn=self.data_collator, **loading)
         even_batches, self.accelerator.even_batches = self.accelerator.even_batches, False  # there is no fixed size
         try:
             return self.accelerator.prepare(loader)
         finally:
             self.accelerator.even_batches = even_batches
+
+    def _sampler(self) -> TokenBatchSampler:
+        return TokenBatchSampler(
+            cast("Dataset", self.train_dataset)["length"],
+            self.args.per_device_train_batch_size * self.args.world_size,
+            seed=self.args.seed,
+            parts=self.args.world_size,
+        )
+
+    @cached_property
+    def _prompts(self) -> int:
+        """What the decoder reads beside a text's tokens."""
+        return getattr(getattr(self.model, "config", None), "decoder_vocab_size", None) or 0
+
+    @cached_property
+    def _room(self) -> float:
+        """Tokens and prompts that a process has in a training batch, or in one of its longest text alone."""
+        if "length" not in (getattr(self.train_dataset, "column_names", None) or ()):
+            return math.inf
+        sampler = self._sampler()
+        sizes = sampler.lengths + self._prompts
+        return max(sizes.sum() / len(sampler), sizes.max())
+
+    def prediction_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[Any, Any, Any]:
+        """A batch of an evaluation, as many rows at a time as have room."""
+        # Of all processes: where they share a model's weights, all have to run it equally often.
+        longest = self.accelerator.gather(torch.tensor(inputs["input_ids"].shape[1], device=self.args.device))
+        rows = int(max(1, min(len(inputs["input_ids"]), self._room // (int(longest.max()) + self._prompts))))
+        parts = [
+            {name: value[first : first + rows] for name, value in inputs.items()}
+            for first in range(0, len(inputs["input_ids"]), rows)
+        ]
+        step = super().prediction_step
+        losses, logits, labels = zip(
+            *(step(model, part, prediction_loss_only, ignore_keys) for part in parts), strict=True
+        )
+        return _mean(losses, [_counted(part) for part in parts]), _together(logits), _together(labels)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         """An epoch, unless a resumed run had stopped early already: the HF Trainer looks only after a step."""
@@ -68,8 +133,7 @@ class EncT5Trainer(Trainer):
         The loss of token labels is a mean over tokens, of which batches hold about equally many: it stays as it is,
         but for the processes' parts of a batch, whose gradients are averaged: a token weighs the same in each.
         """
-        labels = inputs["labels"]
-        of_tokens = labels.shape == inputs["input_ids"].shape and not labels.is_floating_point()
+        of_tokens, labels = _are_of_tokens(inputs), inputs["labels"]
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         if model.training and of_tokens:
             labelled = (labels != -100).sum().float()
@@ -78,6 +142,31 @@ class EncT5Trainer(Trainer):
         elif model.training:
             loss = loss * (len(inputs["input_ids"]) / self.batch_sampler.mean_rows)
         return (loss, outputs) if return_outputs else loss
+
+
+def _are_of_tokens(inputs: dict[str, Any]) -> bool:
+    """Whether each token of a text has a label."""
+    labels = inputs["labels"]
+    return labels.shape == inputs["input_ids"].shape and not labels.is_floating_point()
+
+
+def _counted(inputs: dict[str, Any]) -> int:
+    """What the loss of these rows is the mean of: texts, or tokens that have a label."""
+    if "labels" in inputs and _are_of_tokens(inputs):
+        return int((inputs["labels"] != -100).sum())
+    return len(inputs["input_ids"])
+
+
+def _mean(losses: Sequence[Any], counts: Sequence[int]) -> Any:
+    """The loss of all rows, from those of its parts; one without anything to count has none."""
+    counted = [(loss, count) for loss, count in zip(losses, counts, strict=True) if count]
+    if len(losses) == 1 or losses[0] is None or not counted:
+        return losses[0]
+    return sum(loss * count for loss, count in counted) / sum(counts)
+
+
+def _together(parts: Sequence[Any]) -> Any:
+    return None if parts[0] is None else reduce(nested_concat, parts)
 
 
 class Narrator(TrainerCallback):

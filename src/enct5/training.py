@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
-EVAL_BATCH_SIZE = 64
+EVAL_BATCH_SIZE = 64  # at most: the trainer runs as many rows at once as fit in a training batch
 # With fewer evaluation texts than this, their score picks a checkpoint by chance, and often an early one.
 FEWEST_TO_CHOOSE_BY = 50
 _MAKE_ROOM = "make room, and the same command with --resume goes on from the last checkpoint"
@@ -123,6 +123,9 @@ def _train(
     if processes.num_processes > 1:
         said += f", {processes.num_processes} processes"
     say(said)
+    gpus = torch.cuda.device_count()
+    if gpus > 1 and processes.num_processes == 1:
+        say(f"one of {gpus} GPUs is used; `torchrun --nproc-per-node {gpus} -m enct5.cli train ...` uses all of them")
 
     trainer = build_trainer(trained, tokenizer, prepared, settings, say, starts_untrained=starts_untrained)
     if checkpoint is not None:
