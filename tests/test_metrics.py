@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
 from enct5 import metrics
+from enct5.entities import spans_of_tags
 
 Array = npt.NDArray[Any]
 
@@ -214,3 +216,28 @@ def test_no_entities_at_all() -> None:
     """Nothing found where there is nothing to find is no error."""
     assert set(metrics.entity_metrics([[], []], [[], []]).values()) == {0.0}
     assert [row["support"] for row in metrics.per_label_entities([[]], [[]], ["a"])] == [0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_figures_of_entities_are_those_of_seqeval(seed: int) -> None:
+    """On random tags, whose spans are read as seqeval reads them."""
+    random = np.random.default_rng(seed)
+    tags = ["O", *(f"{prefix}-{label}" for label in ("a", "b", "c") for prefix in "BI")]
+    wanted, predicted = (
+        [[str(random.choice(tags)) for _ in range(length)] for length in (0, 1, 5, 30, 80)] for _ in range(2)
+    )
+    predicted = [
+        [right if random.random() < 0.7 else tag for right, tag in zip(*rows, strict=True)]
+        for rows in zip(wanted, predicted, strict=True)
+    ]
+    spans = [
+        [[(span.start, span.end, span.label) for span in spans_of_tags(row)] for row in rows]
+        for rows in (predicted, wanted)
+    ]
+    precision, recall, f1, _ = precision_recall_fscore_support(wanted, predicted, average="micro")
+    assert metrics.entity_metrics(*spans) == pytest.approx(
+        {"entity_f1": f1, "entity_precision": precision, "entity_recall": recall}
+    )
+    by_label = precision_recall_fscore_support(wanted, predicted, average=None)
+    for row, label, *figures in zip(metrics.per_label_entities(*spans, ["a", "b", "c"]), "abc", *by_label, strict=True):
+        assert list(row.values()) == [label, *map(pytest.approx, figures)]

@@ -1,10 +1,11 @@
-"""Quality figures of predictions: scikit-learn and scipy behind one function per task.
+"""Quality figures of predictions: scikit-learn and scipy behind one function per task; spans are sets.
 
 The libraries are imported inside the functions, because the task records, which the command line reads for its help,
 import this file.
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -209,12 +210,8 @@ def entity_metrics(predicted: Spans, wanted: Spans) -> dict[str, float]:
     Returns:
         `entity_f1`, `entity_precision` and `entity_recall` over all entities (micro average); 0 with none to count.
     """
-    from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
-
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        *_as_tags(wanted, predicted), average="micro", zero_division=0
-    )
-    return {"entity_f1": float(f1), "entity_precision": float(precision), "entity_recall": float(recall)}
+    figures = _shares(*(counts.total() for counts in _span_counts(predicted, wanted)))
+    return {f"entity_{name}": figures[name] for name in ("f1", "precision", "recall")}
 
 
 def per_label_entities(predicted: Spans, wanted: Spans, label_names: Sequence[str]) -> list[dict[str, Any]]:
@@ -228,32 +225,25 @@ def per_label_entities(predicted: Spans, wanted: Spans, label_names: Sequence[st
     Returns:
         Records as of `per_label`, in the order of `label_names`; `support` is a label's number of right entities.
     """
-    from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
-
-    occurring = sorted({label for spans in (*predicted, *wanted) for _, _, label in spans})
-    columns = precision_recall_fscore_support(*_as_tags(wanted, predicted), average=None, zero_division=0)
-    found = {label: figures for label, *figures in zip(occurring, *columns, strict=True)} if occurring else {}
+    right, found, there = _span_counts(predicted, wanted)
     return [
-        {"label": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        {"label": name, **_shares(right[name], found[name], there[name]), "support": there[name]}
         for name in label_names
-        for p, r, f, s in [found.get(name, (0.0, 0.0, 0.0, 0))]
     ]
 
 
-def _as_tags(wanted: Spans, predicted: Spans) -> tuple[list[list[str]], list[list[str]]]:
-    """Tags for seqeval, one for every stretch of a text between two neighbouring ends of spans."""
-    both: tuple[list[list[str]], list[list[str]]] = ([], [])
-    for sides in zip(wanted, predicted, strict=True):
-        place = {
-            at: number
-            for number, at in enumerate(sorted({at for spans in sides for a, b, _ in spans for at in (a, b)}))
-        }
-        for tags, spans in zip(both, sides, strict=True):
-            row = ["O"] * len(place)
-            for start, end, label in spans:
-                row[place[start] : place[end]] = [f"B-{label}"] + [f"I-{label}"] * (place[end] - place[start] - 1)
-            tags.append(row)
-    return both
+def _span_counts(predicted: Spans, wanted: Spans) -> list[Counter[str]]:
+    """How many spans of each label are predicted rightly, predicted, and wanted."""
+    right = [set(found) & set(there) for found, there in zip(predicted, wanted, strict=True)]
+    return [Counter(label for spans in rows for _, _, label in spans) for rows in (right, predicted, wanted)]
+
+
+def _shares(right: int, predicted: int, wanted: int) -> dict[str, float]:
+    return {
+        "precision": right / max(predicted, 1),
+        "recall": right / max(wanted, 1),
+        "f1": 2 * right / max(predicted + wanted, 1),
+    }
 
 
 def _label_columns(logits: Array, labels: Array, thresholds: Thresholds) -> tuple[Array, Array]:
