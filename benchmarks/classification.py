@@ -79,7 +79,8 @@ def fit_tf_idf(benchmark: Benchmark, seed: int) -> tuple[Any, float]:
 
     table = read_training_rows(benchmark)
     fraction = TrainConfig.model_fields["eval_fraction"].default
-    train, held_out = data.split_held_out(table, table[benchmark.label][:], fraction, seed)
+    texts = data.read_texts(table, benchmark.text)
+    train, held_out = map(table.select, data.split_rows(texts, table[benchmark.label][:], fraction, seed))
     best: tuple[float, Any] = (-1.0, None)
     for c in (1.0, 10.0, 100.0):
         model = make_pipeline(

@@ -44,7 +44,8 @@ def tf_idf(seed: int, rows: int | None) -> dict[str, Any]:
     values = data.label_values(table, GOEMOTIONS.label, task)
     names = data.label_names(values, task)
     fraction = TrainConfig.model_fields["eval_fraction"].default
-    train, held_out = data.split_held_out(table, task.strata(values), fraction, seed)
+    texts = data.read_texts(table, GOEMOTIONS.text)
+    train, held_out = map(table.select, data.split_rows(texts, task.strata(values), fraction, seed))
     test = data.read_table(test_file(GOEMOTIONS))
     label2id = {name: index for index, name in enumerate(names)}
 

@@ -88,7 +88,8 @@ def ridge(benchmark: Benchmark, seed: int) -> dict[str, Any]:
     started = time.time()
     table = read_training_rows(benchmark)
     fraction = TrainConfig.model_fields["eval_fraction"].default
-    train, _ = data.split_held_out(table, [""] * len(table), fraction, seed)
+    rows, _ = data.split_rows(data.read_texts(table, benchmark.text), [""] * len(table), fraction, seed)
+    train = table.select(rows)
     test = data.read_table(test_file(benchmark))
     features = PairFeatures(pairs(train))
     model = make_pipeline(StandardScaler(), PolynomialFeatures(2), RidgeCV(alphas=np.logspace(-2, 4, 13)))

@@ -86,7 +86,7 @@ def place(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "notes.txt": "text,label\na,x\n",
         "described.json": '{"x": "one thing", "yy": "another"}',
         "few.csv": "text,label\na,x\nb,y\nc,z\n",
-        "ids.csv": "text,label\n" + "".join(f"t{row},{row}\n" for row in range(2500)),
+        "ids.csv": "text,label\n" + "".join(f"t{row},id {row}\n" for row in range(2500)),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -164,7 +164,7 @@ BAD_INPUT = {
         "2 tags for a text in one piece",
         "name a column of word lists",
     ),
-    "ids as labels": (train("ids.csv"), "2500 different values in 2500 rows", "--task regression"),
+    "ids as labels": (train("ids.csv"), "2500 different values in 2500 rows", "--task single"),
     "separator for a single label": (train("good.csv", "--task single --label-separator ;"), "--label-separator `;`"),
     "column names twice": (train("twice.csv"), "2 columns named `text`"),
     "ragged row": (train("ragged.csv"), "row 3", "has 3 fields, the header has 2"),

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +21,14 @@ from transformers import PreTrainedTokenizerFast
 
 from enct5 import reading
 from enct5.data import (
-    can_stratify,
     check_columns,
     class_counts,
     infer_task,
     label_names,
     label_values,
+    read_labelled,
     read_table,
-    split_held_out,
+    split_rows,
     tokenize,
 )
 from enct5.errors import EncT5Error
@@ -42,6 +45,10 @@ def write(folder: Path, name: str, content: str | bytes) -> str:
 def column(values: list[Any], name: str = "label") -> Table:
     """A table of one column."""
     return Table.from_dict({name: values})
+
+
+class Objects(dict[str, list[Any]]):
+    """Stands for a table where Arrow has no type for all values of a column."""
 
 
 # reading files
@@ -349,22 +356,35 @@ def test_mixed_types_name_the_row(tmp_path: Path) -> None:
         ([True, False], None, "single", ["True", "False"]),
         (["01", "2"], None, "single", ["01", "2"]),
         (["1.0", "2.0"], None, "single", ["1.0", "2.0"]),
-        (["1.5", "nan"], None, "single", ["1.5", "nan"]),
+        (["a ", " b"], None, "single", ["a", "b"]),
+        (["1.5", "b", "c"], None, "single", ["1.5", "b", "c"]),
         (["1.5", "2"], None, "regression", [1.5, 2.0]),
         ([" .5", "-1e-3 "], None, "regression", [0.5, -0.001]),
-        ([1.0, 2.0], None, "regression", [1.0, 2.0]),
+        ([1.0, 2.0], None, "single", ["1.0", "2.0"]),
+        ([1, "1", 1.0], None, "single", ["1", "1", "1.0"]),
+        ([1.5, 2], None, "regression", [1.5, 2.0]),
+        (["12.5%", "3 %"], None, "regression", [12.5, 3.0]),
+        (["10%", "20%"], None, "single", ["10%", "20%"]),
+        ([Decimal("1.50"), Decimal("2")], None, "regression", [1.5, 2.0]),
+        ([Decimal("1"), Decimal("2")], None, "single", ["1", "2"]),
         ([[0.5, 1.0], [2.0, 3.0]], None, "regression", [[0.5, 1.0], [2.0, 3.0]]),
         ([[0.5], [2.0]], None, "regression", [0.5, 2.0]),
         ([["a", "b", "a"], []], None, "multi", [["a", "b"], []]),
+        ([[" a", "b "], ["b"]], None, "multi", [["a", "b"], ["b"]]),
         ([[1, 2], [3]], None, "multi", [["1", "2"], ["3"]]),
+        ([[1, 2.5], [3, 4]], None, "regression", [[1.0, 2.5], [3.0, 4.0]]),
         (['["a", "b"]', "[]"], None, "multi", [["a", "b"], []]),
+        (["['a', \"b'c\"]", "[]"], None, "multi", [["a", "b'c"], []]),
+        (["('a', 'b')", "('a',)"], None, "multi", [["a", "b"], ["a"]]),
+        (["{'b', 'a'}", "{'a'}"], None, "multi", [["a", "b"], ["a"]]),
         (["[a]", "[b]"], None, "single", ["[a]", "[b]"]),
+        (["['a' 'b']", "['a']"], None, "single", ["['a' 'b']", "['a']"]),
         (["a; b;", "", "b"], ";", "multi", [["a", "b"], [], ["b"]]),
     ],
 )
 def test_task_and_values(values: list[Any], separator: str | None, task: str, expected: list[Any]) -> None:
     """The label column alone tells the task; naming that task gives the same."""
-    table = column(values)
+    table = Objects({"label": values})
     found = infer_task(table, "label", separator=separator)
     assert found is TASKS[task]
     assert infer_task(table, "label", task, separator) is found
@@ -411,11 +431,16 @@ def test_forced_tasks() -> None:
 @pytest.mark.parametrize(
     ("values", "task", "separator", "message"),
     [
+        (["a", float("nan")], "single", None, "row 2: `nan` is not a label"),
+        ([["a"], [" "]], "multi", None, r"row 2: `\[' '\]` is not a list of label names"),
+        ([["a"], [float("nan")]], "multi", None, "row 2: .* is not a list of label names"),
+        (["['a' 'b']", "['a']"], "multi", None, r"row 1: .* is not a list of labels; write each row as a list, such"),
         ([[{"start": 0, "end": 1, "label": "x"}], [{"start": 1, "end": 1, "label": "x"}]], "auto", None, "row 2: "),
         (["a", "b"], "poetry", None, r"no task `poetry` \(tasks: "),
         (["1", "good"], "regression", None, "column `label`, row 2: `good` is not a number; .*--task single"),
         (["1", "inf"], "regression", None, "row 2: `inf` is not a number"),
-        ([1.0, float("nan")], "auto", None, "row 2: `nan` is not a number"),
+        (["10%", "0.1"], "regression", None, "row 1: `10%` is not a number"),
+        ([1.5, float("nan")], "auto", None, "not in row 2: `nan` is not a number"),
         ([[1.0, 2.0], [3.0]], "auto", None, r"row 2: `\[3.0\]` is not 2 numbers; give as many in each row"),
         (["a", "b"], "multi", None, "row 1: `a` is not a list of labels; .*--label-separator"),
         ([["a"], ["b"]], "single", None, r"row 1: `\['a'\]` is not one label; use --task multi"),
@@ -431,19 +456,43 @@ def test_forced_tasks() -> None:
 def test_labels_that_fit_no_task(values: list[Any], task: str, separator: str | None, message: str) -> None:
     """What cannot be learned is refused with the row and the way out."""
     with pytest.raises(EncT5Error, match=message):
-        infer_task(column(values), "label", task, separator)
+        infer_task(Objects({"label": values}), "label", task, separator)
 
 
-def test_too_many_classes_need_a_decision() -> None:
-    """Numbers that hardly repeat are not silently taken for classes; naming the task settles it."""
-    table = column(list(range(1001)))
-    with pytest.raises(
-        EncT5Error, match=r"1001 different values in 1001 rows, .* --task regression .* or --task single"
+def test_a_surprising_choice_comes_with_its_reason() -> None:
+    """Naming the task settles it, without a note."""
+    table = column(list(range(40)))
+    said: list[str] = []
+    assert infer_task(table, "label", note=said.append) is TASKS["regression"]
+    assert said == [
+        "column `label` is read as numbers, as 40 of its 40 values differ; --task single reads them as classes"
+    ]
+    assert infer_task(table, "label", "single", note=said.append) is TASKS["single"]
+    assert len(said) == 1
+
+
+def test_label_values_do_not_hang_on_the_blanks_around_them() -> None:
+    """With every way to write labels."""
+    for values, task, separator in (
+        ([" a", "b "], "single", None),
+        ([[" a"], ["b "]], "multi", None),
+        ([" a ;", "; b"], "multi", ";"),
     ):
-        infer_task(table, "label")
-    assert infer_task(table, "label", "single").alias == "single"
-    assert infer_task(table, "label", "regression").alias == "regression"
-    assert infer_task(column(list(range(1001)) * 2), "label").alias == "single"
+        assert label_names(label_values(column(values), "label", TASKS[task], separator), TASKS[task]) == ["a", "b"]
+
+
+def test_rows_that_an_annotator_rejected_are_left_out_and_told() -> None:
+    """Only where the column is no text and no label, and holds nothing but answers."""
+    rows = {"text": list("abcd"), "label": list("xyxy"), "answer": ["accept", "reject", "accept", "ignore"]}
+    table, values, notes = read_labelled(Table.from_dict(rows), "a.jsonl", ["text"], "label", TASKS["single"], None)
+    assert (table["text"][:], values) == (["a", "c"], ["x", "x"])
+    assert notes == [
+        "2 rows (2, 4) whose `answer` is reject or ignore are left out; further notes number the rest",
+    ]
+    for answers in (["accept", "reject", "accept", "no idea"], ["accept"] * 4, [None, "accept", "reject", "accept"]):
+        table = Table.from_dict(rows | {"answer": answers})
+        assert len(read_labelled(table, "a.jsonl", ["text"], "label", TASKS["single"], None)[0]) == 4
+    assert len(read_labelled(Table.from_dict(rows), "a.jsonl", ["text"], "answer", TASKS["single"], None)[0]) == 4
 
 
 def test_label_names_and_class_counts() -> None:
@@ -455,28 +504,26 @@ def test_label_names_and_class_counts() -> None:
 # splitting
 
 
+def texts_of(count: int) -> list[str]:
+    return [f"text {number}" for number in range(count)]
+
+
 def test_split_keeps_shares_and_order() -> None:
     """A tenth of each class is held out, each row is in one part, in the old order."""
     strata = ["a", "b", "b", "b"] * 50
-    training, held_out = split_held_out(column(list(range(200)), "row"), strata, 0.1, seed=3)
-    assert sorted(training["row"][:] + held_out["row"][:]) == list(range(200))
-    assert training["row"][:] == sorted(training["row"][:])
-    assert held_out["row"][:] == sorted(held_out["row"][:])
-    assert sorted(strata[row] for row in held_out["row"]) == ["a"] * 5 + ["b"] * 15
-
-
-def test_shares_need_a_row_for_every_group_that_can_spare_one() -> None:
-    """A group of one row is never held out, so none is needed for it."""
-    strata = ["a", "a", "b", "b", "once"]
-    assert [can_stratify(strata, count) for count in (1, 2)] == [False, True]
+    training, held_out = split_rows(texts_of(200), strata, 0.1, seed=3)
+    assert sorted([*training, *held_out]) == list(range(200))
+    assert training.tolist() == sorted(training)
+    assert held_out.tolist() == sorted(held_out)
+    assert sorted(strata[row] for row in held_out) == ["a"] * 5 + ["b"] * 15
 
 
 def test_split_is_seeded() -> None:
     """The seed alone decides."""
-    table, strata = column(list(range(100)), "row"), ["a", "b"] * 50
-    held_out = [split_held_out(table, strata, 0.2, seed)[1]["row"][:] for seed in (1, 1, 2)]
+    texts, strata = texts_of(100), ["a", "b"] * 50
+    held_out = [split_rows(texts, strata, 0.2, seed)[1].tolist() for seed in (1, 1, 2)]
     np.random.seed(0)
-    assert held_out[0] == held_out[1] == split_held_out(table, strata, 0.2, 1)[1]["row"][:]
+    assert held_out[0] == held_out[1] == split_rows(texts, strata, 0.2, 1)[1].tolist()
     assert held_out[0] != held_out[2]
 
 
@@ -485,15 +532,72 @@ def test_split_is_seeded() -> None:
 def test_split_leaves_every_class_in_training(fraction: float, seed: int) -> None:
     """Classes of one row stay in training, and no class is held out whole."""
     strata = [f"c{number % 20}" for number in range(45)] + ["once", "also once"]
-    training, held_out = split_held_out(column(strata), strata, fraction, seed)
-    assert set(training["label"]) == set(strata)
+    training, held_out = split_rows(texts_of(47), strata, fraction, seed)
+    assert {strata[row] for row in training} == set(strata)
     assert len(held_out) == int(fraction * 45)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5])
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_of_a_text_go_to_one_side(fraction: float, seed: int) -> None:
+    """As many texts of each class are held out as of texts without copies; conflicting labels do not matter."""
+    random = np.random.default_rng(seed)
+    texts = [f"text {number}" for number in range(100) for _ in range(random.integers(1, 4))]
+    written = [text if random.random() < 0.5 else f" {text.upper()} " for text in texts]
+    strata = [f"c{int(text.split()[1]) % 4}" if random.random() < 0.9 else "odd" for text in texts]
+    training, held_out = split_rows(written, strata, fraction, seed)
+    assert sorted([*training, *held_out]) == list(range(len(texts)))
+    known = {texts[row] for row in training}
+    apart = {texts[row] for row in held_out}
+    assert not known & apart
+    assert len(apart) == pytest.approx(100 * fraction, abs=3)
+    assert {strata[row] for row in training} == set(strata)
+
+
+def test_copies_are_found_in_pairs_and_lists_of_words_too() -> None:
+    """A pair is a copy where both of its texts are."""
+    pairs = [("a", "b"), ("A", "b "), ("a", "c"), ("c", "d")] * 10
+    for seed in range(5):
+        parts = split_rows(pairs, ["x"] * 40, 0.5, seed)
+        first, second = ({pairs[row][1].strip() for row in part} for part in parts)
+        assert (first | second, first & second) == ({"b", "c", "d"}, set())
+    words = [["a", "b"], ["a b"], ["c"], ["d"]]
+    for seed in range(5):
+        held_out = split_rows(words * 10, ["x"] * 40, 0.5, seed)[1].tolist()
+        assert held_out in ([*range(2, 40, 4)], [*range(3, 40, 4)], sorted([*range(0, 40, 4), *range(1, 40, 4)]))
+
+
+def test_processes_of_one_run_split_alike() -> None:
+    """Python's hashes of texts, by which copies are found, are others in each."""
+    code = (
+        "from enct5.data import split_rows\n"
+        "print(split_rows([f'text {row % 40}' for row in range(60)], ['a', 'b'] * 30, 0.3, 0)[1].tolist())"
+    )
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert outputs[0] == outputs[1] != "[]\n"
+
+
+def test_a_text_of_most_rows_is_trained_on() -> None:
+    """Held out, it would leave little to train on."""
+    texts = ["the same"] * 60 + texts_of(40)
+    for seed in range(5):
+        held_out = split_rows(texts, ["x"] * 100, 0.2, seed)[1]
+        assert (len(held_out), min(held_out) >= 60) == (8, True)
 
 
 def test_split_without_classes() -> None:
     """Regression has one group: rows are drawn freely."""
     strata = TASKS["regression"].strata([0.1] * 40)
-    assert len(split_held_out(column(list(range(40)), "row"), strata, 0.25, 0)[1]) == 10
+    assert len(split_rows(texts_of(40), strata, 0.25, 0)[1]) == 10
 
 
 @pytest.mark.parametrize(
@@ -506,13 +610,19 @@ def test_split_without_classes() -> None:
             0.1,
             "cannot hold out 10% of 4 rows: that is less than one; give more rows, a larger --eval-fraction, or a file",
         ),
-        (["a", "b", "c"], 0.5, "of 3 rows, of which only 0 share their class with another row: that is less than one"),
+        (["a", "b", "c"], 0.5, "of 3 rows, of which only 0 share their class with another: that is less than one"),
     ],
 )
 def test_impossible_splits(strata: list[str], fraction: float, message: str) -> None:
     """Nothing to hold out is the user's to change."""
     with pytest.raises(EncT5Error, match=message):
-        split_held_out(column(strata), strata, fraction, 0)
+        split_rows(texts_of(len(strata)), strata, fraction, 0)
+
+
+def test_copies_of_too_few_texts_cannot_be_split() -> None:
+    """The message counts the texts."""
+    with pytest.raises(EncT5Error, match="cannot hold out 20% of 8 rows of 2 different texts: that is less than one"):
+        split_rows(["a", "b"] * 4, ["x"] * 8, 0.2, 0)
 
 
 # tokenising

@@ -107,3 +107,47 @@ def test_blanks_at_the_ends_are_no_part_of_an_entity() -> None:
 def test_entities_must_fit_their_text(entities: Entities, text: Any, message: str) -> None:
     with pytest.raises(EncT5Error, match=message):
         align_entities([Entities([]), entities], ["", text], "x")
+
+
+def covering(start: int, end: int, covered: str, key: str = "text") -> dict[str, Any]:
+    return one(start, end) | {key: covered}
+
+
+@pytest.mark.parametrize(
+    ("text", "item", "said"),
+    [
+        (
+            "\U0001f44d\U0001f3ff Tom asks",
+            covering(5, 8, "Tom"),
+            "they count UTF-16 code units, as JavaScript and Java do",
+        ),
+        ("Zoë asks Tom", covering(10, 13, "Tom", "surface"), "they count bytes of UTF-8, it seems"),
+        ("Ask Tom now", covering(4, 6, "Tom", "word"), "they count the last character as the end, it seems"),
+        ("Ask Tom now", covering(5, 8, "Tom"), "they count from 1 on, it seems"),
+        ("Ask Tom now", covering(5, 7, "Tom"), "they count from 1 on, with the last character as the end, it seems"),
+        ("Hi\n\nTom", covering(6, 9, "Tom"), "they count characters of a text with Windows line ends, it seems"),
+        ("Ask Tom now", covering(0, 3, "Tom"), "count characters from 0, the end excluded$"),
+        (["Ask", "Tom", "now"], covering(0, 1, "Tom"), "count characters from 0, the end excluded$"),
+    ],
+)
+def test_spans_that_do_not_give_their_own_text_are_refused(text: Any, item: dict[str, Any], said: str) -> None:
+    """All of them are counted, wherever they end, and what they count instead is named."""
+    values = parse_entities([[], [item], [item]], "spans", None)
+    with pytest.raises(EncT5Error, match=r"^column `spans`: in 2 of 3 rows .*\(row 2: .*`Tom`\); .*" + said):
+        align_entities(values, ["", text, text], "spans")
+
+
+def test_a_span_that_gives_its_own_text_is_read() -> None:
+    """Other case and other blanks, as tokenizers of other models write them, do no harm; other keys are no text."""
+    for item in (covering(4, 11, "o ' neil", "word"), covering(3, 11, "O'Neil "), covering(4, 11, "Tom", "value")):
+        (entities,) = align_entities(parse_entities([[item]], "spans", None), ["Ask O'Neil now"], "spans")
+        assert entities.spans == [Span(4, 10, "a")]
+    words = parse_entities([[covering(0, 2, "New York")]], "spans", None)
+    assert align_entities(words, [["New", "York"]], "spans")[0].spans == [Span(0, 2, "a")]
+
+
+def test_blanks_around_labels_and_tags_are_no_part_of_them() -> None:
+    assert parse_entities([[one(0, 1, " a ")]], "x", None)[0].labels == ["a"]
+    assert parse_entities([["B-a ", "O"]], "x", None)[0].labels == ["a"]
+    with pytest.raises(EncT5Error, match=r"row 1: .* is not an entity with start, end and label"):
+        parse_entities([[one(0, 1, " ")]], "x", None)

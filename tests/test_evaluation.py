@@ -130,3 +130,26 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> 
     with pytest.raises(EncT5Error, match=f"cannot write .*{place}: "):
         write_json({"a": 1}, tmp_path / place)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_labels_are_split_at_the_separator_that_is_given(t5_folder: Base, tmp_path: Path) -> None:
+    """That of the training is the default only."""
+    saved = saved_model(t5_folder(), tmp_path, LABELS, "multi_label_classification")
+    predictor = Predictor.from_pretrained(saved)
+    lists = [{"text": text, "label": [LABELS[row % 3], LABELS[0]]} for row, text in enumerate(sentences(9))]
+    joined = [row | {"label": " / ".join(row["label"])} for row in lists]
+    source = write_rows(tmp_path / "joined.jsonl", joined)
+    with pytest.raises(EncT5Error, match="give the text between labels with --label-separator"):
+        evaluate(predictor, source, ("text",), "label")
+    record = evaluate(predictor, source, ("text",), "label", label_separator="/")
+    assert record["metrics"] == evaluate(predictor, write_rows(tmp_path / "a.jsonl", lists))["metrics"]
+
+
+def test_evaluation_data_has_its_notes(predictor: Predictor, tmp_path: Path) -> None:
+    """And label hygiene is that of training."""
+    rows = labelled()
+    assert evaluate(predictor, write_rows(tmp_path / "a.jsonl", rows))["notes"] == []
+    blank = [row | {"label": f" {row['label']} "} for row in rows] + [{"text": " ", "label": LABELS[0]}]
+    record = evaluate(predictor, write_rows(tmp_path / "b.jsonl", blank))
+    assert record["notes"] == ["the text is blank in row 31; fill it in or remove what has no text"]
+    assert record["rows"] == 31

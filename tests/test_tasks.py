@@ -41,8 +41,8 @@ def test_importing_tasks_and_data_is_light() -> None:
         ("single", ["b", "a", "b"], ["a", "b"], np.int64, [1, 0, 1]),
         ("multi", [["b"], [], ["a", "b"]], ["a", "b"], np.float32, [[0, 1], [0, 0], [1, 1]]),
         ("multi", [[], []], ["a"], np.float32, [[0], [0]]),
-        ("regression", [0.5, 2.0], ["value"], np.float32, [0.5, 2.0]),
-        ("regression", [[0.5, 1.0], [2.0, 3.0]], ["value_1", "value_2"], np.float32, [[0.5, 1.0], [2.0, 3.0]]),
+        ("regression", [0.5, 2.0], ["value"], np.float64, [0.5, 2.0]),
+        ("regression", [[0.5, 1.0], [2.0, 3.0]], ["value_1", "value_2"], np.float64, [[0.5, 1.0], [2.0, 3.0]]),
     ],
 )
 def test_encode(task: str, values: list[Any], names: list[str], dtype: type, expected: list[Any]) -> None:
@@ -247,7 +247,7 @@ def test_the_scaler_standardises_every_target_and_leaves_constants_finite() -> N
     assert scaler.mean_.tolist() == [3, 7]
     assert scaler.scale_.tolist() == pytest.approx([np.std([1, 3, 5]), 1])
     assert REGRESSION.fit_scaler(targets[:, 0]).mean_.tolist() == [3]
-    assert REGRESSION.fit_scaler(np.full(9, 0.1, dtype=np.float32)).scale_.tolist() == [1]
+    assert REGRESSION.fit_scaler(np.full(9, 0.1)).scale_.tolist() == [1]
     assert SINGLE.fit_scaler is MULTI.fit_scaler is None
 
 
@@ -267,3 +267,23 @@ def test_the_scaler_standardises_every_target_and_leaves_constants_finite() -> N
 )
 def test_tasks_go_by_their_common_names(name: str, alias: str) -> None:
     assert find_task(name).alias == alias
+
+
+def test_targets_that_float32_cannot_tell_apart_are_refused() -> None:
+    """Near a billion its numbers are 64 apart; of several targets each counts by itself."""
+    assert REGRESSION.fit_scaler is not None
+    near = 1e9 + np.linspace(0.25, 3, 50)
+    for targets in (near, np.stack([np.linspace(0, 1, 50), near], axis=1)):
+        with pytest.raises(
+            EncT5Error,
+            match=r"1000000000.25 to 1000000003, lie too close .* are 64 apart there; subtract 1000000000 from",
+        ):
+            REGRESSION.fit_scaler(targets)
+    wide = 1e9 + 1e6 * np.linspace(0, 3, 50)
+    assert REGRESSION.fit_scaler(wide).mean_.tolist() == pytest.approx([1e9 + 1.5e6])
+
+
+def test_targets_stay_precise_until_they_are_scaled() -> None:
+    """What float32 would make equal is told apart."""
+    values = [100_000.001, 100_000.002]
+    assert REGRESSION.encode(values, {"value": 0}).tolist() == values

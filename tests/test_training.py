@@ -70,7 +70,7 @@ def test_the_folder_says_from_which_code_it_loads(run: Run) -> None:
 
 def held_out(run: Run, path: Path) -> str:
     table = data.read_table(run.source)
-    return write_rows(path, data.split_held_out(table, table["label"][:], 0.1, 42)[1].to_list())
+    return write_rows(path, table.select(data.split_rows(table["text"][:], table["label"][:], 0.1, 42)[1]).to_list())
 
 
 def test_metrics_are_those_of_the_saved_model_on_the_held_out_rows(run: Run, tmp_path: Path) -> None:

@@ -34,13 +34,13 @@ def test_options_of_other_tasks_are_refused(run: Run, tmp_path: Path, options: d
 
 
 def test_label_smoothing_is_for_one_label_a_text(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "a.jsonl", [{"text": "a", "label": row / 3} for row in range(30)])
+    source = write_rows(tmp_path / "a.jsonl", [{"text": f"a {row}", "label": row / 3} for row in range(30)])
     with pytest.raises(EncT5Error, match=r"^--label-smoothing goes with --task single, not regression; leave it out"):
         start(run.base, tmp_path / "run", source, label_smoothing=0.1)
 
 
 def test_class_weights_for_numbers_are_refused(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "a.jsonl", [{"text": "a", "label": row / 3} for row in range(30)])
+    source = write_rows(tmp_path / "a.jsonl", [{"text": f"a {row}", "label": row / 3} for row in range(30)])
     with pytest.raises(EncT5Error, match="--class-weights is for classes of texts, this is regression"):
         start(run.base, tmp_path / "run", source, class_weights="balanced")
 
@@ -108,3 +108,19 @@ def test_rows_are_read_and_checked_without_torch(run: Run) -> None:
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[0].startswith("task: single-label classification")
     assert ended.stdout.splitlines()[-1] == "54 6"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_text_is_on_both_sides_of_the_split(run: Run, tmp_path: Path, seed: int) -> None:
+    """However often texts are repeated; the copies are counted."""
+    rows = [row | {"text": row["text"].upper() if copy else row["text"]} for copy in range(3) for row in messages(40)]
+    said: list[str] = []
+    record = start(run.base, tmp_path / "run", write_rows(tmp_path / "a.jsonl", rows), said, epochs=1, seed=seed)
+    assert record["data"]["eval_texts_in_training"] == 0
+    assert record["data"]["eval_rows"] in (9, 12)
+    assert record["data"]["eval_split"].endswith(
+        f"rows held out of a.jsonl (stratified, copies of a text together, seed {seed})"
+    )
+    (note,) = record["data"]["notes"]
+    assert note.startswith("80 of 120 rows repeat the text of an earlier one (row 41 that of row 1, for example;")
+    assert f"note: {note}" in said

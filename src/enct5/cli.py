@@ -31,6 +31,7 @@ Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
 AbstainBelow = Annotated[
     float | None, typer.Option(help="Give no label where its score (0 to 1) is lower; single-label only.")
 ]
+LabelSeparator = Annotated[str | None, typer.Option(help="What separates several labels in one field (multi-label).")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or another; auto takes a GPU if there is one.")]
 Dtype = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"],
@@ -95,9 +96,7 @@ def train(
         str | None, typer.Option("--eval", help="Evaluation data; default: a part of DATA is held out.")
     ] = None,
     task: Annotated[str, typer.Option(help="auto (by the label column), single, multi, regression, tokens.")] = "auto",
-    label_separator: Annotated[
-        str | None, typer.Option(help="What separates several labels in one field (multi-label).")
-    ] = None,
+    label_separator: LabelSeparator = None,
     label_prompts: Annotated[
         str | None,
         typer.Option(help="Prompts start from labels' words (names, the default), or pad (multi-label)."),
@@ -205,6 +204,7 @@ def evaluate(
     data: Data,
     text: Text = None,
     label: Label = None,
+    label_separator: LabelSeparator = None,
     abstain_below: AbstainBelow = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
     device: Device = "auto",
@@ -221,7 +221,7 @@ def evaluate(
         check_file(json_file)
     known = described(model)
     prepare_for_hub(model, data)
-    rows = known and evaluation.read_rows(known, data, _columns(text), label, abstain_below)
+    rows = known and evaluation.read_rows(known, data, _columns(text), label, abstain_below, label_separator)
     libraries.load()
     from enct5.predict import Predictor
 
@@ -229,7 +229,9 @@ def evaluate(
         predictor = Predictor.from_pretrained(
             model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
         )
-    record = evaluation.evaluate(predictor, data, _columns(text), label, abstain_below, rows)
+    record = evaluation.evaluate(predictor, data, _columns(text), label, abstain_below, label_separator, rows)
+    for note in record["notes"]:
+        _say(f"note: {note}")
     console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
     if json_file is not None:
         evaluation.write_json(record, json_file)

@@ -1,14 +1,16 @@
 """Check a table's columns, find its task and labels, split and tokenise it."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from enct5.data_notes import blank_texts, in_rows, is_blank, repeated_texts
 from enct5.errors import EncT5Error, show, unknown
+from enct5.guessing import guess
 from enct5.inputs import WholeTexts, Windows
-from enct5.labels import guess_problem_type
+from enct5.labels import is_missing
+from enct5.normal_form import normal_form
 from enct5.reading import read_chunks, read_table
 from enct5.tasks import Task, find_task
 
@@ -19,21 +21,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_dataset",
-    "can_stratify",
     "check_columns",
     "class_counts",
     "infer_task",
     "label_names",
     "label_values",
     "read_chunks",
+    "read_labelled",
     "read_table",
     "read_texts",
-    "split_held_out",
+    "split_rows",
+    "text_keys",
     "tokenize",
 ]
 
-_MOST_CLASSES = 1000
 _TOKENIZE_ROWS = 1000
+_ANSWER, _REJECTED = "answer", ("reject", "ignore")  # a column of Prodigy, and its values
 
 
 def check_columns(
@@ -71,14 +74,16 @@ def check_columns(
     for name in text:
         _check_texts(table[name][:], name, source, takes_words, first_row)
     if label is not None:
-        empty = (None,) if separator is not None else (None, "")
-        values = table[label][:]
-        missing = [(value.strip() if isinstance(value, str) else value) in empty for value in values]
+        # with a separator a blank text is a row without labels
+        missing = [
+            is_missing(value) and not (separator is not None and isinstance(value, str)) for value in table[label][:]
+        ]
         _refuse_missing(missing, "label", label, source, first_row)
 
 
 def _check_texts(values: list[Any], column: str, source: str, takes_words: bool, first_row: int) -> None:
-    _refuse_missing([value is None for value in values], "text", column, source, first_row)
+    # not `is_missing`: a blank text is one, and a table that holds numbers marks an absent one by NaN
+    _refuse_missing([value is None or value != value for value in values], "text", column, source, first_row)
     for row, value in enumerate(values, first_row):
         if isinstance(value, list):
             if not takes_words:
@@ -115,7 +120,13 @@ def _refuse_missing(missing: list[bool], kind: str, column: str, source: str, fi
         )
 
 
-def infer_task(table: "Dataset", label: str, task: str = "auto", separator: str | None = None) -> Task:
+def infer_task(
+    table: "Dataset",
+    label: str,
+    task: str = "auto",
+    separator: str | None = None,
+    note: Callable[[str], None] = lambda reason: None,
+) -> Task:
     """Tell the task from the label column, or hold a named task against it.
 
     Args:
@@ -123,6 +134,7 @@ def infer_task(table: "Dataset", label: str, task: str = "auto", separator: str 
         label: The label column.
         task: "auto", or a task's short or full name.
         separator: What separates the labels in one text; giving it means multi-label.
+        note: Called with the reason of a choice that may surprise.
 
     Returns:
         The task.
@@ -135,14 +147,48 @@ def infer_task(table: "Dataset", label: str, task: str = "auto", separator: str 
         forced = find_task(task)
         forced.parse(values, label, separator)
         return forced
-    found = find_task(guess_problem_type(values, separator))
-    classes = len(set(found.strata(found.parse(values, label, separator))))
-    if classes > _MOST_CLASSES and classes > len(values) / 2:
-        raise EncT5Error(
-            f"column {show(label)} has {classes} different values in {len(values)} rows, which look like no classes; "
-            f"pass --task regression if they are numbers to predict, or --task {found.alias} if they are labels"
-        )
+    problem_type, reason = guess(values, label, separator)
+    if reason is not None:
+        note(reason)
+    found = find_task(problem_type)
+    found.parse(values, label, separator)
     return found
+
+
+def read_labelled(
+    table: "Dataset", source: str, text: Sequence[str], label: str, task: Task, separator: str | None
+) -> tuple["Dataset", list[Any], list[str]]:
+    """Read the label values of a table, leave out what its annotator rejected, and note what is odd about the rest.
+
+    Args:
+        table: The table, its columns checked.
+        source: Where it came from.
+        text: The text columns.
+        label: The label column.
+        task: The task.
+        separator: What separates the labels in one text.
+
+    Returns:
+        The rows that count, their label values, and notes.
+
+    Raises:
+        EncT5Error: If a value does not fit the task or its text, or no row is left.
+    """
+    values, notes = label_values(table, label, task, separator, text), []
+    if left_out := _rejected(table, [*text, label]):
+        kept = np.setdiff1d(np.arange(len(table)), left_out)
+        if not len(kept):
+            raise EncT5Error(f"{source} has no row whose `{_ANSWER}` is accept; give a table with some")
+        table, values = table.select(kept), [values[row] for row in kept]
+        notes.append(
+            f"{in_rows(left_out)} whose `{_ANSWER}` is reject or ignore are left out; further notes number the rest"
+        )
+    texts = read_texts(table, text)
+    notes += blank_texts(texts)
+    notes += task.notes(table[label][:], values, texts)
+    keys = [None if is_blank(text) else key for text, key in zip(texts, text_keys(texts), strict=True)]
+    notes += repeated_texts(keys, values)
+    return table, values, notes
 
 
 def read_texts(table: "Dataset", columns: Sequence[str]) -> list[Any]:
@@ -207,54 +253,91 @@ def class_counts(values: Sequence[Any], task: Task) -> dict[str, int]:
     return task.class_counts(values)
 
 
-def can_stratify(strata: Sequence[str], count: int) -> bool:
-    """Whether `count` held-out rows are enough for one of every group that can spare a row.
-
-    Args:
-        strata: One group name per row, as from `Task.strata`.
-        count: Number of rows to hold out.
-    """
-    return count >= sum(size > 1 for size in Counter(strata).values())
-
-
-def split_held_out(table: "Dataset", strata: Sequence[str], fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
-    """Split rows off for evaluation.
-
-    Every group keeps its share in both parts where the held-out part is large enough for that. In any case each group
-    has a row in the training part, so a group of one row is there. The same seed gives the same split.
+def _rejected(table: "Dataset", named: Sequence[str]) -> list[int]:
+    """The places of the rows that an annotator has rejected or passed over, as Prodigy marks them.
 
     Args:
         table: The table.
+        named: The columns that are texts or labels, which mark nothing.
+    """
+    if _ANSWER in named or _ANSWER not in table.column_names:
+        return []
+    answers = table[_ANSWER][:]
+    if not {"accept"} <= set(answers) <= {"accept", *_REJECTED}:
+        return []
+    return [row for row, answer in enumerate(answers) if answer in _REJECTED]
+
+
+def text_keys(texts: Sequence[Any]) -> list[int]:
+    """A number for each text, the same for texts that differ in case, blanks or Unicode form only.
+
+    Args:
+        texts: Texts, pairs of texts or lists of words, as from `read_texts`.
+    """
+    return [hash(_plain(text)) for text in texts]
+
+
+def _plain(text: Any) -> object:
+    if isinstance(text, tuple):
+        return tuple(map(normal_form, text))
+    return normal_form(text if isinstance(text, str) else " ".join(text))
+
+
+def split_rows(texts: Sequence[Any], strata: Sequence[str], fraction: float, seed: int) -> tuple[Any, Any]:
+    """Choose rows to hold out for evaluation.
+
+    Rows of one text (as `text_keys` has it) go to the same part, and the share is that of the texts; a text of more
+    rows than are to be held out is for training. Every group keeps its share in both parts where the held-out part is
+    large enough for that. In any case each group has a row in the training part, so a group of one row is there. The
+    same seed gives the same choice.
+
+    Args:
+        texts: The texts, as from `read_texts`.
         strata: One group name per row, as from `Task.strata`.
-        fraction: Share of rows to hold out, above 0 and at most 0.5.
+        fraction: Share to hold out, above 0 and at most 0.5.
         seed: Seed of the choice.
 
     Returns:
-        The training part and the held-out part, rows in their old order.
+        The places of the rows for training and of those held out, int64 and ascending.
 
     Raises:
         EncT5Error: If the fraction is out of range or the table too small.
     """
-    from sklearn.model_selection import train_test_split
-
     if not 0 < fraction <= 0.5:
         raise EncT5Error(f"cannot hold out a fraction of {fraction}; give one above 0 and at most 0.5")
-    _, firsts, groups, sizes = np.unique(np.array(strata), return_index=True, return_inverse=True, return_counts=True)
+    groups = np.unique(np.array(strata), return_inverse=True)[1]
+    numbers: dict[int, int] = {}
+    text_of = np.array([numbers.setdefault(key, len(numbers)) for key in text_keys(texts)])
+    _, firsts, copies = np.unique(text_of, return_index=True, return_counts=True)
+    pool = np.flatnonzero(copies <= max(1, fraction * len(texts)))
+    chosen = _held_out_texts(groups[firsts[pool]], fraction, seed)
+    if not len(chosen):
+        few = f"{len(texts)} rows"
+        if len(copies) < len(texts):
+            few += f" of {len(copies)} different text{'' if len(copies) == 1 else 's'}"
+        elif alone := np.sum(np.bincount(groups)[groups] == 1):
+            few += f", of which only {len(texts) - alone} share their class with another"
+        raise EncT5Error(
+            f"cannot hold out {fraction:.0%} of {few}: that is less than one; give more rows, a larger "
+            "--eval-fraction, or a file to evaluate on"
+        )
+    is_held_out = np.isin(text_of, pool[chosen])
+    for group in np.setdiff1d(groups, groups[~is_held_out]):  # a text whose rows differ stands for one group of several
+        is_held_out[text_of == text_of[np.argmax(groups == group)]] = False
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def _held_out_texts(groups: Any, fraction: float, seed: int) -> Any:
+    """The places of those held out of texts with such groups."""
+    from sklearn.model_selection import train_test_split
+
+    _, firsts, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     pool = np.flatnonzero(sizes[groups] > 1)
     count = int(fraction * len(pool))
-    if count == 0:
-        alone = "" if len(pool) == len(table) else f", of which only {len(pool)} share their class with another row"
-        raise EncT5Error(
-            f"cannot hold out {fraction:.0%} of {len(table)} rows{alone}: that is less than one; give more rows, "
-            "a larger --eval-fraction, or a file to evaluate on"
-        )
-    if can_stratify(strata, count):
-        held_out = train_test_split(pool, test_size=count, random_state=seed, stratify=groups[pool])[1]
-    else:
-        # too few rows to hold out one of each group: choose freely, but leave one of each for training
-        held_out = np.random.default_rng(seed).permutation(np.setdiff1d(pool, firsts))[:count]
-    training = np.setdiff1d(np.arange(len(table)), held_out)
-    return table.select(training), table.select(np.sort(held_out))
+    if count and count >= np.sum(sizes > 1):
+        return train_test_split(pool, test_size=count, random_state=seed, stratify=groups[pool])[1]
+    # too few texts to hold out one of each group: choose freely, but leave one of each for training
+    return np.random.default_rng(seed).permutation(np.setdiff1d(pool, firsts))[:count]
 
 
 def tokenize(

@@ -4,28 +4,53 @@ A span counts the units that its text is made of, so that `text[start:end]` is w
 points) of a string, words of a list of words. Tags follow the BIO scheme inside; other schemes are read.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from enct5.errors import EncT5Error, show
-from enct5.labels import TAG, not_a, read_lists, refuse_separator, sort_names
+from enct5.labels import TAG, is_missing, not_a, read_lists, refuse_separator, sort_names
+from enct5.normal_form import normal_form
 
 Text = str | list[str]
 
 OUTSIDE = "O"
 # Prefixes after which an entity starts anew, and after which it is over (BIO, BIOES and BILOU).
 _STARTING, _ENDING = "BSU", "ELSU"
+_COVERED = ("text", "surface", "surface_form", "word", "phrase", "mention")  # keys of a span's own text in exports
+
+
+def _in_units(encoding: str, width: int) -> Callable[[str, int, int], str]:
+    def cut(text: str, start: int, end: int) -> str:
+        return text.encode(encoding, "surrogatepass")[width * start : width * end].decode(encoding, "replace")
+
+    return cut
+
+
+# What else than characters from 0 on, the end excluded, a tool may count.
+_OTHER_COUNTS: dict[str, Callable[[str, int, int], str]] = {
+    "UTF-16 code units, as JavaScript and Java do": _in_units("utf-16-le", 2),
+    "bytes of UTF-8": _in_units("utf-8", 1),
+    "the last character as the end": lambda text, start, end: text[start : end + 1],
+    "from 1 on": lambda text, start, end: text[start - 1 : end - 1],
+    "from 1 on, with the last character as the end": lambda text, start, end: text[start - 1 : end],
+    "characters of a text with Windows line ends": lambda text, start, end: text.replace("\n", "\r\n")[start:end],
+}
 
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a text, from `start` up to but without `end`, and its label."""
+    """A part of a text, from `start` up to but without `end`, and its label.
+
+    Attributes:
+        covered: What it covers according to the file that it was read from, if that says so.
+    """
 
     start: int
     end: int
     label: str
+    covered: str | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -108,6 +133,7 @@ def _read(value: Any, column: str, row: int, tagged: bool) -> Entities:
     if not isinstance(value, list):
         raise not_a(wanted, column, row, value, advice)
     if tagged:
+        value = [tag.strip() if isinstance(tag, str) else tag for tag in value]
         wrong = [tag for tag in value if not isinstance(tag, str) or not TAG.fullmatch(tag)]
         if wrong:
             raise not_a("a tag", column, row, wrong[0], "tags are `O`, or `B-` or `I-` and a label")
@@ -124,14 +150,15 @@ def _read(value: Any, column: str, row: int, tagged: bool) -> Entities:
 
 def _read_span(item: Any, column: str, row: int) -> Span:
     advice = 'give {"start": 0, "end": 4, "label": "place"}, offsets in characters'
-    if not isinstance(item, dict) or any(item.get(key) in (None, "") for key in ("start", "end", "label")):
+    if not isinstance(item, dict) or any(is_missing(item.get(key)) for key in ("start", "end", "label")):
         raise not_a("an entity with start, end and label", column, row, item, advice)
     start, end = item["start"], item["end"]
     if any(not isinstance(offset, int) or isinstance(offset, bool) for offset in (start, end)):
         raise not_a("an entity with whole numbers as start and end", column, row, item, advice)
     if not 0 <= start < end:
         raise not_a("an entity that starts at 0 or later and ends after its start", column, row, item, advice)
-    return Span(start, end, str(item["label"]))
+    covered = next((item[key] for key in _COVERED if isinstance(item.get(key), str)), None)
+    return Span(start, end, str(item["label"]).strip(), covered)
 
 
 def align_entities(values: Sequence[Entities], texts: Sequence[Any], column: str) -> list[Entities]:
@@ -146,11 +173,46 @@ def align_entities(values: Sequence[Entities], texts: Sequence[Any], column: str
         The entities, without the blanks at the ends of spans.
 
     Raises:
-        EncT5Error: If a row has another number of tags than words, or a span that is not within its text.
+        EncT5Error: If a row has another number of tags than words, or a span that is not within its text, or not what
+            its file says that it covers.
     """
+    _check_covered(values, texts, column)
     return [
         _align(entities, text, column, row) for row, (entities, text) in enumerate(zip(values, texts, strict=True), 1)
     ]
+
+
+def _check_covered(values: Sequence[Entities], texts: Sequence[Any], column: str) -> None:
+    """Refuse spans whose own text is another than their offsets give."""
+    wrong = [
+        (row, text, span)
+        for row, (entities, text) in enumerate(zip(values, texts, strict=True), 1)
+        for span in entities.spans
+        if span.covered is not None and not isinstance(text, tuple) and not _is_covered(content(text, span), span)
+    ]
+    if not wrong:
+        return
+    row, text, span = wrong[0]
+    other = [
+        name
+        for name, cut in _OTHER_COUNTS.items()
+        if all(isinstance(text, str) and _is_covered(cut(text, span.start, span.end), span) for _, text, span in wrong)
+    ]
+    counted = f" (they count {other[0]}, it seems)" if other else ""
+    raise EncT5Error(
+        f"column {show(column)}: in {len({row for row, _, _ in wrong})} of {len(values)} rows an entity's start and "
+        f"end do not give its own text (row {row}: {span.start} to {span.end} are {show(content(text, span))}, its "
+        f"text is {show(span.covered)}); count characters from 0, the end excluded{counted}"
+    )
+
+
+def _is_covered(text: str, span: Span) -> bool:
+    # some tools put blanks between tokens, or write all in lower case
+    return _without_all_blanks(text) == _without_all_blanks(span.covered or "")
+
+
+def _without_all_blanks(text: str) -> str:
+    return normal_form(text).replace(" ", "")
 
 
 def _align(entities: Entities, text: Any, column: str, row: int) -> Entities:

@@ -26,11 +26,13 @@ class Rows:
         table: the rows.
         text: their text columns.
         values: their labels, as the task takes them.
+        notes: on the data, as in `data_notes`.
     """
 
     table: "Dataset"
     text: tuple[str, ...]
     values: list[Any]
+    notes: list[str]
 
 
 def text_columns(model: "Predictor | Described", text: Sequence[str] | None) -> tuple[str, ...]:
@@ -48,6 +50,7 @@ def read_rows(
     text: Sequence[str] | None = None,
     label: str | None = None,
     abstain_below: float | None = None,
+    label_separator: str | None = None,
 ) -> Rows:
     """Read the rows to measure a model on, and refuse those that do not fit it.
 
@@ -57,6 +60,7 @@ def read_rows(
         text: as for `evaluate`.
         label: likewise.
         abstain_below: likewise.
+        label_separator: likewise.
 
     Raises:
         EncT5Error: as `evaluate`.
@@ -68,10 +72,11 @@ def read_rows(
     label = label or (trained.label if trained else None)
     if label is None:
         raise EncT5Error("the model does not say which label column it was trained with; name it with --label")
-    separator = trained.label_separator if trained else None
+    separator = label_separator if label_separator is not None else trained.label_separator if trained else None
     table = data.read_table(source)
     data.check_columns(table, source, columns, label, separator, model.task.inputs.takes_words)
-    return Rows(table, columns, data.label_values(table, label, model.task, separator, columns))
+    table, values, notes = data.read_labelled(table, source, columns, label, model.task, separator)
+    return Rows(table, columns, values, notes)
 
 
 def evaluate(
@@ -80,6 +85,7 @@ def evaluate(
     text: Sequence[str] | None = None,
     label: str | None = None,
     abstain_below: float | None = None,
+    label_separator: str | None = None,
     rows: Rows | None = None,
 ) -> dict[str, Any]:
     """Measure a model on labelled data.
@@ -90,15 +96,16 @@ def evaluate(
         text: text column, or two for pairs; by default those of the training.
         label: label column; by default that of the training.
         abstain_below: also measure predictions that are withheld where their score is lower (single-label only).
+        label_separator: what separates the labels in one text; by default that of the training.
         rows: those of the source, where they have been read already (`read_rows`).
 
     Returns:
-        `data`, `rows`, `task`, `metrics` and `per_label`.
+        `data`, `rows`, `notes` on the data, `task`, `metrics` and `per_label`.
 
     Raises:
         EncT5Error: for data that does not fit the model.
     """
-    rows = rows or read_rows(predictor, source, text, label, abstain_below)
+    rows = rows or read_rows(predictor, source, text, label, abstain_below, label_separator)
     task, config = predictor.task, predictor.model.config
     labels = task.encode(rows.values, config.label2id)
     with progress.bar("evaluating", total=len(rows.table)):
@@ -110,6 +117,7 @@ def evaluate(
     return {
         "data": Path(source).name if Path(source).exists() else source,
         "rows": len(rows.table),
+        "notes": rows.notes,
         "task": task.name,
         "metrics": figures,
         "per_label": task.per_label(logits, labels, names, config.thresholds),

@@ -1,9 +1,12 @@
-"""Turn the label column of a table into plain label values, and tell which task they pose."""
+"""Turn the label column of a table into plain label values."""
 
+import ast
 import json
-import math
 import re
+import warnings
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 from enct5.errors import EncT5Error, show
@@ -11,51 +14,70 @@ from enct5.errors import EncT5Error, show
 _INTEGER = re.compile(r"[+-]?\d{1,18}")  # a grade is no longer, and Python refuses thousands of digits
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _LARGEST = 3e38  # a model's numbers are float32
+_BRACKETS = ("[", "(", "{")
+_NEIGHBOURS = re.compile(r"""['"]\s+['"]""")
 TAG = re.compile(r"O|[BIESLU]-.+")
 
 
-def guess_problem_type(values: Sequence[Any], separator: str | None) -> str:
-    """Tell the task from the values of a label column.
-
-    Numbers are regression when at least one is a float that JSON or Parquet typed as such, or, where a file holds
-    everything as text, when at least one is no whole number.
-
-    Args:
-        values: The column, without missing values.
-        separator: What separates the labels in one text; giving it means multi-label.
-
-    Returns:
-        The `problem_type` of transformers, or "token_classification" for lists of tags or of entities.
-    """
-    if separator is not None:
-        return "multi_label_classification"
-    values = read_lists(values)
-    if any(isinstance(value, list | dict) for value in values):
-        return _guess_from_lists(values)
-    if all(isinstance(value, str) for value in values):
-        numeric = all(_NUMBER.fullmatch(value.strip()) for value in values)
-        return "regression" if numeric and any(float(v) % 1 for v in values) else "single_label_classification"
-    numeric = all(isinstance(value, int | float) for value in values)
-    return "regression" if numeric and any(isinstance(v, float) for v in values) else "single_label_classification"
+def as_number(value: object) -> float | None:
+    """The number that a cell holds, or None where it holds none that a model can predict."""
+    if isinstance(value, str):
+        if not _NUMBER.fullmatch(value.strip()):
+            return None
+    elif isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return number if abs(number) <= _LARGEST else None
 
 
-def _guess_from_lists(values: Sequence[Any]) -> str:
-    items = [item for value in values for item in (value if isinstance(value, list) else [value])]
-    tags = bool(items) and all(isinstance(item, str) and TAG.fullmatch(item) for item in items)
-    if tags or any(isinstance(item, dict) for item in items):
-        return "token_classification"
-    return "regression" if items and all(isinstance(i, float) for i in items) else "multi_label_classification"
+def read_percents(values: Sequence[Any]) -> Sequence[Any]:
+    """Read texts such as `12%`, when all are, as the texts of their numbers; any other column comes back as it is."""
+    if not all(isinstance(value, str) and value.rstrip().endswith("%") for value in values):
+        return values
+    numbers = [value.rstrip().removesuffix("%") for value in values]
+    return values if any(as_number(number) is None for number in numbers) else numbers
 
 
 def read_lists(values: Sequence[Any]) -> Sequence[Any]:
-    """Read lists that a CSV file holds as JSON text; any other column comes back as it is."""
-    if not all(isinstance(value, str) and value.lstrip().startswith("[") for value in values):
+    """Read lists that a CSV file holds as text, of JSON or of Python; any other column comes back as it is."""
+    if not all(isinstance(value, str) and value.lstrip()[:1] in _BRACKETS for value in values):
         return values
-    try:
-        lists = [json.loads(value) for value in values]
-    except (ValueError, RecursionError):  # no JSON, or one of endless numbers or lists
-        return values
+    lists = []
+    for value in values:
+        found = _read_list(value)
+        if found is None:
+            return values
+        lists.append(found)
     return lists
+
+
+def _read_list(text: str) -> list[Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):  # no JSON, or one of endless numbers or lists
+        found = _read_python(text)
+    if isinstance(found, tuple):
+        return list(found)
+    if isinstance(found, set):
+        return sorted(found, key=str)
+    return found if isinstance(found, list) else None
+
+
+def _read_python(text: str) -> object:
+    """The value that a text writes as Python does; None where it writes none."""
+    # Python would join neighbouring texts, as numpy writes those of an array, to one
+    if _NEIGHBOURS.search(text):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd escapes
+        try:
+            found: object = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            found = None
+    return found
 
 
 def parse_names(values: Sequence[Any], column: str, separator: str | None) -> list[str]:
@@ -67,7 +89,7 @@ def parse_names(values: Sequence[Any], column: str, separator: str | None) -> li
         separator: Refused, since one row has one label here.
 
     Returns:
-        The names; numbers become their text.
+        The names, without blanks at their ends; numbers become their text.
 
     Raises:
         EncT5Error: If a row holds no label or several.
@@ -76,9 +98,9 @@ def parse_names(values: Sequence[Any], column: str, separator: str | None) -> li
     for row, value in enumerate(read_lists(values), 1):
         if isinstance(value, list | dict):
             raise not_a("one label", column, row, value, "use --task multi for several labels per text")
-        if value is None or not str(value).strip():
+        if is_missing(value):
             raise not_a("a label", column, row, value, "fill it in or remove the row")
-    return [str(value) for value in values]
+    return [str(value).strip() for value in values]
 
 
 def parse_name_lists(values: Sequence[Any], column: str, separator: str | None) -> list[list[str]]:
@@ -90,7 +112,7 @@ def parse_name_lists(values: Sequence[Any], column: str, separator: str | None) 
         separator: What separates the labels in one text; needed for texts, refused for lists.
 
     Returns:
-        The names of each row in their order, each once; a row may have none.
+        The names of each row in their order, each once, without blanks at their ends; a row may have none.
 
     Raises:
         EncT5Error: If a row cannot be read as labels.
@@ -103,13 +125,15 @@ def parse_name_lists(values: Sequence[Any], column: str, separator: str | None) 
         if isinstance(value, str) and separator is not None:
             names = [name.strip() for name in value.split(separator) if name.strip()]
         elif isinstance(value, list) and separator is None:
-            names = [str(item) for item in value]
+            if any(is_missing(item) or isinstance(item, list | dict) for item in value):
+                raise not_a("a list of label names", column, row, value, "give names or numbers")
+            names = [str(item).strip() for item in value]
         elif isinstance(value, list):
             raise not_a("a text to split", column, row, value, "leave out --label-separator, the labels are lists")
+        elif isinstance(value, str) and value.lstrip().startswith(_BRACKETS):
+            raise not_a("a list of labels", column, row, value, 'write each row as a list, such as ["a", "b"] or []')
         else:
             raise not_a("a list of labels", column, row, value, "give the text between labels with --label-separator")
-        if isinstance(value, list) and any(item is None or isinstance(item, list | dict) for item in value):
-            raise not_a("a list of label names", column, row, value, "give names or numbers")
         result.append(list(dict.fromkeys(names)))
     return result
 
@@ -129,7 +153,7 @@ def parse_numbers(values: Sequence[Any], column: str, separator: str | None) -> 
         EncT5Error: If a value is no finite number, or the rows have different numbers of targets.
     """
     refuse_separator(separator, "regression")
-    lists = read_lists(values)
+    lists = read_lists(read_percents(values))
     rows = [
         [_number(item, column, row) for item in (value if isinstance(value, list) else [value])]
         for row, value in enumerate(lists, 1)
@@ -143,14 +167,15 @@ def parse_numbers(values: Sequence[Any], column: str, separator: str | None) -> 
 
 
 def _number(value: object, column: str, row: int) -> float:
-    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
-        try:
-            number = float(value)
-        except OverflowError:  # a whole number of hundreds of digits
-            number = math.inf
-        if abs(number) <= _LARGEST:
-            return number
+    number = float(value) if isinstance(value, bool) else as_number(value)
+    if number is not None:
+        return number
     raise not_a("a number", column, row, value, "correct it (up to 3e38), or use --task single for classes")
+
+
+def is_missing(value: object) -> bool:
+    """Whether a cell of a label column is empty: null, NaN, or a blank text."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 def not_a(wanted: str, column: str, row: int, value: object, advice: str) -> EncT5Error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from enct5 import calibration, entities, labels, metrics
+from enct5 import calibration, data_notes, entities, labels, metrics
 from enct5.class_weights import balanced_classes, balanced_labels
 from enct5.entities import Entities
 from enct5.errors import EncT5Error, nearest, show, unknown
@@ -23,6 +23,8 @@ Array = npt.NDArray[Any]
 # Of two labels, the one that says that a pair belongs together.
 _POSITIVE = {"true", "yes", "positive", "relevant", "match", "similar", "duplicate", "entailment"}
 _MOST_LISTED = 5
+# float32 numbers in a standard deviation of targets: with fewer, rounding is more than a few per cent of what differs.
+_FEWEST_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Task:
             tokens, the number of entities of each label.
         strata: From label values to one group name per row, for a split that keeps the groups' shares.
         encode: From label values and `label2id` to the array a model is trained on: int64 (n,), float32 (n, labels),
-            or float32 (n,) or (n, targets). For tokens, spans from which `inputs` makes the tokens' tags.
+            or float64 (n,) or (n, targets). For tokens, spans from which `inputs` makes the tokens' tags.
         scores: From logits to probabilities (or values) of the same shape; for tokens the logits themselves.
         decode: From logits, `id2label` and thresholds to one record of prediction columns per row.
         metrics: From logits, encoded labels, label names and thresholds to figures.
@@ -64,6 +66,8 @@ class Task:
         inputs: How texts become what the model reads, and its logits those of the texts.
         align: From label values, their texts and the label column's name to label values that fit their texts.
         counted: What `class_counts` and the support of `per_label` count.
+        notes: From a raw label column, its label values and their texts to what is odd about them, a line each.
+        doubts: From label values to train with to what makes them hard to learn, a line each.
         options: Settings of a training run that only this kind has.
     """
 
@@ -82,6 +86,8 @@ class Task:
     decode: Callable[[Any, Mapping[int, str], Thresholds], list[dict[str, Any]]]
     metrics: Callable[[Any, Any, Sequence[str], Thresholds], dict[str, float]]
     per_label: Callable[[Any, Any, Sequence[str], Thresholds], list[dict[str, Any]]]
+    notes: Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], list[str]]
+    doubts: Callable[[Sequence[Any]], list[str]]
     relevance: Callable[[Array, Mapping[int, str], str | None], Array] | None = None
     fit_scaler: Callable[[Array], "StandardScaler"] | None = None
     fit_temperature: Callable[[Array, Array], float] | None = None
@@ -170,7 +176,7 @@ def _encode_multi(values: Sequence[list[str]], label2id: Mapping[str, int]) -> A
 
 
 def _encode_regression(values: Sequence[Any], label2id: Mapping[str, int]) -> Array:
-    numbers = np.array(values, dtype=np.float32)
+    numbers = np.array(values, dtype=np.float64)
     targets = numbers.shape[1] if numbers.ndim == 2 else 1
     if targets != len(label2id):
         raise EncT5Error(
@@ -223,8 +229,17 @@ def _decode_regression(logits: Array, id2label: Mapping[int, str], thresholds: T
 def _scaler(targets: Array) -> "StandardScaler":
     from sklearn.preprocessing import StandardScaler
 
+    columns = targets.reshape(len(targets), -1).astype(np.float64)
+    for column in columns.T:
+        apart = float(np.spacing(np.abs(column).max().astype(np.float32)))
+        if np.ptp(column) and column.std() < _FEWEST_STEPS * apart:
+            raise EncT5Error(
+                f"the numbers to predict, {column.min():.15g} to {column.max():.15g}, lie too close together for a "
+                f"model, whose numbers (float32) are {apart:g} apart there; subtract {np.floor(column.min()):.15g} "
+                "from all of them"
+            )
     # It divides by 1 where a target is constant.
-    return StandardScaler().fit(targets.reshape(len(targets), -1).astype(np.float64))
+    return StandardScaler().fit(columns)
 
 
 def _column_of(label: str, id2label: Mapping[int, str]) -> int:
@@ -356,6 +371,8 @@ _RECORDS = (
         decode=_decode_single,
         metrics=lambda logits, wanted, names, thresholds: metrics.single_label_metrics(logits, wanted),
         per_label=lambda logits, wanted, names, thresholds: metrics.per_label(logits, wanted, names),
+        notes=data_notes.on_classes,
+        doubts=data_notes.doubts_about_classes,
         balance=balanced_classes,
         relevance=_relevance_single,
         fit_temperature=calibration.fit_temperature,
@@ -378,6 +395,8 @@ _RECORDS = (
         decode=_decode_multi,
         metrics=lambda logits, wanted, names, thresholds: metrics.multi_label_metrics(logits, wanted, thresholds),
         per_label=metrics.per_label_multi,
+        notes=data_notes.on_label_lists,
+        doubts=data_notes.doubts_about_label_lists,
         tune=tune,
         balance=balanced_labels,
         prompt_per_label=True,
@@ -400,6 +419,8 @@ _RECORDS = (
         decode=_decode_regression,
         metrics=lambda logits, wanted, names, thresholds: metrics.regression_metrics(logits, wanted),
         per_label=lambda logits, wanted, names, thresholds: [],
+        notes=lambda column, values, texts: [],
+        doubts=data_notes.doubts_about_numbers,
         relevance=_relevance_regression,
         fit_scaler=_scaler,
     ),
@@ -421,6 +442,8 @@ _RECORDS = (
         per_label=lambda logits, wanted, names, thresholds: metrics.per_label_entities(
             *_entity_pairs(logits, wanted, names), entities.entity_labels(names)
         ),
+        notes=data_notes.on_entities,
+        doubts=lambda values: [],
         model_class="EncT5ForTokenClassification",
         inputs=Windows,
         align=entities.align_entities,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enct5 import data
+from enct5.data_notes import without_evaluation
 from enct5.errors import EncT5Error, show
 from enct5.inputs import WholeTexts, Windows
 from enct5.label_prompts import label_words, read_descriptions
@@ -94,9 +95,12 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
     notes: list[str] = []
     table = data.read_table(config.data)
     data.check_columns(table, config.data, config.text, config.label, config.label_separator, takes_words=True)
-    task = data.infer_task(table, config.label, config.task, config.label_separator)
+    task = data.infer_task(table, config.label, config.task, config.label_separator, notes.append)
     _check_options(config, task)
-    values = data.label_values(table, config.label, task, config.label_separator, config.text)
+    table, values, found = data.read_labelled(
+        table, config.data, config.text, config.label, task, config.label_separator
+    )
+    notes += found + task.doubts(values)
     names = data.label_names(values, task)
     prompt_texts = _prompt_texts(config, task, names, say)
     counts = data.class_counts(values, task)
@@ -107,28 +111,34 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
         listed = ", ".join(f"{name} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
         say(f"{task.counted} a label: {listed}{more}")
     if config.eval is None:
-        strata = task.strata(values)
-        table, held_out = data.split_held_out(table, strata, config.eval_fraction, config.seed)
-        how = "stratified" if data.can_stratify(strata, len(held_out)) else "too few for every label"
-        split = f"{len(held_out)} rows held out of {Path(config.data).name} ({how}, seed {config.seed})"
+        texts = data.read_texts(table, config.text)
+        training, held_out = data.split_rows(texts, task.strata(values), config.eval_fraction, config.seed)
+        eval_table, eval_values = table.select(held_out), [values[row] for row in held_out]
+        table, values = table.select(training), [values[row] for row in training]
+        absent = len(counts.keys() - data.class_counts(eval_values, task))
+        how = f"without {absent} of the {len(counts)} labels" if absent else "stratified" if counts else "at random"
+        how += ", copies of a text together" if len(set(data.text_keys(texts))) < len(texts) else ""
+        split = f"{len(eval_table)} rows held out of {Path(config.data).name} ({how}, seed {config.seed})"
         say(f"evaluation: {split}")
     else:
-        held_out = data.read_table(config.eval)
-        data.check_columns(
-            held_out, config.eval, config.text, config.label, config.label_separator, task.inputs.takes_words
-        )
         split = Path(config.eval).name
-    shared = _shared_texts(table, held_out, config.text)
+        eval_table = data.read_table(config.eval)
+        data.check_columns(
+            eval_table, config.eval, config.text, config.label, config.label_separator, task.inputs.takes_words
+        )
+        eval_table, eval_values, found = data.read_labelled(
+            eval_table, config.eval, config.text, config.label, task, config.label_separator
+        )
+        notes += [f"{split}: {note}" for note in found]
+    notes += without_evaluation(counts, data.class_counts(eval_values, task), task.counted)
+    shared = 0 if config.eval is None else _shared_texts(table, eval_table, config.text)
     if shared:
         notes.append(
-            f"{shared} of the {len(held_out)} evaluation texts are training texts, too, which makes the figures too "
+            f"{shared} of the {len(eval_table)} evaluation texts are training texts, too, which makes the figures too "
             "good; evaluate on texts that training does not see (--eval)"
         )
     label2id = {name: index for index, name in enumerate(names)}
-    train_labels, labels = (
-        task.encode(data.label_values(part, config.label, task, config.label_separator, config.text), label2id)
-        for part in (table, held_out)
-    )
+    train_labels, labels = (task.encode(part, label2id) for part in (values, eval_values))
     scaler = None if task.fit_scaler is None else task.fit_scaler(train_labels)
     train_targets, targets = (
         values if scaler is None else scaler.transform(as_columns(values)).astype(np.float32)
@@ -146,7 +156,7 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
         scaler=scaler,
         table=table,
         train_targets=train_targets,
-        held_out=held_out,
+        held_out=eval_table,
         targets=targets,
         labels=labels,
         split=split,
@@ -203,13 +213,8 @@ def prepare(
 
 def _shared_texts(table: "Dataset", held_out: "Dataset", columns: Sequence[str]) -> int:
     """How many texts of the evaluation stand in the training part, too, whatever their labels."""
-
-    def hashes(part: "Dataset") -> list[int]:
-        texts = data.read_texts(part, columns)
-        return [hash(tuple(text) if isinstance(text, list) else text) for text in texts]  # words come in lists
-
-    known = set(hashes(table))
-    return sum(text in known for text in hashes(held_out))
+    known = set(data.text_keys(data.read_texts(table, columns)))
+    return sum(key in known for key in data.text_keys(data.read_texts(held_out, columns)))
 
 
 def _check_options(config: TrainConfig, task: Task) -> None:
