@@ -643,12 +643,12 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def test_tokenize_texts(tokenizer: PreTrainedTokenizerFast, capfd: pytest.CaptureFixture[str]) -> None:
     """Ids are unpadded, an empty text is the end token, long texts are cut before it and counted."""
     table = Table.from_dict({"text": ["a b", "", "a b c d e", "a b c"], "other": [1, 2, 3, 4]})
-    result, cut = tokenize(table, tokenizer, ["text"], 4)
+    result, unread = tokenize(table, tokenizer, ["text"], 4)
     assert result.to_dict() == {
         "input_ids": [[3, 4, 1], [1], [3, 4, 5, 1], [3, 4, 5, 1]],
         "length": [3, 1, 4, 4],
     }
-    assert cut == 1
+    assert (unread.long, unread.tokens_cut) == (1, 2)
     assert tokenize(table, tokenizer, ["text"], None)[0]["length"][:] == [3, 1, 6, 4]
     assert result.cache_files == []
     assert capfd.readouterr() == ("", "")
@@ -657,9 +657,9 @@ def test_tokenize_texts(tokenizer: PreTrainedTokenizerFast, capfd: pytest.Captur
 def test_tokenize_pairs(tokenizer: PreTrainedTokenizerFast) -> None:
     """Two columns are joined as `A </s> B </s>`; the longer text is cut first."""
     table = Table.from_dict({"one": ["a", "a b c d"], "two": ["b c", "e"]})
-    result, cut = tokenize(table, tokenizer, ["one", "two"], 5)
+    result, unread = tokenize(table, tokenizer, ["one", "two"], 5)
     assert result["input_ids"][:] == [[3, 1, 4, 5, 1], [3, 4, 1, 7, 1]]
-    assert cut == 1
+    assert (unread.long, unread.tokens_cut) == (1, 2)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from enct5.data_notes import in_rows
+from enct5.data_notes import in_rows, line
 from enct5.training_config import TrainConfig
 from enct5.training_data import read_rows
 from runs import write_rows
@@ -268,3 +268,8 @@ def test_one_split_line_says_what_the_split_is(tmp_path: Path) -> None:
         said: list[str] = []
         read_rows(TrainConfig.checked(data=source, text=("text",), label="label", out="x"), said.append)
         assert said[-1].endswith(f" rows held out of rows.jsonl ({how}, seed 42)")
+
+
+def test_a_warning_is_said_as_one() -> None:
+    assert line("two rows are odd") == "note: two rows are odd"
+    assert line("warning: all rows are odd") == "warning: all rows are odd"

@@ -45,6 +45,32 @@ def test_figures_are_those_of_the_predictions(predictor: Predictor, tmp_path: Pa
     )
 
 
+def test_what_the_model_was_not_given_is_in_the_record(predictor: Predictor, tmp_path: Path) -> None:
+    predictor.predict(["日本"])  # is not of the evaluation
+    rows = labelled()
+    assert evaluate(predictor, write_rows(tmp_path / "known.jsonl", rows))["notes"] == []
+    texts = ["für den Müll", "日本", *["money"] * 27, "card " * 80]
+    rows = [{**row, "text": text} for row, text in zip(rows, texts, strict=True)]
+    record = evaluate(predictor, write_rows(tmp_path / "odd.jsonl", rows))
+    characters, tokens = 10 + 2 + 27 * 5 + 80 * 4, record["unread"]["tokens"]
+    assert record["unread"] == {
+        "texts": 30,
+        "characters": characters,
+        "unknown_characters": 4,
+        "commonest_unknown": {"ü": 2, "日": 1, "本": 1},
+        "texts_wholly_unknown": 1,
+        "texts_of_no_token": 0,
+        "texts_cut": 1,
+        "tokens": tokens,
+        "tokens_cut": 81 - 64,
+    }
+    assert record["notes"][-2:] == [
+        f"{4 / characters:.1%} of the characters of the texts are unknown to the model's tokenizer, "
+        "most often ü 日 本; 1 of 30 texts hold no known letter or digit",
+        f"1 text is longer than 64 tokens and was cut, which loses {17 / tokens:.1%} of all tokens",
+    ]
+
+
 def test_perfect_labels_score_one(predictor: Predictor, tmp_path: Path) -> None:
     texts = sentences(30)
     rows = [{"text": text, **predictor.predict([text])[0]} for text in texts]

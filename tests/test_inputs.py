@@ -16,6 +16,7 @@ from enct5.entities import tag_names
 from enct5.inputs import IGNORED, Windows
 from enct5.tasks import TASKS
 from enct5.token_offsets import tokens_with_offsets
+from enct5.unread import Unread
 
 TOKENS = TASKS["tokens"]
 TEXTS = [
@@ -151,7 +152,7 @@ def test_every_token_counts_once_and_where_it_is_far_from_the_ends() -> None:
     tokenizer = ByT5Tokenizer()
     text = "".join(chr(97 + number % 26) for number in range(1000))
     windows = Windows([text], tokenizer, 101)
-    assert windows.long == 1
+    assert windows.unread.long == 1
     assert all(len(row) == 101 and row[-1] == 1 for row in windows.rows)
     targets = windows.targets([[(0, 1000, 0)]])
     assert sum((row != IGNORED).sum() for row in targets) == 1000
@@ -177,4 +178,4 @@ def test_only_counting_logits_are_read() -> None:
 def test_no_texts_have_no_rows() -> None:
     for task in TASKS.values():
         inputs = task.inputs([], ByT5Tokenizer(), 8)
-        assert (inputs.rows, inputs.long, len(inputs.outputs([], 3))) == ([], 0, 0)
+        assert (inputs.rows, inputs.unread, len(inputs.outputs([], 3))) == ([], Unread(), 0)

@@ -204,8 +204,16 @@ def test_a_changed_byte_of_a_runs_weights_is_told(folder: Path) -> None:
     assert inspect(str(folder))["weights"].startswith("model.safetensors changed since the run")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"weights_sha256": 3}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"weights_sha256": 3}', '{"data": {"unread": {"training": {}}}}'])
 def test_damaged_metrics_are_named(folder: Path, content: str) -> None:
     (folder / "metrics.json").write_text(content)
     with pytest.raises(EncT5Error, match=r"metrics.json is damaged \(.*\); get the run folder again"):
         inspect(str(folder))
+
+
+def test_what_the_run_could_not_read_is_told(folder: Path) -> None:
+    read = {"characters": 200, "unknown_characters": 9, "commonest_unknown": {"ä": 4, "\u00ad": 5}}
+    (folder / "metrics.json").write_text(json.dumps({"data": {"unread": {"training": read}}}))
+    assert inspect(str(folder))["unknown"] == "4.5% of the training texts' characters (U+00AD ä)"
+    (folder / "metrics.json").write_text(json.dumps({"data": {}}))
+    assert "unknown" not in inspect(str(folder))

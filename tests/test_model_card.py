@@ -40,6 +40,7 @@ def make_record(task: str, base: str = "bundled", origin: str | None = None, **d
             "class_counts": counts,
             "texts_cut": 7,
             "notes": [],
+            "unread": {"training": {"characters": 54321, "unknown_characters": 1234}},
             **data,
         },
         "metrics": METRICS[task],
@@ -234,3 +235,8 @@ def test_notes_on_the_data_are_listed(tmp_path: Path) -> None:
     assert "\nNotes on the data:\n\n- 2 rows (3, 5) have \\*odd\\* labels\n- the other\n" in text
     _, text = written(make_record("single_label_classification"), tmp_path)
     assert "Notes" not in text
+
+
+def test_unknown_characters_are_counted(tmp_path: Path) -> None:
+    _, text = written(make_record("single_label_classification"), tmp_path)
+    assert "\n- Unknown to the tokenizer: 1,234 of 54,321 characters of the training texts\n" in text

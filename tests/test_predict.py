@@ -538,3 +538,48 @@ def test_command_and_pipeline_without_enct5_agree_with_the_predictor(
     assert piped.returncode == 0, piped.stderr
     for result, expected in zip(json.loads(piped.stdout), wanted, strict=True):
         assert result == {"label": expected["label"], "score": pytest.approx(expected["score"], abs=1e-4)}
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [record.getMessage() for record in caplog.records if "unknown to" in record.getMessage()]
+    caplog.clear()
+    return found
+
+
+def test_a_call_of_unknown_characters_is_warned_of_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    predictor = Predictor.from_pretrained(folder)
+    predictor.predict(["é"])  # says little of the texts to come
+    predictor.predict(["where is my parcel"] * 100)
+    assert warned(caplog) == []
+    predictor.predict(["where is my parcel", "Где моя посылка"])
+    (message,) = warned(caplog)
+    assert message.startswith("46.4% of the characters of 2 texts are unknown to the model's tokenizer, most often")
+    assert "1 of 2 texts hold no known letter or digit" in message
+    assert "google/mt5-small" in message
+    predictor.predict(["Где моя посылка"])
+    assert warned(caplog) == []
+    assert predictor.unread.texts == 104
+    assert predictor.unread.unknown_characters == 1 + 13 + 13
+
+
+def test_texts_one_by_one_are_warned_of_together(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    predictor = Predictor.from_pretrained(folder)
+    for _ in range(9):
+        predictor.predict(["é où"])
+    (message,) = warned(caplog)
+    assert message.startswith("66.7% of the characters of 5 texts are unknown")
+
+
+def test_few_unknown_characters_are_not_warned_of(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    predictor = Predictor.from_pretrained(folder)
+    predictor.predict(["where is my parcel", "the parcel für me"] * 50)
+    assert predictor.unread.unknown_characters == 50
+    assert predictor.unread.unknown_share < 0.05
+    assert warned(caplog) == []
+
+
+def test_pairs_and_rankings_are_counted(t5_folder: Base, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    predictor = pair_scorer(t5_folder(), tmp_path, ("no", "yes"), "single_label_classification")
+    predictor.rank("parcel", ["посылка", "посылка", "parcel"])
+    (message,) = warned(caplog)
+    assert message.startswith("36.8% of the characters of 3 texts")

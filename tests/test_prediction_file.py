@@ -7,8 +7,10 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -23,6 +25,7 @@ from enct5.predict import Predictor
 from enct5.prediction_file import WRITERS, check_output, predict_table
 from enct5.tasks import find_task
 from enct5.trained_on import TrainedOn
+from enct5.unread import Unread
 from test_predict import saved_model
 
 TEXTS = [
@@ -43,15 +46,23 @@ TEXTS = [
 ]
 
 
+CUT = {"a long text": {"long": 1, "tokens_cut": 36}}
+
+
 class Echo:
     """Stands for a predictor: the prediction is made of the text, so that a wrong row would show."""
 
     def __init__(self, task: str = "single", text: tuple[str, ...] = ("text",)) -> None:
         self.task = find_task(task)
         self.config = TrainedOn("a.csv", text, "label")
+        self.unread, self.warns_of_unknown = Unread(), True
+        self.tokenizer = SimpleNamespace(model_max_length=64)
 
     def stream(self, texts: Iterable[Any], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
         for text in texts:
+            # letters beyond ASCII stand for unknown ones
+            unknown = Counter(filter(lambda character: character > "~", text))
+            self.unread += Unread(1, len(text), unknown, tokens=100, **CUT.get(text, {}))
             joined = text if isinstance(text, str) else " + ".join(text)
             if self.task.alias == "multi":
                 yield {"labels": [joined, 'b "quoted"'], "scores": [0.9, 0.1 + 0.2]}
@@ -181,7 +192,9 @@ def test_without_an_output_csv_goes_to_standard_output(tmp_path: Path, capsys: p
     rows = list(csv.DictReader(io.StringIO(written.out, newline="")))
     assert [row["text"] for row in rows] == TEXTS
     assert [row["label"] for row in rows] == [f"<{text}>" for text in TEXTS]
-    assert written.err == ""
+    assert written.err.splitlines() == [
+        "note: 2.4% of the characters of 14 texts are unknown to the model's tokenizer, most often 🙂 ä 我"
+    ]
 
 
 def feed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
@@ -507,6 +520,32 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path, kind: str) -> None:
     script = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), *files]
     peaks = [int(peak) / 1024 for peak in subprocess.check_output(script, stderr=subprocess.DEVNULL).split()]
     assert peaks[1] - peaks[0] < 60, peaks  # MiB
+
+
+@pytest.mark.parametrize("name", [None, "out.csv"])
+def test_what_the_model_was_not_given_is_told_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str | None
+) -> None:
+    predictor = Echo()
+    list(predictor.stream(["日本語"]))  # another call's
+    given = str(write(tmp_path / "in.csv", {"text": ["für drei", "ein", "a long text", "0123456789" * 10]}))
+    out = None if name is None else tmp_path / name
+    predict_table(predictor, given, None, out)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2:] == [
+        "note: 0.8% of the characters of 4 texts are unknown to the model's tokenizer, most often ü",
+        "note: 1 text is longer than 64 tokens and was cut, which loses 9.0% of all tokens",
+    ]
+    assert not predictor.warns_of_unknown
+    given = str(write(tmp_path / "in.csv", {"text": ["für", "日本"]}))
+    predict_table(predictor, given, None, out)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "predictions written" not in line]
+    assert line.startswith("warning: 60.0% of the characters of 2 texts are unknown to the model's tokenizer, most")
+
+
+def test_nothing_is_told_where_all_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict_table(Echo(), str(write(tmp_path / "in.csv", {"text": ["one", "two"]})), None, None)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_input_itself_is_no_output(tmp_path):

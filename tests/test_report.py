@@ -86,6 +86,10 @@ def make(
             "class_counts": {name: 10 * (place + 1) for place, name in enumerate(names)},
             "texts_cut": 7,
             "notes": [],
+            "unread": {
+                "training": {"characters": 54321, "unknown_characters": 0, "texts": 1800, "texts_wholly_unknown": 0},
+                "evaluation": {"characters": 4321, "unknown_characters": 1234, "texts": 5, "texts_wholly_unknown": 2},
+            },
             "tokens": {"median": 21, "percentile_95": 1234, "longest": 2345},
         },
         "metrics": kind.metrics(logits, labels, names, thresholds),
@@ -309,8 +313,15 @@ def test_notes_on_the_data_are_listed_as_text(tmp_path: Path) -> None:
         "eval_split": "",
         "class_counts": {},
         "texts_cut": 0,
+        "unread": {},
         "notes": ["2 rows (3, 5) are <b>odd</b>"],
         "tokens": {"median": 1, "percentile_95": 1, "longest": 1},
     }
     assert "<li>2 rows (3, 5) are &lt;b&gt;odd&lt;/b&gt;</li>" in single(tmp_path, data=data).html
     assert "Notes on the data" not in single(tmp_path).html
+
+
+def test_unknown_characters_of_both_parts_are_shown(tmp_path: Path) -> None:
+    html = single(tmp_path).html
+    assert "<dt>Unknown in training</dt><dd>0 of 54,321 characters</dd>" in html
+    assert "<dt>Unknown in evaluation</dt><dd>1,234 of 4,321 characters; 2 of 5 texts wholly</dd>" in html

@@ -94,7 +94,7 @@ def test_a_very_long_text_is_cut_as_the_tokenizer_cuts(pair_of_tokenizers: tuple
     long = "where is my parcel, please? " * 4_000
     inputs = WholeTexts([long, "short"], mine, 512)
     assert [row.tolist() for row in inputs.rows] == own([long, "short"], truncation=True, max_length=512)["input_ids"]
-    assert inputs.long == 1
+    assert inputs.unread.long == 1
     expected = own([long], [long[:900]], truncation=True, max_length=512)["input_ids"]
     assert rows(mine, [(long, long[:900])], 512) == expected
 

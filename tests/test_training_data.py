@@ -1,6 +1,7 @@
 """The data of a run: what is read, held out, cut and refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,14 @@ def test_texts_cut_are_counted_and_reported(run: Run, tmp_path: Path) -> None:
     assert record["data"]["texts_cut"] == 7
     assert record["data"]["tokens"]["longest"] == 40
     assert 1 < record["data"]["tokens"]["median"] < record["data"]["tokens"]["percentile_95"] == 40
-    assert "7 texts are longer than 40 tokens and were cut (--max-length)" in said
+    read = record["data"]["unread"]
+    lost = (read["training"]["tokens_cut"] + read["evaluation"]["tokens_cut"]) / (
+        read["training"]["tokens"] + read["evaluation"]["tokens"]
+    )
+    assert lost > 0.2
+    assert (
+        f"7 texts are longer than 40 tokens and were cut, which loses {lost:.1%} of all tokens (--max-length)" in said
+    )
     assert Predictor.from_pretrained(tmp_path / "run").tokenizer.model_max_length == 40
 
 
@@ -123,4 +131,50 @@ def test_no_text_is_on_both_sides_of_the_split(run: Run, tmp_path: Path, seed: i
     )
     (note,) = record["data"]["notes"]
     assert note.startswith("80 of 120 rows repeat the text of an earlier one (row 41 that of row 1, for example;")
+    assert f"note: {note}" in said
+
+
+def unread(count: int) -> list[dict[str, Any]]:
+    """Messages in a script that the base's tokenizer lacks."""
+    words = {"delivery": "посылка дорога", "refund": "деньги карта", "Café Ärger": "чашка молоко"}
+    names = ("".join(chr(ord("а") + int(digit)) for digit in str(number)) for number in range(count))  # noqa: RUF001
+    return [{**row, "text": f"{words[row['label']]} {name}"} for row, name in zip(messages(count), names, strict=True)]
+
+
+def test_texts_that_the_base_does_not_know_are_refused(run: Run, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "cyrillic.jsonl", unread(60))
+    refused = (
+        r"100\.0% of the characters of the texts are unknown to the tokenizer of .*, most often . .*; 60 of 60 texts "
+        r"hold no known letter or digit; train from a base .*google/byt5-small; or pass --allow-unknown"
+    )
+    with pytest.raises(EncT5Error, match=refused):
+        start(run.base, tmp_path / "run", source)
+    with pytest.raises(EncT5Error, match="the characters of the evaluation texts are unknown"):
+        start(run.base, tmp_path / "run", run.source, eval=source)
+    assert not (tmp_path / "run").exists()
+
+
+def test_texts_that_the_base_does_not_know_are_trained_on_when_told(run: Run, tmp_path: Path) -> None:
+    source, said = write_rows(tmp_path / "cyrillic.jsonl", unread(60)), list[str]()
+    record = start(run.base, tmp_path / "run", source, said, epochs=1, allow_unknown=True)
+    read = record["data"]["unread"]
+    assert [read[part]["texts_wholly_unknown"] for part in ("training", "evaluation")] == [54, 6]
+    assert read["training"]["unknown_characters"] == read["training"]["characters"] > 0
+    (note,) = [note for note in record["data"]["notes"] if "unknown to" in note]
+    assert note.startswith("warning: 100.0% of the characters of the texts")
+    assert note in said
+    for page in ("README.md", "report.html"):
+        assert "100.0% of the characters of the texts are unknown" in (tmp_path / "run" / page).read_text("utf-8")
+
+
+def test_a_few_unknown_characters_are_noted_without_the_place_of_the_base(run: Run, tmp_path: Path) -> None:
+    rows = [{**row, "text": f"{row['text']} für"} for row in messages(60)]
+    source, said = write_rows(tmp_path / "german.jsonl", rows), list[str]()
+    record = start(run.base, tmp_path / "run", source, said, epochs=1)
+    (note,) = [note for note in record["data"]["notes"] if "unknown to" in note]
+    share = 60 / sum(record["data"]["unread"][part]["characters"] for part in ("training", "evaluation"))
+    assert note == (
+        f"{share:.1%} of the characters of the texts are unknown to the tokenizer of {run.base.name}, most often ü"
+    )
+    assert 0.01 < share < 0.05
     assert f"note: {note}" in said

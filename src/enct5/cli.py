@@ -126,6 +126,9 @@ def train(
         float | None, typer.Option(help="Peak, relative to a tensor's size; default: 0.01, less for wide bases.")
     ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens kept of a text; default 512.")] = None,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Train even if half of the texts is unknown to BASE's tokenizer.")
+    ] = False,
     eval_fraction: Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")] = None,
     patience: Annotated[
         int | None,
@@ -172,6 +175,7 @@ def train(
         token_decoder=token_decoder,
         lora=lora,
         gradient_checkpointing=gradient_checkpointing,
+        allow_unknown=allow_unknown,
         base=base,
         out=out or str(Path("runs") / Path(data.partition(":")[0]).stem),
         **{name: value for name, value in options.items() if value is not None},
@@ -213,7 +217,7 @@ def evaluate(
     batch_tokens: BatchTokens = None,
 ) -> None:
     """Measure a model on labelled texts; the columns are those it was trained with unless named."""
-    from enct5 import console, evaluation, libraries
+    from enct5 import console, data_notes, evaluation, libraries
     from enct5.sources import described, prepare_for_hub
     from enct5.writing import check_file
 
@@ -229,9 +233,10 @@ def evaluate(
         predictor = Predictor.from_pretrained(
             model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
         )
+    predictor.warns_of_unknown = False  # the notes tell
     record = evaluation.evaluate(predictor, data, _columns(text), label, abstain_below, label_separator, rows)
     for note in record["notes"]:
-        _say(f"note: {note}")
+        _say(data_notes.line(note))
     console.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
     if json_file is not None:
         evaluation.write_json(record, json_file)

@@ -13,6 +13,7 @@ from enct5.labels import is_missing
 from enct5.normal_form import normal_form
 from enct5.reading import read_chunks, read_table
 from enct5.tasks import Task, find_task
+from enct5.unread import Unread
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -347,7 +348,7 @@ def tokenize(
     max_length: int | None,
     labels: Any = None,
     inputs: type[WholeTexts] | type[Windows] = WholeTexts,
-) -> tuple["Dataset", int]:
+) -> tuple["Dataset", Unread]:
     """Turn texts into token ids, unpadded.
 
     Padding is left to whoever makes batches.
@@ -361,18 +362,18 @@ def tokenize(
         inputs: What rows the texts become, as `Task.inputs`.
 
     Returns:
-        The columns `input_ids`, `length` and, when given, `labels`; and the number of texts longer than `max_length`.
+        The columns `input_ids`, `length` and, when given, `labels`; and what of the texts they lack.
     """
     import pyarrow as pa
     from datasets import Dataset
 
-    chunks, long = [], 0
+    chunks, unread = [], Unread()
     for start in range(0, len(table), _TOKENIZE_ROWS):
         chunk = slice(start, start + _TOKENIZE_ROWS)
         part = inputs(read_texts(table.select(range(len(table))[chunk]), text_columns), tokenizer, max_length)
         chunks.append(_arrow(part, None if labels is None else labels[chunk]))
-        long += part.long
-    return Dataset(pa.concat_tables(chunks)), long
+        unread += part.unread
+    return Dataset(pa.concat_tables(chunks)), unread
 
 
 def as_dataset(inputs: WholeTexts | Windows, labels: Any = None) -> "Dataset":

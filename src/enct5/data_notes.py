@@ -28,6 +28,11 @@ _UNSPACED = re.compile(
 )
 
 
+def line(note: str) -> str:
+    """How a run says a note; those that begin with `warning: ` weigh more."""
+    return note if note.startswith("warning: ") else f"note: {note}"
+
+
 def in_rows(rows: Sequence[int]) -> str:
     """Say in how many rows something was found, and where to look.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enct5 import data, metrics, progress
+from enct5 import data, metrics, progress, unread
 from enct5.errors import EncT5Error
 from enct5.sources import Described
 from enct5.tasks import check_abstention
@@ -100,7 +100,8 @@ def evaluate(
         rows: those of the source, where they have been read already (`read_rows`).
 
     Returns:
-        `data`, `rows`, `notes` on the data, `task`, `metrics` and `per_label`.
+        `data`, `rows`, `notes` on the data, `task`, `metrics` and `per_label`; and what of the texts the model did not
+        read (`unread`, as in `enct5.unread`).
 
     Raises:
         EncT5Error: for data that does not fit the model.
@@ -108,8 +109,10 @@ def evaluate(
     rows = rows or read_rows(predictor, source, text, label, abstain_below, label_separator)
     task, config = predictor.task, predictor.model.config
     labels = task.encode(rows.values, config.label2id)
+    before = predictor.unread
     with progress.bar("evaluating", total=len(rows.table)):
         logits = predictor.logits(data.read_texts(rows.table, rows.text))
+    read = predictor.unread - before
     names = [config.id2label[index] for index in range(config.num_labels)]
     figures = task.metrics(logits, labels, names, config.thresholds)
     if abstain_below is not None:
@@ -117,10 +120,11 @@ def evaluate(
     return {
         "data": Path(source).name if Path(source).exists() else source,
         "rows": len(rows.table),
-        "notes": rows.notes,
+        "notes": [*rows.notes, *unread.notes(read, "the texts", max_length=predictor.tokenizer.model_max_length)],
         "task": task.name,
         "metrics": figures,
         "per_label": task.per_label(logits, labels, names, config.thresholds),
+        "unread": read.record(),
     }
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from enct5.entities import Text
 from enct5.token_offsets import tokens_with_offsets
 from enct5.tokenization import rows_of
+from enct5.unread import Unread, measure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,7 +34,7 @@ class WholeTexts:
 
     Attributes:
         rows: Token ids of every row; an empty text is the end token alone.
-        long: The number of texts longer than `max_length`.
+        unread: What of the texts they lack.
     """
 
     accepts = "a string, or a pair of strings"
@@ -42,11 +43,11 @@ class WholeTexts:
 
     def __init__(self, texts: Sequence[Any], tokenizer: "PreTrainedTokenizerBase", max_length: int | None) -> None:
         self.rows: list[Any] = []
-        self.long = 0
+        self.unread = Unread()
         if not texts:
             return
         columns = [texts] if isinstance(texts[0], str) else [list(column) for column in zip(*texts, strict=True)]
-        rows, self.long = rows_of(tokenizer, columns, max_length)
+        rows, self.unread = rows_of(tokenizer, columns, max_length)
         self.rows = [np.array(row, dtype=np.int32) for row in rows]
 
     @staticmethod
@@ -113,7 +114,7 @@ class Windows:
 
     Attributes:
         rows: Token ids of every row, the end token last; the first text's rows come first.
-        long: The number of texts longer than `max_length`.
+        unread: What of the texts they lack.
     """
 
     accepts = "a string, or a list of words"
@@ -122,17 +123,20 @@ class Windows:
 
     def __init__(self, texts: Sequence[Any], tokenizer: "PreTrainedTokenizerBase", max_length: int | None) -> None:
         self.texts = texts
-        tokens = tokens_with_offsets([text if isinstance(text, str) else " ".join(text) for text in texts], tokenizer)
+        whole = [text if isinstance(text, str) else " ".join(text) for text in texts]
+        tokens = tokens_with_offsets(whole, tokenizer)
         self.offsets = [offsets for _, offsets in tokens]
+        self.unread = measure(
+            [whole], [ids for ids, _ in tokens], tokenizer, lambda row, token: (0, *self.offsets[row][token]), added=0
+        )
         self.windows: list[_Window] = []
         self.rows: list[Any] = []
-        self.long = 0
         for number, (ids, _) in enumerate(tokens):
             size = len(ids) if max_length is None else max(1, max_length - 1)
             windows = _windows(number, len(ids), size)
             self.windows += windows
             self.rows += [np.append(ids[w.start : w.start + size], tokenizer.eos_token_id) for w in windows]
-            self.long += len(windows) > 1
+            self.unread.long += len(windows) > 1
 
     @staticmethod
     def is_plain(text: Any) -> bool | None:

@@ -13,6 +13,7 @@ from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_model import OnnxEncT5
 from enct5.predict import Predictor
 from enct5.run_folder import METRICS
+from enct5.unread import examples, percent
 
 
 def _decoder(config: EncT5Config) -> str:
@@ -34,20 +35,28 @@ def _check_finite(source: str, model: EncT5ForClassification) -> None:
             raise EncT5Error(f"{source}: {name} holds NaN or infinite values; the checkpoint is damaged")
 
 
-def _weights(source: str) -> str | None:
-    """Whether the weights are still those that a run saved; `None` where no run says which."""
+def _of_the_run(source: str) -> dict[str, str]:
+    """What a checkpoint's run recorded of its texts, and whether its files are still those that it saved."""
     metrics = file_of(source, METRICS)
     if metrics is None:
-        return None
+        return {}
+    facts: dict[str, str] = {}
     try:
-        saved = dict(json.loads(metrics.read_text(encoding="utf-8")).get("weights_sha256", {}))
-    except (ValueError, TypeError, AttributeError) as error:
+        record = json.loads(metrics.read_text(encoding="utf-8"))
+        saved, read = dict(record.get("weights_sha256", {})), record.get("data", {}).get("unread", {}).get("training")
+        if read is not None:
+            shown = examples(read["commonest_unknown"])
+            facts["unknown"] = f"{percent(read['unknown_characters'], read['characters'])} of the training texts' "
+            facts["unknown"] += f"characters{f' ({shown})' if shown else ''}"
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise EncT5Error(f"{metrics} is damaged ({error}); get the run folder again") from error
     files = {name: file_of(source, name) for name in saved}
     changed = [name for name, file in files.items() if file is None or digest(file) != saved[name]]
+    if saved:
+        facts["weights"] = "as the run saved them"
     if changed:
-        return f"{', '.join(changed)} changed since the run: damaged, unless you trained on"
-    return "as the run saved them" if saved else None
+        facts["weights"] = f"{', '.join(changed)} changed since the run: damaged, unless you trained on"
+    return facts
 
 
 def inspect(source: str) -> dict[str, Any]:
@@ -86,8 +95,7 @@ def inspect(source: str) -> dict[str, Any]:
         facts["fine-tuned"] = "yes" if model.is_fine_tuned() else "no: train it before use"
     if config.thresholds is not None:
         facts["thresholds"] = f"tuned for each label, {min(config.thresholds):.3f} to {max(config.thresholds):.3f}"
-    if (weights := _weights(source)) is not None:
-        facts["weights"] = weights
+    facts |= _of_the_run(source)
     if (trained := predictor.config) is not None and trained.data is not None:
         columns = f", {' + '.join(trained.text)} -> {trained.label}" if trained.text and trained.label else ""
         facts["trained on"] = trained.data + columns

@@ -23,6 +23,7 @@ from enct5.tasks import Task, check_abstention, find_task, withhold
 from enct5.tokenization import check_unicode
 from enct5.trained_on import TrainedOn
 from enct5.training_config import TRAIN_CONFIG
+from enct5.unread import WARN_FROM, Unread, notes
 
 if TYPE_CHECKING:
     from enct5.explain import Explanation
@@ -34,6 +35,7 @@ MAX_BATCH_TOKENS_OF_A_GPU = 32768
 STATES_OF_A_TOKEN = 16  # that are in memory together, at most
 MAX_BATCH_SCORES = 2**26  # attention's, of all heads, where texts are padded: their mask and bias take as many numbers
 MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
+_FEWEST_UNKNOWN = 10  # characters that a warning needs
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
 BACKENDS = ("auto", "torch", "onnx")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -67,6 +69,10 @@ class Predictor:
             says.
         batch_tokens: the most tokens of a batch, padding included, unless one text has more; None for what suits the
             device.
+        unread: what of all texts so far the model did not read; with several threads some may not be counted.
+        warns_of_unknown: whether a warning is to say, once, that much of the texts is unknown to the tokenizer: 5 % or
+            more of a call's characters or texts, or of all so far, and at least 10 characters, as one `é` alone says
+            little of the texts to come. False also afterwards.
 
     Raises:
         EncT5Error: for a `batch_tokens` below 1.
@@ -87,6 +93,7 @@ class Predictor:
         self.tokenizer = tokenizer
         self.config = config
         self.fold, self.compile, self.batch_tokens = fold, compile, batch_tokens
+        self.unread, self.warns_of_unknown = Unread(), True
         self._forget_engines()
 
     def _forget_engines(self) -> None:
@@ -281,6 +288,7 @@ class Predictor:
     def _logits(self, texts: list[Any]) -> Any:
         config = self.model.config
         inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
+        self._count(inputs.unread)
         result = inputs.room(config.num_labels)
         if not inputs.rows:
             return inputs.outputs(result, config.num_labels)
@@ -307,6 +315,14 @@ class Predictor:
         free, _ = torch.cuda.mem_get_info(self.model.device)
         a_token = STATES_OF_A_TOKEN * max(config.d_model, config.num_heads * config.d_kv) * number
         return max(MAX_BATCH_TOKENS, min(MAX_BATCH_TOKENS_OF_A_GPU, free // 4 // a_token))
+
+    def _count(self, read: Unread) -> None:
+        self.unread += read  # a new object, which no other thread changes while it is looked at
+        for found in (read, self.unread):
+            enough = found.unknown_characters >= _FEWEST_UNKNOWN
+            if self.warns_of_unknown and enough and found.unknown_share >= WARN_FROM:
+                self.warns_of_unknown = False
+                logger.warning("%s", notes(found, f"{found.texts:,} texts")[0].removeprefix("warning: "))
 
     def _no_numbers(self) -> EncT5Error:
         said = "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from enct5 import __version__, data, progress
+from enct5.data_notes import line
 from enct5.digests import digest
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.evaluation import text_columns
 from enct5.output_parts import Parts
 from enct5.prediction_formats import WRITERS, write_csv
 from enct5.sources import Described
+from enct5.unread import Unread, notes
 from enct5.writing import check_file
 
 if TYPE_CHECKING:
@@ -160,12 +162,14 @@ def predict_table(
     if resume and (out is None or source == STDIN):
         raise EncT5Error("only predictions of a file's rows to another file can be resumed; name both")
     rows = rows or read_rows(predictor, source, text)
+    before, predictor.warns_of_unknown = predictor.unread, False  # it is told at the end
     if out is None:
         # On a terminal the rows themselves show how far it is.
         with nullcontext() if sys.stdout.isatty() else progress.bar("predicting", rows.total):
             for number, frame in enumerate(_frames(predictor, rows, 0, abstain_below)):
                 write_csv(frame, sys.stdout, number == 0)
                 sys.stdout.flush()
+        _tell(predictor, predictor.unread - before)
         return
     kind = WRITERS[out.suffix.lower()]
     with Parts(out, _asked_for(source, rows, abstain_below, run or {}), resume) as parts:
@@ -192,6 +196,13 @@ def predict_table(
             raise
     count = written if rows.total is None else rows.total
     print(f"{count} prediction{'' if count == 1 else 's'} written to {out}", file=sys.stderr)
+    _tell(predictor, predictor.unread - before)
+
+
+def _tell(predictor: "Predictor", read: Unread) -> None:
+    """Say what of the texts the model did not read."""
+    for note in notes(read, f"{read.texts:,} texts", max_length=predictor.tokenizer.model_max_length):
+        print(line(note), file=sys.stderr)
 
 
 def _asked_for(source: str, rows: Rows, abstain_below: float | None, run: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,11 @@ has other threads' texts cut, or its own left whole. So texts are tokenised whol
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from enct5.errors import EncT5Error, show
+from enct5.unread import Span, Unread, measure
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerBase
@@ -126,13 +127,15 @@ def cut_apart(
 
 def rows_of(
     tokenizer: "PreTrainedTokenizerBase", columns: Sequence[Sequence[str]], max_length: int | None
-) -> tuple[list[list[int]], int]:
-    """The token ids of texts or pairs, cut where they are too long, and how many of them are.
+) -> tuple[list[list[int]], Unread]:
+    """The token ids of texts or pairs, cut where they are too long, and what of the texts they lack.
 
     They are those that the tokenizer gives with `truncation=True` where nobody else uses it.
     """
     encoded = tokenize(tokenizer, *columns, add_special_tokens=True)
     rows: list[list[int]] = encoded["input_ids"]
+    added = tokenizer.num_special_tokens_to_add(pair=len(columns) == 2)
+    unread = measure(columns, rows, tokenizer, _places_in(encoded) if tokenizer.is_fast else None, added)
     long = [row for row, ids in enumerate(rows) if max_length is not None and len(ids) > max_length]
     for row in long:
         if tokenizer.is_fast:
@@ -140,7 +143,19 @@ def rows_of(
             rows[row] = [ids[place] for place in kept_places(tokenizer, encoded.sequence_ids(row), max_length)]
         else:
             rows[row], _ = cut_apart(tokenizer, [column[row] for column in columns], max_length)
-    return rows, len(long)
+    unread.long = len(long)
+    unread.tokens_cut = unread.tokens - sum(map(len, rows))
+    return rows, unread
+
+
+def _places_in(encoded: "BatchEncoding") -> Callable[[int, int], Span]:
+    """Where a token of a row lies in its texts."""
+
+    def place(row: int, token: int) -> Span:
+        characters: Any = encoded.token_to_chars(row, token)  # only added tokens have none, and `<unk>` is not added
+        return encoded.token_to_sequence(row, token) or 0, *characters
+
+    return place
 
 
 def _cut(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[int], keep: int) -> Sequence[int]:

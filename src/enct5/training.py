@@ -194,8 +194,10 @@ def _conclude(
     texts = [tuple(row.values()) for row in prepared.evaluation_texts]
     if prepared.scaler is not None:
         rescale_outputs(model, prepared.scaler.scale_, prepared.scaler.mean_)
+    predictor = Predictor(model, tokenizer)
+    predictor.warns_of_unknown = False  # it was told of these texts
     with progress.bar("evaluating", total=len(texts)):
-        logits = Predictor(model, tokenizer).logits([parts[0] if len(parts) == 1 else parts for parts in texts])
+        logits = predictor.logits([parts[0] if len(parts) == 1 else parts for parts in texts])
     labels = prepared.evaluation_labels
     calibration: dict[str, Any] = {}
     if prepared.task.fit_temperature is not None:
@@ -219,6 +221,10 @@ def _conclude(
             "eval_texts_in_training": prepared.shared_texts,
             "class_counts": prepared.counts,
             "texts_cut": prepared.texts_cut,
+            "unread": {
+                "training": prepared.unread.record(),
+                "evaluation": prepared.evaluation_inputs.unread.record(),
+            },
             "notes": prepared.notes,
             "tokens": prepared.lengths(),
         },

@@ -70,6 +70,9 @@ class TrainConfig(BaseModel):
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")
     max_length: int = Field(512, ge=2, description="Tokens of a text; longer ones are cut, and counted in the report.")
+    allow_unknown: bool = Field(
+        False, description="Train even if half of the texts or more is unknown to the base's tokenizer."
+    )
     eval_fraction: float = Field(0.1, gt=0, le=0.5, description="Share held out when there is no evaluation data.")
     hpo: int | None = Field(
         None, ge=1, description="Trials of a search for rate, epochs, batch size and label smoothing, before training."

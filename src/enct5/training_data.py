@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from enct5 import data
-from enct5.data_notes import without_evaluation
+from enct5 import data, unread
+from enct5.data_notes import line, without_evaluation
 from enct5.errors import EncT5Error, show
 from enct5.inputs import WholeTexts, Windows
 from enct5.label_prompts import label_words, read_descriptions
+from enct5.run_folder import public_name
 from enct5.tasks import TASKS, Task
-from enct5.training_config import TrainConfig
+from enct5.training_config import BUNDLED, TrainConfig
+from enct5.unread import Unread
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -69,6 +71,7 @@ class Prepared:
     shared_texts: int  # of the evaluation, which training sees, too
     texts_cut: int
     notes: list[str]  # on the data, as in `data_notes`
+    unread: Unread  # of the training texts; that of the evaluation is in its inputs
     prompt_texts: list[str] | None  # what each label's new prompt starts from, instead of `<pad>`
     class_weights: list[float] | None
 
@@ -178,16 +181,21 @@ def prepare(
         tokenizer: the base model's.
         say: called with every line of what was found.
     """
-    task, table, held_out, notes = rows.task, rows.table, rows.held_out, rows.notes
-    train, long = data.tokenize(table, tokenizer, config.text, config.max_length, rows.train_targets, task.inputs)
+    task, table, held_out = rows.task, rows.table, rows.held_out
+    train, read = data.tokenize(table, tokenizer, config.text, config.max_length, rows.train_targets, task.inputs)
     inputs = task.inputs(data.read_texts(held_out, config.text), tokenizer, config.max_length)
     evaluation = data.as_dataset(inputs, rows.targets)
-    long += inputs.long
-    if long:
-        done = "are read in overlapping windows" if inputs.windowed else "were cut"
-        say(f"{long} texts are longer than {config.max_length} tokens and {done} (--max-length)")
+    notes = [*rows.notes, *_notes_on_reading(config, read, inputs.unread)]
+    together = read + inputs.unread
+    if together.texts_cut:
+        say(f"{unread.cut(together, config.max_length)} (--max-length)")
+    elif together.long:
+        say(
+            f"{together.long} texts are longer than {config.max_length} tokens and are read in overlapping windows "
+            "(--max-length)"
+        )
     for note in notes:
-        say(f"note: {note}")
+        say(line(note))
     lengths = evaluation["length"][:]
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     return Prepared(
@@ -204,11 +212,27 @@ def prepare(
         evaluation_labels=rows.labels,
         split=rows.split,
         shared_texts=rows.shared,
-        texts_cut=0 if inputs.windowed else long,
+        texts_cut=together.texts_cut,
         notes=notes,
+        unread=read,
         prompt_texts=rows.prompt_texts,
         class_weights=rows.class_weights,
     )
+
+
+def _notes_on_reading(config: TrainConfig, train: Unread, evaluation: Unread) -> list[str]:
+    """What of the texts the base's tokenizer does not know; held-out texts are like the others, and count with them."""
+    if config.eval is None:
+        parts = {"the texts": train + evaluation}
+    else:
+        parts = {"the training texts": train, "the evaluation texts": evaluation}
+    tokenizer = f"the tokenizer of {'the bundled T5' if config.base == BUNDLED else public_name(config.base)}"
+    notes = []
+    for texts, part in parts.items():
+        if not config.allow_unknown:
+            unread.check(part, texts, tokenizer)
+        notes += unread.notes(part, texts, tokenizer)
+    return notes
 
 
 def _shared_texts(table: "Dataset", held_out: "Dataset", columns: Sequence[str]) -> int:

@@ -1,0 +1,252 @@
+"""What of its texts a model does not read: characters that its tokenizer does not know, and the rest of long texts.
+
+A SentencePiece tokenizer without the characters of a language makes one unknown token of all that stands between two
+blanks. So the share of unknown *tokens* says little (a Japanese sentence is the token `▁` and one unknown one, which is
+a half), and that of *words* too much (one `ü` would spoil a German word of ten letters that are all read). What counts
+here is the share of the **characters** that stand in unknown tokens, blanks aside: about 100 % for Japanese and 3 % for
+German with the bundled T5, 0 % for English. Texts of which nothing is known are counted on their own: a few short ones
+among many long ones are hardly a share of the characters, and yet the model gives all of them the same answer.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from enct5.errors import EncT5Error
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+WARN_FROM, REFUSE_FROM = 0.05, 0.5  # of `Unread.unknown_share`
+# the one knows the scripts of a hundred languages, the other reads bytes
+_REMEDY = "train from a base that knows them, such as google/mt5-small or google/byt5-small"
+_MOST_SHOWN = 8
+
+Span = tuple[int, int, int]  # column of the texts, first character, the one after the last
+
+
+@dataclass
+class Unread:
+    """What of some texts (or pairs of texts) a model does not read, and how much they are.
+
+    Attributes:
+        texts: Number of texts.
+        characters: Number of their characters, blanks aside.
+        unknown: How often each character stands in an unknown token.
+        wholly_unknown: Texts with unknown characters of which no letter and no digit is known.
+        empty: Texts that are not blank, and of which the tokenizer leaves nothing (such as control characters).
+        long: Texts of more tokens than the model takes at a time.
+        tokens: Number of their tokens.
+        tokens_cut: How many of these were cut off.
+    """
+
+    texts: int = 0
+    characters: int = 0
+    unknown: Counter[str] = field(default_factory=Counter)
+    wholly_unknown: int = 0
+    empty: int = 0
+    long: int = 0
+    tokens: int = 0
+    tokens_cut: int = 0
+
+    @property
+    def unknown_characters(self) -> int:
+        """How many characters stand in unknown tokens."""
+        return self.unknown.total()
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of the characters that is unknown, or that of wholly unknown texts, if it is the larger one."""
+        return max(
+            self.unknown_characters / max(1, self.characters),
+            self.wholly_unknown / max(1, self.texts),
+        )
+
+    @property
+    def texts_cut(self) -> int:
+        """Texts of which a part is lost, as is of none that is read in windows."""
+        return self.long if self.tokens_cut else 0
+
+    def __add__(self, other: "Unread") -> "Unread":
+        """These and other texts."""
+        return self._with(other, 1)
+
+    def __sub__(self, other: "Unread") -> "Unread":
+        """The texts without some of them."""
+        return self._with(other, -1)
+
+    def _with(self, other: "Unread", sign: int) -> "Unread":
+        unknown = self.unknown.copy()
+        for character, count in other.unknown.items():
+            unknown[character] += sign * count
+        numbers = [field.name for field in fields(self) if field.name != "unknown"]
+        return Unread(unknown=+unknown, **{name: getattr(self, name) + sign * getattr(other, name) for name in numbers})
+
+    def record(self) -> dict[str, Any]:
+        """The figures, for JSON; of the unknown characters the commonest ones."""
+        return {
+            "texts": self.texts,
+            "characters": self.characters,
+            "unknown_characters": self.unknown_characters,
+            "commonest_unknown": dict(self.unknown.most_common(_MOST_SHOWN)),
+            "texts_wholly_unknown": self.wholly_unknown,
+            "texts_of_no_token": self.empty,
+            "texts_cut": self.texts_cut,
+            "tokens": self.tokens,
+            "tokens_cut": self.tokens_cut,
+        }
+
+
+def notes(
+    found: Unread, texts: str, tokenizer: str = "the model's tokenizer", max_length: int | None = None
+) -> list[str]:
+    """What a user should know of it, one line each; one that matters begins with `warning: `.
+
+    Args:
+        found: What of some texts is not read.
+        texts: What to call the texts, such as "the texts".
+        tokenizer: What to call the tokenizer.
+        max_length: Most tokens that the model takes; `None` where the user has been told of what was cut.
+    """
+    lines = []
+    if found.unknown_characters:
+        warns = found.unknown_share >= WARN_FROM
+        said = _unknown(found, texts, tokenizer)
+        lines.append(f"warning: {said}; {_REMEDY}" if warns else said)
+    if found.empty:
+        lines.append(
+            f"{found.empty} of {texts} {'has' if found.empty == 1 else 'have'} nothing to read, only control "
+            "characters or others that the tokenizer drops"
+        )
+    if found.texts_cut and max_length is not None:
+        lines.append(cut(found, max_length))
+    return lines
+
+
+def cut(found: Unread, max_length: int) -> str:
+    """How many texts were cut to so many tokens, and how much that is of them all."""
+    one = found.texts_cut == 1
+    return (
+        f"{found.texts_cut:,} {'text is' if one else 'texts are'} longer than {max_length:,} tokens and "
+        f"{'was' if one else 'were'} cut, which loses {percent(found.tokens_cut, found.tokens)} of all tokens"
+    )
+
+
+def check(found: Unread, texts: str, tokenizer: str) -> None:
+    """Refuse texts that a model could hardly learn from.
+
+    Args:
+        found: What of the texts is not read.
+        texts: What to call the texts.
+        tokenizer: What to call the tokenizer.
+
+    Raises:
+        EncT5Error: If half of it or more is unknown.
+    """
+    if found.unknown_share >= REFUSE_FROM:
+        raise EncT5Error(f"{_unknown(found, texts, tokenizer)}; {_REMEDY}; or pass --allow-unknown")
+
+
+def _unknown(found: Unread, texts: str, tokenizer: str) -> str:
+    said = f"{percent(found.unknown_characters, found.characters)} of the characters of {texts} are unknown to "
+    said += f"{tokenizer}, most often {examples(found.unknown)}"
+    if found.wholly_unknown:
+        said += f"; {found.wholly_unknown} of {found.texts:,} texts hold no known letter or digit"
+    return said
+
+
+def percent(part: int, whole: int) -> str:
+    """A share, never rounded to nothing."""
+    share = part / max(1, whole)
+    return "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
+
+
+def examples(unknown: dict[str, int]) -> str:
+    """The commonest of some characters, those that cannot be seen by their number."""
+    common = Counter(unknown).most_common(_MOST_SHOWN)
+    return " ".join(
+        character if character.isprintable() and not unicodedata.combining(character) else f"U+{ord(character):04X}"
+        for character, _ in common
+    )
+
+
+def measure(
+    columns: Sequence[Sequence[str]],
+    rows: Sequence[Any],
+    tokenizer: "PreTrainedTokenizerBase",
+    span: Callable[[int, int], Span] | None,
+    added: int,
+) -> Unread:
+    """Look for what a tokenizer does not know of texts.
+
+    It costs little: rows of ids are searched, and only unknown tokens are looked up in the texts.
+
+    Args:
+        columns: The texts; or the first and the second texts of pairs.
+        rows: The token ids of every text or pair, before anything is cut.
+        tokenizer: What gave them.
+        span: Where the token of a row and place in it lies; `None` where the tokenizer does not tell.
+        added: How many of a row's tokens the tokenizer adds to the texts', such as `</s>`.
+    """
+    found = Unread(texts=len(rows), tokens=sum(map(len, rows)))
+    found.characters = sum(len(_without_blanks(text)) for texts in columns for text in texts)
+    unknown_id = tokenizer.unk_token_id
+    alone: dict[str, bool] = {}
+    for row, ids in enumerate(rows):
+        if len(ids) > added and unknown_id not in ids:
+            continue
+        texts = [column[row] for column in columns]
+        if len(ids) <= added:
+            found.empty += any(map(_without_blanks, texts))
+            continue
+        if span is None:
+            unknown, known = _by_characters(texts, tokenizer, alone)
+        else:
+            spans = [span(row, place) for place, token in enumerate(ids) if token == unknown_id]
+            unknown, known = _by_spans(texts, spans, str(tokenizer.unk_token))
+        found.unknown.update(unknown)
+        found.wholly_unknown += bool(unknown) and not any(map(str.isalnum, known))
+    return found
+
+
+def _without_blanks(text: str) -> str:
+    """The characters of a text; an accent of its own is one with its letter, as the tokenizers take it."""
+    return "".join(unicodedata.normalize("NFC", text).split())
+
+
+def _by_spans(texts: Sequence[str], spans: Sequence[Span], placeholder: str) -> tuple[list[str], str]:
+    """The characters of a text or pair that unknown tokens stand for, and the other ones.
+
+    A text that says `<unk>` itself, as data sets with rare words removed do, is read as it is meant.
+    """
+    unknown: list[str] = []
+    known = []
+    ends = [0] * len(texts)
+    for column, start, end in spans:
+        text = texts[column]
+        if text[start:end] == placeholder:
+            continue
+        known.append(text[ends[column] : start])
+        start = max(start, ends[column])  # several tokens may stand for one character, such as `½`
+        # T5 composes characters, and says that the token stands for the first of them only
+        while end < len(text) and unicodedata.combining(text[end]):
+            end += 1
+        ends[column] = max(ends[column], end)
+        unknown += _without_blanks(text[start:end])
+    known += [text[end:] for text, end in zip(texts, ends, strict=True)]
+    return unknown, "".join(known)
+
+
+def _by_characters(
+    texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", alone: dict[str, bool]
+) -> tuple[list[str], str]:
+    """The same, by what each character is to the tokenizer on its own; `alone` remembers it."""
+    unknown: list[str] = []
+    known: list[str] = []
+    for character in _without_blanks(" ".join(texts)):
+        if character not in alone:
+            alone[character] = tokenizer.unk_token_id in tokenizer(character, verbose=False)["input_ids"]
+        (unknown if alone[character] else known).append(character)
+    return unknown, "".join(known)

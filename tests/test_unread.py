@@ -1,0 +1,167 @@
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase
+
+from enct5.assets import bundled_t5
+from enct5.errors import EncT5Error
+from enct5.inputs import WholeTexts, Windows
+from enct5.unread import Unread, check, cut, examples, measure, notes, percent
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(bundled_t5())
+
+
+def covered(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[object], kind: type[WholeTexts] | type[Windows] = WholeTexts
+) -> Unread:
+    return kind(texts, tokenizer, 6).unread  # the limit is below most texts' length: what is cut counts, too
+
+
+@pytest.mark.parametrize("kind", [WholeTexts, Windows])
+def test_english_is_known(tokenizer: PreTrainedTokenizerBase, kind: type[WholeTexts]) -> None:
+    found = covered(tokenizer, ["Where is my parcel?", "The card was\tdeclined twice (again)."], kind)
+    assert (found.texts, found.characters) == (2, 16 + 31)
+    assert (found.unknown_share, found.unknown_characters, found.wholly_unknown, found.empty) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", [WholeTexts, Windows])
+def test_a_script_that_the_tokenizer_lacks_is_all_unknown(
+    tokenizer: PreTrainedTokenizerBase, kind: type[WholeTexts]
+) -> None:
+    found = covered(tokenizer, ["返品したい", "Где моя посылка", "κάρτα"], kind)
+    assert found.characters == found.unknown_characters == 5 + 13 + 5
+    assert (found.unknown_share, found.wholly_unknown) == (1, 3)
+    assert (found.unknown["я"], found.unknown["品"], found.unknown["κ"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("kind", [WholeTexts, Windows])
+@pytest.mark.parametrize("text", ["Größe für 5 €", "Gro\u0308ße fu\u0308r 5 €"])  # composed, and as macOS writes it
+def test_letters_of_a_known_script(tokenizer: PreTrainedTokenizerBase, kind: type[WholeTexts], text: str) -> None:
+    found = covered(tokenizer, [text, "plain"], kind)
+    assert found.unknown == {"ö": 1, "ß": 1, "ü": 1, "€": 1}
+    assert found.characters == 10 + 5
+    assert (found.unknown_share, found.wholly_unknown) == (4 / 15, 0)
+
+
+def test_both_texts_of_a_pair_count(tokenizer: PreTrainedTokenizerBase) -> None:
+    found = covered(tokenizer, [("plain", "für"), ("müßig", "日本"), ("日", "本")])
+    assert found.unknown == {"ü": 2, "ß": 1, "日": 2, "本": 2}
+    assert (found.texts, found.characters, found.wholly_unknown) == (3, 5 + 3 + 5 + 2 + 2, 1)
+
+
+def test_lists_of_words(tokenizer: PreTrainedTokenizerBase) -> None:
+    found = covered(tokenizer, [["für", "sie"], ["日本", "語"]], Windows)
+    assert found.unknown == {"ü": 1, "日": 1, "本": 1, "語": 1}
+    assert (found.characters, found.wholly_unknown) == (9, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "characters"),
+    [
+        ("½", {"½": 1}),  # three tokens stand for it, one of them unknown
+        ("㋿", {"㋿": 1}),  # one stands for it, of two characters
+        ("日ﬁ本", {"日": 1, "本": 1}),  # a ligature that is read as two letters
+        ("so\u00adft", {"\u00ad": 1}),
+        ("a <unk> b", {}),  # the text itself says that a word is missing
+    ],
+)
+def test_characters_that_the_tokenizer_writes_otherwise(
+    tokenizer: PreTrainedTokenizerBase, text: str, characters: dict[str, int]
+) -> None:
+    assert covered(tokenizer, [text]).unknown == characters
+    assert covered(tokenizer, [text], Windows).unknown == characters
+
+
+def test_few_texts_without_a_known_letter_weigh_as_texts(tokenizer: PreTrainedTokenizerBase) -> None:
+    found = covered(tokenizer, ["a long text " * 50, "日本!", "№ 5 日本"])
+    assert found.wholly_unknown == 1  # in the last one a digit is known
+    assert found.unknown_characters / found.characters < 0.01
+    assert found.unknown_share == 1 / 3
+
+
+@pytest.mark.parametrize("kind", [WholeTexts, Windows])
+def test_texts_of_which_nothing_is_left(tokenizer: PreTrainedTokenizerBase, kind: type[WholeTexts]) -> None:
+    # zero-width space, control character, replacement character; blank texts are no loss
+    found = covered(tokenizer, ["\u200b", "\x07", "\ufffd\ufffd", "", " \u3000 ", "a"], kind)
+    assert found.empty == 3
+    pairs = covered(tokenizer, [("\u200b", "\ufeff"), ("", ""), ("a", "\u200b")])
+    assert pairs.empty == 1
+
+
+def test_bytes_are_always_known() -> None:
+    found = covered(ByT5Tokenizer(), ["返品したい", "a <unk> b", ""])
+    assert (found.unknown_share, found.unknown, found.empty) == (0, {}, 0)
+
+
+def test_without_places_of_tokens_characters_are_tried_alone(tokenizer: PreTrainedTokenizerBase) -> None:
+    texts = ["Größe für 5 €", "返品したい! a", "plain", "日本"]
+    rows = tokenizer(texts)["input_ids"]
+    alone = measure([texts], rows, tokenizer, None, 1)
+    assert alone == WholeTexts(texts, tokenizer, None).unread
+    assert alone.unknown["ö"] == 1
+
+
+def test_parts_add_up(tokenizer: PreTrainedTokenizerBase) -> None:
+    texts = ["für", "日本", "\u200b", "a longer text that is cut"]
+    parts = [covered(tokenizer, [text]) for text in texts]
+    total = sum(parts, Unread())
+    assert total == covered(tokenizer, texts)
+    assert (total.texts, total.unknown_characters, total.long) == (4, 3, 1)
+    assert total - parts[0] == covered(tokenizer, texts[1:])
+
+
+def test_what_is_cut_is_counted(tokenizer: PreTrainedTokenizerBase) -> None:
+    texts = ["where is my parcel and where is my card", "plain"]
+    whole = [len(row) for row in tokenizer(texts)["input_ids"]]
+    found = covered(tokenizer, texts)
+    assert (found.tokens, found.tokens_cut, found.texts_cut) == (sum(whole), whole[0] - 6, 1)
+    share = f"{(whole[0] - 6) / sum(whole):.1%}"
+    assert cut(found, 6) == f"1 text is longer than 6 tokens and was cut, which loses {share} of all tokens"
+    windows = covered(tokenizer, texts, Windows)
+    assert (windows.long, windows.tokens_cut, windows.texts_cut) == (1, 0, 0)
+
+
+def test_nothing_is_no_share() -> None:
+    assert Unread().unknown_share == 0
+
+
+def test_examples_show_what_can_be_seen() -> None:
+    assert examples({"ä": 1, "€": 3, "\u00ad": 2, "\u0301": 1}) == "€ U+00AD ä U+0301"
+
+
+def made(characters: int, wholly: int = 0, empty: int = 0) -> Unread:
+    return Unread(100, 1000, Counter({"ä": characters}), wholly, empty)
+
+
+def test_notes_name_share_examples_and_from_five_percent_on_the_remedy() -> None:
+    assert notes(made(0), "the texts") == []
+    (line,) = notes(made(49), "the texts", "the tokenizer of X")
+    assert line == "4.9% of the characters of the texts are unknown to the tokenizer of X, most often ä"
+    (line,) = notes(made(50), "the texts")
+    assert line.startswith("warning: 5.0% of the characters of the texts are unknown to the model's tokenizer, most")
+    assert "google/mt5-small" in line
+    assert "google/byt5-small" in line
+    (line,) = notes(made(10, wholly=5), "the texts")
+    assert line.startswith("warning: 1.0% of the characters")
+    assert "most often ä; 5 of 100 texts hold no known letter or digit; " in line
+    assert notes(made(0, empty=2), "the texts")[0].startswith("2 of the texts have nothing to read")
+
+
+def test_half_unknown_is_refused() -> None:
+    check(made(499), "the texts", "the tokenizer")
+    check(made(10, wholly=49), "the texts", "the tokenizer")
+    for found in (made(500), made(10, wholly=50)):
+        with pytest.raises(EncT5Error, match=r"unknown to the tokenizer, most often ä.*google/mt5-small.*--allow-unkn"):
+            check(found, "the texts", "the tokenizer")
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [(0, 0, "0.0%"), (0, 9, "0.0%"), (1, 10**6, "less than 0.1%"), (1, 1000, "0.1%"), (999, 1000, "99.9%")],
+)
+def test_shares_are_not_rounded_to_nothing(part: int, whole: int, said: str) -> None:
+    assert percent(part, whole) == said
