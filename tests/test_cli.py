@@ -16,6 +16,7 @@ import transformers
 
 from enct5 import __version__, cli, start, training
 from enct5.data import read_table
+from enct5.predict import Predictor
 from enct5.training_config import TrainConfig
 from test_predict import saved_model
 from without_torch import run_command
@@ -255,6 +256,15 @@ BAD_INPUT = {
     ),
     "word for a score": ("predict {p}/model {p}/good.csv --abstain-below high", "'--abstain-below'", "`high`"),
     "predict a missing file": ("predict {p}/model {p}/nowhere.csv", "no file `"),
+    "a text into a file": ("predict {p}/model parcel --out {p}/x.csv", "`parcel` is one text", "leave out --out"),
+    "a pair for single texts": ("predict {p}/model late parcel", "trained on `text`; give one text"),
+    "scores of numbers": (
+        "predict {p}/numbers {p}/good.csv --all-scores",
+        "no probabilities of labels",
+        "--all-scores",
+    ),
+    "no labels at all": ("predict {p}/model {p}/good.csv --top-k 0", "(--top-k) is 0"),
+    "two wishes": ("predict {p}/model late --top-k 2 --all-scores", "do not go together"),
     "predict a missing column": ("predict {p}/model {p}/good.csv --text texts", "did you mean `text`?"),
     "unknown numbers": ("predict {p}/model {p}/good.csv --dtype float61", "'float61' is not one of 'auto', 'float32'"),
     "unknown quantisation": ("evaluate {p}/model {p}/good.csv --quantize int4", "'int4' is not one of 'int8'"),
@@ -430,6 +440,45 @@ def test_abstaining_leaves_cells_empty_and_is_measured(
     assert enct5("predict", model, data, "-o", tmp_path / "some.jsonl", "--abstain-below", limit).status == 0
     lines = [json.loads(line) for line in (tmp_path / "some.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["predicted_label"] for line in lines] == [label or None for label in wanted]
+
+
+def cells(shown: str) -> list[list[str]]:
+    """The rows of a table on the terminal, but for its head."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
+
+
+def test_one_text_is_answered_on_the_terminal(place: Path, enct5: Callable[..., Ended]) -> None:
+    model, text = place / "model", "parcel late, where is it?"
+    one, two, three = (enct5("predict", model, text, *more) for more in ((), ("--top-k", 2), ("--all-scores",)))
+    assert (one.status, one.err) == (0, "")
+    wanted = [
+        [found["label"], f"{found['score']:.3f}"]
+        for found in Predictor.from_pretrained(model).predict(text, top_k=None)
+    ]
+    assert cells(one.out) == wanted[:1]
+    assert cells(two.out) == wanted[:2]
+    assert cells(three.out) == wanted
+    number = Predictor.from_pretrained(place / "numbers").predict(text)["value"]
+    assert cells(enct5("predict", place / "numbers", text).out) == [[f"{number:.3f}"]]
+
+
+def test_a_pair_is_two_texts(place: Path, tmp_path: Path, enct5: Callable[..., Ended]) -> None:
+    saved_model(place / "t5", tmp_path / "pairs", ("no", "yes"), text=("question", "answer"))
+    status, out, _ = enct5("predict", tmp_path / "pairs", "late?", "no, it came")
+    assert status == 0
+    (wanted,) = Predictor.from_pretrained(tmp_path / "pairs").predict([("late?", "no, it came")])
+    assert cells(out) == [[wanted["label"], f"{wanted['score']:.3f}"]]
+    ended = enct5("predict", tmp_path / "pairs", "is it late?")
+    assert ended.err == "enct5: the model was trained on `question` and `answer`; give two texts\n"
+
+
+def test_all_scores_are_columns(place: Path, enct5: Callable[..., Ended]) -> None:
+    status, out, _ = enct5("predict", place / "model", place / "good.csv", "--all-scores")
+    assert status == 0
+    header, first = (line.split(",") for line in out.splitlines()[:2])
+    assert header == [*("text", "label", "predicted_label", "score"), *(f"score_class {number}" for number in range(3))]
+    assert sum(map(float, first[4:])) == pytest.approx(1, abs=1e-6)
+    assert max(map(float, first[4:])) == float(first[3])
 
 
 def test_the_run_folder_is_named_after_the_data(

@@ -410,6 +410,42 @@ def test_only_single_label_models_abstain(t5_folder: Base, tmp_path: Path, task:
         other.predict(sentences(3), abstain_below=0.5)
 
 
+def test_the_scores_of_all_labels_are_a_distribution(predictor: Predictor) -> None:
+    texts = sentences(5)
+    powers = np.exp(np.stack([plain_logits(predictor, text) for text in texts]))
+    wanted = powers / powers.sum(axis=1, keepdims=True)
+    for best, row in zip(predictor.predict(texts, top_k=None), wanted, strict=True):
+        assert [one["label"] for one in best] == [LABELS[index] for index in np.argsort(-row)]
+        assert [one["score"] for one in best] == pytest.approx(sorted(row, reverse=True), abs=1e-5)
+        assert sum(one["score"] for one in best) == pytest.approx(1, abs=1e-6)
+    assert predictor.predict(texts, top_k=2) == [best[:2] for best in predictor.predict(texts, top_k=None)]
+    assert predictor.predict(texts, top_k=9) == predictor.predict(texts, top_k=None)
+    assert predictor.predict(texts[0], top_k=None) == predictor.predict(texts[:1], top_k=None)[0]
+    assert [best[0] for best in predictor.predict(texts, top_k=2)] == predictor.predict(texts)
+
+
+def test_scores_of_a_multi_label_model_are_each_labels_own(t5_folder: Base, tmp_path: Path) -> None:
+    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, task="multi_label_classification"))
+    text = sentences(1)[0]
+    wanted = dict(zip(LABELS, (1 / (1 + np.exp(-plain_logits(predictor, text)))).tolist(), strict=True))
+    best = predictor.predict(text, top_k=None)
+    assert {one["label"]: one["score"] for one in best} == pytest.approx(wanted, abs=1e-5)
+    assert [one["score"] for one in best] == sorted((one["score"] for one in best), reverse=True)
+
+
+def test_scores_of_labels_are_refused_where_there_are_none(t5_folder: Base, tmp_path: Path) -> None:
+    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, ("value",), "regression"))
+    with pytest.raises(EncT5Error, match=r"which has no probabilities of labels; leave out `top_k`"):
+        predictor.predict(["a"], top_k=None)
+
+
+def test_no_number_of_labels_is_refused(predictor: Predictor) -> None:
+    with pytest.raises(EncT5Error, match=r"`top_k` \(--top-k\) is 0; give a number from 1 on"):
+        predictor.predict(["a"], top_k=0)
+    with pytest.raises(EncT5Error, match="do not go together"):
+        predictor.predict(["a"], abstain_below=0.5, top_k=2)
+
+
 def pair_scorer(base: Path, folder: Path, names: tuple[str, ...], task: str) -> Predictor:
     return Predictor.from_pretrained(saved_model(base, folder, names, task, text=("query", "document")))
 

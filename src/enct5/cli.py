@@ -246,12 +246,19 @@ def evaluate(
 @app.command()
 def predict(
     model: Model,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="File or hub dataset of texts; `-` reads lines.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="File or hub dataset of texts, `-` for lines, or one text itself.")
+    ],
+    second: Annotated[str | None, typer.Argument(metavar="SECOND", help="The second text of one pair.")] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="File to write: .csv, .tsv, .jsonl or .parquet; default: CSV.")
     ] = None,
     text: Text = None,
     abstain_below: AbstainBelow = None,
+    top_k: Annotated[
+        int | None, typer.Option(help="Also the scores of the N likeliest labels (not of numbers, nor entities).")
+    ] = None,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="Also the scores of all labels.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     quantize: Quantize = None,
@@ -263,15 +270,26 @@ def predict(
     """Predict for every text: the input's columns and the predictions'."""
     from enct5 import console, libraries, prediction_file
     from enct5.digests import digest_of_checkpoint
+    from enct5.paths import is_text
     from enct5.sources import described, prepare_for_hub
-    from enct5.tasks import check_abstention
+    from enct5.tasks import check_abstention, check_top_k
 
-    prediction_file.check_output(out, data)
+    if all_scores and top_k is not None:
+        raise EncT5Error("--top-k and --all-scores do not go together; leave out one of them")
+    most = None if all_scores else 1 if top_k is None else top_k
     known = described(model)
     if known is not None and abstain_below is not None:
         check_abstention(known.task, abstain_below)
-    prepare_for_hub(model, None if data == prediction_file.STDIN else data)
-    rows = known and prediction_file.read_rows(known, data, _columns(text))
+    if known is not None and most != 1:
+        check_top_k(known.task, most)
+    one = second is not None or (text is None and is_text(data))
+    if one and (out is not None or text is not None or resume):
+        raise EncT5Error(f"{show(data)} is one text, whose result is shown here; leave out --out, --text and --resume")
+    if one and known is not None:
+        _check_parts(known, second is not None)
+    prediction_file.check_output(out, data)
+    prepare_for_hub(model, None if one or data == prediction_file.STDIN else data)
+    rows = None if one else known and prediction_file.read_rows(known, data, _columns(text))
     libraries.load()
     from enct5.predict import Predictor
 
@@ -279,12 +297,24 @@ def predict(
         predictor = Predictor.from_pretrained(
             model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
         )
+    if one:
+        _check_parts(predictor, second is not None)
+        ((result, best),) = predictor.scored([data if second is None else (data, second)], abstain_below, most)
+        console.show_prediction(result, best)
+        return
     run = None
     if out is not None and data != prediction_file.STDIN:  # what can be resumed
         run = {"model": digest_of_checkpoint(model), "quantize": quantize, "dtype": predictor.settings().get("dtype")}
-    prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run, rows)
+    prediction_file.predict_table(predictor, data, _columns(text), out, abstain_below, resume, run, rows, most)
     if out is not None:
         console.show_settings(predictor.settings())
+
+
+def _check_parts(model: Any, is_pair: bool) -> None:
+    """Refuse one text for a model of pairs, and a pair for one of single texts."""
+    if model.config is not None and (len(model.config.text) == 2) != is_pair:
+        columns = " and ".join(map(show, model.config.text))
+        raise EncT5Error(f"the model was trained on {columns}; give {'one text' if is_pair else 'two texts'}")
 
 
 @app.command()

@@ -81,6 +81,21 @@ def show_predictions(rows: list[dict[str, Any]]) -> None:
     Console().print(table)
 
 
+def show_prediction(result: dict[str, Any], best: list[dict[str, Any]]) -> None:
+    """Print the result of one text, or the scores of its likeliest labels where they were asked for."""
+    rows = best or result.get("entities")
+    if "labels" in result and not best:
+        rows = [
+            {"label": label, "score": score} for label, score in zip(result["labels"], result["scores"], strict=True)
+        ]
+    if rows is None:
+        rows = [result]
+    if rows:
+        show_predictions(rows)
+    else:
+        Console().print("no entities" if "entities" in result else "no label is likely enough")
+
+
 def show_explanation(explanation: "Explanation") -> None:
     """Print, for every explained label, the text in the colours of its words' attributions, and the largest of them."""
     console = Console()

@@ -72,9 +72,10 @@ class Parts:
         if before.keys() != asked_for.keys():
             raise EncT5Error(f"another version of enct5 wrote {self._folder}; resume with that one, or delete it")
         for name, value in asked_for.items():
-            if before[name] != value:
+            former = before.get(name)
+            if former != value:
                 raise EncT5Error(
-                    f"the interrupted call had another {name} ({show(before[name])}, not {show(value)}); repeat that "
+                    f"the interrupted call had another {name} ({show(former)}, not {show(value)}); repeat that "
                     f"command, or delete {self._folder}"
                 )
 

@@ -2,6 +2,9 @@
 
 import os
 import re
+from pathlib import Path
+
+from enct5.errors import nearest
 
 _FOREIGN = re.compile(r"[a-z][a-z0-9+.-]+://|[a-z]:[\\/]|\\\\", re.IGNORECASE)
 _FILE = re.compile(
@@ -22,3 +25,17 @@ def foreign(source: str) -> str | None:
 def is_file_name(source: str) -> bool:
     """Whether a source is named like a file of data or weights, as hardly anything on the hub is."""
     return _FILE.search(source) is not None
+
+
+def is_text(source: str) -> bool:
+    """Whether what could name a file is a text: there is no such file, nor does it look like one's name or the hub's.
+
+    A single word that is much like the name of a file here is taken for that, mistyped.
+    """
+    if not source.strip() or source == "-" or os.path.exists(os.path.expanduser(source)) or is_file_name(source):
+        return False
+    if re.search(r"\s", source):
+        return not str(foreign(source)).endswith("here")
+    if re.search(r"[/\\:*~\[\]]|\.\w+$", source):
+        return False
+    return nearest(source, [file.name for file in Path().iterdir()]) is None

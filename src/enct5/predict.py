@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from enct5.loading import file_of, first_line, load_model, load_tokenizer_of
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_model import OnnxEncT5, is_exported
 from enct5.sources import check_source
-from enct5.tasks import Task, check_abstention, find_task, withhold
+from enct5.tasks import Task, best_labels, check_abstention, check_top_k, find_task, withhold
 from enct5.tokenization import check_unicode
 from enct5.trained_on import TrainedOn
 from enct5.training_config import TRAIN_CONFIG
@@ -176,14 +176,21 @@ class Predictor:
         return cls(model, tokenizer, _trained_with(source, **hub), fold, compile, batch_tokens)
 
     @overload
-    def predict(self, texts: str, abstain_below: float | None = None) -> dict[str, Any]: ...  # type: ignore[overload-overlap]  # a string is no list of texts
+    def predict(  # type: ignore[overload-overlap]  # a string is no list of texts
+        self, texts: str, abstain_below: float | None = None, top_k: Literal[1] = 1
+    ) -> dict[str, Any]: ...
 
     @overload
-    def predict(self, texts: Iterable[Text], abstain_below: float | None = None) -> list[dict[str, Any]]: ...
-
     def predict(
-        self, texts: str | Iterable[Text], abstain_below: float | None = None
-    ) -> dict[str, Any] | list[dict[str, Any]]:
+        self, texts: Iterable[Text], abstain_below: float | None = None, top_k: Literal[1] = 1
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def predict(
+        self, texts: str | Iterable[Text], abstain_below: float | None = None, top_k: int | None = 1
+    ) -> Any: ...
+
+    def predict(self, texts: str | Iterable[Text], abstain_below: float | None = None, top_k: int | None = 1) -> Any:
         """Classify (or score) texts.
 
         Args:
@@ -191,28 +198,50 @@ class Predictor:
                 or a column (of pandas, NumPy, datasets). Or one text. A tuple is a list of texts: one pair is
                 `[(A, B)]`.
             abstain_below: give no label (`None`) where the score is lower (single-label only).
+            top_k: with more than 1, or `None` for all, the result of a text is a list of its likeliest labels, as that
+                of transformers' pipeline (single-label and multi-label only).
 
         Returns:
             One result a text, in their order, or that of the one text: `label` and `score`; `labels` and `scores`
             (multi-label); `value` (regression); or `entities` (tokens), each with `start`, `end`, `label`, `text` and
-            `score`, where start and end count characters of a string or words of a list.
+            `score`, where start and end count characters of a string or words of a list. With `top_k` a list of
+            `label` and `score`, best first: the probabilities of labels that exclude each other (all of them add up to
+            1), or of each label by itself (multi-label).
 
         Raises:
-            EncT5Error: for what are no texts, or a model that cannot abstain.
+            EncT5Error: for what are no texts, a model that cannot abstain, or one without probabilities of labels.
         """
-        if isinstance(texts, str):
-            return next(self.stream([texts], abstain_below))
-        return list(self.stream(texts, abstain_below))
+        if top_k != 1 and abstain_below is not None:
+            raise EncT5Error("`abstain_below` and `top_k` do not go together: all scores are told, whether high or low")
+        one = isinstance(texts, str)
+        found = self.scored([texts] if isinstance(texts, str) else texts, abstain_below, top_k)
+        results = [record if top_k == 1 else best for record, best in found]
+        return results[0] if one else results
 
     def stream(self, texts: Iterable[Text], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
         """Like `predict`, for texts that need not fit into memory together."""
+        return (record for record, _ in self.scored(texts, abstain_below, 1))
+
+    def scored(
+        self, texts: Iterable[Text], abstain_below: float | None = None, top_k: int | None = None
+    ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+        """Like `stream`, and beside each result the likeliest labels, as `predict` gives them.
+
+        Where `top_k` is 1 the list is empty.
+        """
         if abstain_below is not None:
             check_abstention(self.task, abstain_below)
         task, config = self.task, self.model.config
+        if top_k != 1:
+            check_top_k(task, top_k)
         remaining = _checked(texts, task)
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
-            records = task.decode(self._logits(chunk), config.id2label, config.thresholds)
-            yield from records if abstain_below is None else (withhold(record, abstain_below) for record in records)
+            logits = self._logits(chunk)
+            records = task.decode(logits, config.id2label, config.thresholds)
+            if abstain_below is not None:
+                records = [withhold(record, abstain_below) for record in records]
+            best = [] if top_k == 1 else best_labels(task, logits, config.id2label, top_k)
+            yield from zip(records, best or ([] for _ in records), strict=True)
 
     def rank(
         self, query: str, documents: Iterable[str], label: str | None = None, top_k: int | None = None

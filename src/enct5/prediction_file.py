@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from enct5 import __version__, data, progress
+from enct5 import __version__, data, progress, score_columns
 from enct5.data_notes import line
 from enct5.digests import digest
 from enct5.errors import EncT5Error, InterruptedByUserError, show
@@ -109,21 +109,28 @@ def read_rows(model: "Predictor | Described", source: str, text: Sequence[str] |
     )
 
 
-def _frames(predictor: "Predictor", rows: Rows, first: int, abstain_below: float | None) -> Iterator["pd.DataFrame"]:
+def _frames(
+    predictor: "Predictor", rows: Rows, first: int, abstain_below: float | None, top_k: int | None, nested: bool
+) -> Iterator["pd.DataFrame"]:
     """Chunk by chunk, the columns of the input and of the predictions."""
     import pandas as pd
 
+    id2label = predictor.model.config.id2label
+    labels = [id2label[index] for index in range(len(id2label))]
     new: dict[str, str] = {}  # columns of predictions, by the task's names for them
-    for name in predictor.task.prediction_columns:
+    for name in (*predictor.task.prediction_columns, *score_columns.names(labels, top_k, nested)):
         new[name] = name
         while new[name] in rows.names:  # predictions for the output of an earlier call have `predicted_label`, too
             new[name] = f"predicted_{new[name]}"
     count = 0
     for chunk in rows.chunks(first):
         count += len(chunk)
-        results = list(predictor.stream(data.read_texts(chunk, rows.text), abstain_below))
+        found = [
+            [*record.values(), *score_columns.values(best, labels, top_k, nested)]
+            for record, best in predictor.scored(data.read_texts(chunk, rows.text), abstain_below, top_k)
+        ]
         columns = {name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names}
-        columns |= {column: [result[name] for result in results] for name, column in new.items()}
+        columns |= dict(zip(new.values(), map(list, zip(*found, strict=True)), strict=True))
         yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
     if not count and not first:
         yield pd.DataFrame(columns=[*rows.names, *new.values()], dtype=object)
@@ -138,6 +145,7 @@ def predict_table(
     resume: bool = False,
     run: dict[str, Any] | None = None,
     rows: Rows | None = None,
+    top_k: int | None = 1,
 ) -> None:
     """Predict for every row of a table and write all columns, in memory that does not grow with the table.
 
@@ -153,6 +161,7 @@ def predict_table(
         resume: go on with an interrupted call for the same output.
         run: what else decides the predictions, such as the model; a call that resumes another has to have the same.
         rows: those of the source, where they have been looked at already (`read_rows`).
+        top_k: also write the scores of so many of the likeliest labels, or of all (`None`).
 
     Raises:
         EncT5Error: for a table without such columns, an output that cannot be written, or nothing to resume.
@@ -166,17 +175,17 @@ def predict_table(
     if out is None:
         # On a terminal the rows themselves show how far it is.
         with nullcontext() if sys.stdout.isatty() else progress.bar("predicting", rows.total):
-            for number, frame in enumerate(_frames(predictor, rows, 0, abstain_below)):
+            for number, frame in enumerate(_frames(predictor, rows, 0, abstain_below, top_k, False)):
                 write_csv(frame, sys.stdout, number == 0)
                 sys.stdout.flush()
         _tell(predictor, predictor.unread - before)
         return
     kind = WRITERS[out.suffix.lower()]
-    with Parts(out, _asked_for(source, rows, abstain_below, run or {}), resume) as parts:
+    with Parts(out, _asked_for(source, rows, abstain_below, top_k, run or {}), resume) as parts:
         try:
             written = parts.count * CHUNK_ROWS
             with progress.bar("predicting", rows.total, written):
-                for frame in _frames(predictor, rows, written, abstain_below):
+                for frame in _frames(predictor, rows, written, abstain_below, top_k, kind.nested):
                     with parts.next() as file:
                         kind.write(frame, file, parts.count == 0)
                     written += len(frame)
@@ -205,7 +214,9 @@ def _tell(predictor: "Predictor", read: Unread) -> None:
         print(line(note), file=sys.stderr)
 
 
-def _asked_for(source: str, rows: Rows, abstain_below: float | None, run: dict[str, Any]) -> dict[str, Any]:
+def _asked_for(
+    source: str, rows: Rows, abstain_below: float | None, top_k: int | None, run: dict[str, Any]
+) -> dict[str, Any]:
     """What has to be the same in a call that resumes another."""
     return {
         "version of enct5": __version__,
@@ -214,5 +225,6 @@ def _asked_for(source: str, rows: Rows, abstain_below: float | None, run: dict[s
         "content of the data": digest(source),
         "text": list(rows.text),
         "abstain_below": abstain_below,
+        "top_k": top_k,
         "rows of a part": CHUNK_ROWS,
     }

@@ -70,15 +70,17 @@ class Format(NamedTuple):
     Attributes:
         write: Writes a part of the rows to a file, with the column names (for the first part) or without.
         join: Makes one file of the parts.
+        nested: Whether it has objects with any keys, and lists of them.
     """
 
     write: Callable[["pd.DataFrame", Any, bool], None]
     join: Callable[[list[Path], Path], None]
+    nested: bool = False
 
 
 WRITERS: dict[str, Format] = {
     ".csv": Format(write_csv, _join_bytes),
     ".tsv": Format(_write_tsv, _join_bytes),
-    ".jsonl": Format(_write_jsonl, _join_bytes),
+    ".jsonl": Format(_write_jsonl, _join_bytes, nested=True),
     ".parquet": Format(_write_parquet, _join_parquet),
 }

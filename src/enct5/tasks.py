@@ -61,6 +61,7 @@ class Task:
         fit_scaler: From encoded labels to what standardises them, target by target; None where labels have no unit.
         fit_temperature: From logits and encoded labels to the number that calibrates the scores when it divides the
             logits; None where scores are not probabilities of classes that exclude each other.
+        has_probabilities: Whether `scores` are probabilities of labels.
         can_abstain: Whether predictions are a label and its score, so that those of low score can be withheld.
         model_class: The name of the model's class.
         inputs: How texts become what the model reads, and its logits those of the texts.
@@ -91,6 +92,7 @@ class Task:
     relevance: Callable[[Array, Mapping[int, str], str | None], Array] | None = None
     fit_scaler: Callable[[Array], "StandardScaler"] | None = None
     fit_temperature: Callable[[Array, Array], float] | None = None
+    has_probabilities: bool = False
     can_abstain: bool = False
     tune: Callable[[Array, Array], list[float]] | None = None
     balance: Callable[[Array, int], list[float]] | None = None
@@ -144,6 +146,47 @@ def check_abstention(task: Task, below: float) -> None:
         )
     if not 0 <= below <= 1:
         raise EncT5Error(f"`abstain_below` (--abstain-below) is {below}; give a score from 0 to 1")
+
+
+def check_top_k(task: Task, top_k: int | None) -> None:
+    """Refuse to tell the scores of several labels where there are none.
+
+    Args:
+        task: The task of a model.
+        top_k: How many labels; None for all.
+
+    Raises:
+        EncT5Error: If the task has no probabilities of labels, or `top_k` is no such number.
+    """
+    if not task.has_probabilities:
+        raise EncT5Error(
+            f"this model does {task.description}, which has no probabilities of labels; leave out `top_k` (--top-k, "
+            "--all-scores)"
+        )
+    if top_k is not None and top_k < 1:
+        raise EncT5Error(f"`top_k` (--top-k) is {top_k}; give a number from 1 on")
+
+
+def best_labels(
+    task: Task, logits: Array, id2label: Mapping[int, str], top_k: int | None
+) -> list[list[dict[str, Any]]]:
+    """The likeliest labels of every row.
+
+    Args:
+        task: A task that has probabilities.
+        logits: Of shape (n, labels).
+        id2label: Names of the labels.
+        top_k: How many; None for all.
+
+    Returns:
+        Records of `label` and `score` (its probability), best first; labels of equal score keep their order.
+    """
+    scores = task.scores(logits)
+    order = np.argsort(-scores, axis=-1, kind="stable")[:, :top_k]
+    return [
+        [{"label": id2label[int(label)], "score": float(row[label])} for label in best]
+        for row, best in zip(scores, order, strict=True)
+    ]
 
 
 def withhold(record: dict[str, Any], below: float) -> dict[str, Any]:
@@ -376,6 +419,7 @@ _RECORDS = (
         balance=balanced_classes,
         relevance=_relevance_single,
         fit_temperature=calibration.fit_temperature,
+        has_probabilities=True,
         can_abstain=True,
         options=("label_smoothing",),
     ),
@@ -397,6 +441,7 @@ _RECORDS = (
         per_label=metrics.per_label_multi,
         notes=data_notes.on_label_lists,
         doubts=data_notes.doubts_about_label_lists,
+        has_probabilities=True,
         tune=tune,
         balance=balanced_labels,
         prompt_per_label=True,
