@@ -115,7 +115,7 @@ def _frames(
     """Chunk by chunk, the columns of the input and of the predictions."""
     import pandas as pd
 
-    id2label = predictor.model.config.id2label
+    id2label = {} if top_k == 1 else predictor.model.config.id2label
     labels = [id2label[index] for index in range(len(id2label))]
     new: dict[str, str] = {}  # columns of predictions, by the task's names for them
     for name in (*predictor.task.prediction_columns, *score_columns.names(labels, top_k, nested)):
@@ -125,10 +125,14 @@ def _frames(
     count = 0
     for chunk in rows.chunks(first):
         count += len(chunk)
-        found = [
-            [*record.values(), *score_columns.values(best, labels, top_k, nested)]
-            for record, best in predictor.scored(data.read_texts(chunk, rows.text), abstain_below, top_k)
-        ]
+        texts = data.read_texts(chunk, rows.text)
+        if top_k == 1:
+            found = [list(record.values()) for record in predictor.stream(texts, abstain_below)]
+        else:
+            found = [
+                [*record.values(), *score_columns.values(best, labels, top_k, nested)]
+                for record, best in predictor.scored(texts, abstain_below, top_k)
+            ]
         columns = {name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names}
         columns |= dict(zip(new.values(), map(list, zip(*found, strict=True)), strict=True))
         yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})

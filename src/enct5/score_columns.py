@@ -9,7 +9,7 @@ def names(labels: Sequence[str], top_k: int | None, nested: bool) -> list[str]:
 
     Args:
         labels: those of the model.
-        top_k: how many are told, 1 for none but the prediction itself; `None` for all.
+        top_k: how many are told; `None` for all. The first is the prediction itself, which needs no further column.
         nested: whether the file's format has lists and objects.
     """
     if top_k == 1:
@@ -30,8 +30,6 @@ def values(best: list[dict[str, Any]], labels: Sequence[str], top_k: int | None,
         top_k: likewise.
         nested: likewise.
     """
-    if top_k == 1:
-        return []
     scores = {one["label"]: one["score"] for one in best}
     if nested:
         return [scores if top_k is None else best]
