@@ -136,3 +136,13 @@ def test_exported_models_of_the_hub_come_with_their_weights_and_by_revision(
     with pytest.raises(EncT5Error, match="some/model"):
         Predictor.from_pretrained("some/model", revision="no-such-branch")
     assert torch.get_num_threads() == 1
+
+
+def test_what_the_hub_refuses_is_told_by_the_loader(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("no such repository")
+
+    monkeypatch.setattr("enct5.onnx_model.file_of", refuse)
+    assert not is_exported("no/such-model")
+    with pytest.raises(EncT5Error, match="cannot read a model at no/such-model"):
+        Predictor.from_pretrained("no/such-model")

@@ -26,7 +26,10 @@ def is_exported(source: str, **hub: Any) -> bool:
     if folder.exists():
         return (folder / GRAPH).is_file() and not any(folder.glob("*.safetensors"))
     weights = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME)
-    return not any(file_of(source, name, **hub) for name in weights) and file_of(source, GRAPH, **hub) is not None
+    try:
+        return not any(file_of(source, name, **hub) for name in weights) and file_of(source, GRAPH, **hub) is not None
+    except OSError:  # no such repository or revision, which whoever loads the model tells
+        return False
 
 
 class OnnxEncT5:
