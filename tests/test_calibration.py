@@ -61,3 +61,12 @@ def test_splits_that_say_little_leave_the_scores_nearly_as_they_are() -> None:
     logits = np.eye(3) * 2
     assert 0.4 < fit_temperature(logits, np.arange(3)) < 1  # all right: without more texts, only a little surer
     assert 1 < fit_temperature(logits, np.array([1, 2, 0])) < 5
+
+
+def test_probabilities_are_matched_where_they_stand_for_labels() -> None:
+    logits = np.random.default_rng(0).normal(size=(500, 4))
+    powers = np.exp(logits / 2.5)
+    wanted = powers / powers.sum(axis=1, keepdims=True)
+    assert fit_temperature(logits, wanted) == pytest.approx(2.5, rel=0.02)
+    # their likeliest classes alone would make the scores as sure as can be
+    assert fit_temperature(logits, logits.argmax(axis=1)) < 0.1

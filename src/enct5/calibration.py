@@ -59,7 +59,8 @@ def fit_temperature(logits: Array, labels: Array) -> float:
 
     Args:
         logits: Floats of shape (n, labels).
-        labels: Right class ids of shape (n,).
+        labels: Right class ids of shape (n,); or the probabilities of the classes, of shape (n, labels), which are then
+            matched.
 
     Returns:
         The temperature: above 1 makes scores less sure, below 1 surer.
@@ -70,7 +71,8 @@ def fit_temperature(logits: Array, labels: Array) -> float:
     logits, rows = logits.astype(np.float64), np.arange(len(labels))
 
     def cost(log_temperature: float) -> float:
-        likelihoods = log_softmax(logits / np.exp(log_temperature), axis=-1)[rows, labels]
-        return float(log_temperature**2 / 2 - likelihoods.sum())
+        likelihoods = log_softmax(logits / np.exp(log_temperature), axis=-1)
+        of_labels = likelihoods[rows, labels] if labels.ndim == 1 else labels * likelihoods
+        return float(log_temperature**2 / 2 - of_labels.sum())
 
     return float(np.exp(minimize_scalar(cost, bounds=(-5, 5), method="bounded").x))

@@ -6,6 +6,7 @@ before torch is imported (`libraries.load`), which takes seconds.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -180,16 +181,23 @@ def train(
         out=out or str(Path("runs") / Path(data.partition(":")[0]).stem),
         **{name: value for name, value in options.items() if value is not None},
     )
-    from enct5 import console, start
+    from enct5 import start
+
+    _run(lambda: start.train(config, resume, _say), config.out)
+
+
+def _run(train: Callable[[], dict[str, Any]], out: str) -> None:
+    """Train into a run folder, and say what came of it."""
+    from enct5 import console
     from enct5.run_folder import is_interrupted
 
     try:
-        record = start.train(config, resume, _say)
+        record = train()
     except KeyboardInterrupt:
-        if not is_interrupted(Path(config.out)):
+        if not is_interrupted(Path(out)):
             raise InterruptedByUserError("interrupted; nothing was written yet") from None
         raise InterruptedByUserError(
-            f"interrupted; the same command with --resume continues the run in {config.out}"
+            f"interrupted; the same command with --resume continues the run in {out}"
         ) from None
     from enct5.processes import process_state
 
@@ -198,8 +206,88 @@ def train(
     if not is_main:
         return
     console.show_metrics(record["metrics"], record["per_label"], record["data"]["eval_split"])
-    _say(f"model: {config.out} ({record['seconds']:.0f} s); read its report.html, use it with:")
-    _say(f"  enct5 predict {config.out} FILE")
+    if taught := record.get("distillation"):
+        agreement = ", ".join(f"{name} {value:.4f}" for name, value in taught["agreement"].items())
+        _say(f"agreement with the teacher {taught['teacher']}: {agreement}")
+    _say(f"model: {out} ({record['seconds']:.0f} s); read its report.html, use it with:")
+    _say(f"  enct5 predict {out} FILE")
+
+
+@app.command()
+def distill(
+    teacher: Annotated[
+        str,
+        typer.Argument(metavar="TEACHER", help="Run folder, other EncT5 checkpoint, exported model, or hub id."),
+    ],
+    data: Data,
+    text: Annotated[str, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")],
+    label: Annotated[
+        str | None, typer.Option("--label", help="Label column, if there is one; rows may lack their label.")
+    ] = None,
+    label_separator: LabelSeparator = None,
+    label_weight: Annotated[
+        float | None,
+        typer.Option(help="Weight of a label in its text's loss, 0 to 1, beside the teacher; default 0.1."),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Softens the probabilities that the student learns; default 2.")
+    ] = None,
+    evaluation: Annotated[
+        str | None, typer.Option("--eval", help="Evaluation data; default: a part of DATA is held out.")
+    ] = None,
+    base: Annotated[
+        str, typer.Option(help="What the student starts from: T5 or EncT5 folder, hub id, or `bundled`.")
+    ] = "bundled",
+    out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>-student.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: by its size, 3 to 20.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak, relative to a tensor's size; default: 0.01, less for wide bases.")
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="Tokens of a text that the student keeps; default 512.")
+    ] = None,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Train even if half of the texts is unknown to BASE's tokenizer.")
+    ] = False,
+    eval_fraction: Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Evaluations (of 15) without a better score before it stops; default 8.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed; default 42.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
+) -> None:
+    """Train a small model on what a large one says about texts, with labels or without."""
+    from enct5.distillation_config import DistillConfig
+
+    options: dict[str, Any] = {
+        "label_separator": label_separator,
+        "label_weight": label_weight,
+        "temperature": temperature,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "max_length": max_length,
+        "eval_fraction": eval_fraction,
+        "patience": patience,
+        "precision": precision,
+        "seed": seed,
+    }
+    config = DistillConfig.checked(
+        teacher=teacher,
+        data=data,
+        text=_columns(text),
+        label=label,
+        eval=evaluation,
+        allow_unknown=allow_unknown,
+        base=base,
+        out=out or str(Path("runs") / f"{Path(data.partition(':')[0]).stem}-student"),
+        **{name: value for name, value in options.items() if value is not None},
+    )
+    from enct5 import start
+
+    _run(lambda: start.distill(config, resume, _say), config.out)
 
 
 @app.command()

@@ -31,6 +31,7 @@ __all__ = [
     "read_labelled",
     "read_table",
     "read_texts",
+    "rejected",
     "split_rows",
     "text_keys",
     "tokenize",
@@ -176,7 +177,7 @@ def read_labelled(
         EncT5Error: If a value does not fit the task or its text, or no row is left.
     """
     values, notes = label_values(table, label, task, separator, text), []
-    if left_out := _rejected(table, [*text, label]):
+    if left_out := rejected(table, [*text, label]):
         kept = np.setdiff1d(np.arange(len(table)), left_out)
         if not len(kept):
             raise EncT5Error(f"{source} has no row whose `{_ANSWER}` is accept; give a table with some")
@@ -254,7 +255,7 @@ def class_counts(values: Sequence[Any], task: Task) -> dict[str, int]:
     return task.class_counts(values)
 
 
-def _rejected(table: "Dataset", named: Sequence[str]) -> list[int]:
+def rejected(table: "Dataset", named: Sequence[str]) -> list[int]:
     """The places of the rows that an annotator has rejected or passed over, as Prodigy marks them.
 
     Args:

@@ -160,24 +160,17 @@ class Windows:
 
         return collate
 
-    def targets(self, labels: Sequence[Sequence[tuple[int, int, int]]]) -> list[Array]:
+    def targets(self, labels: Sequence[Sequence[tuple[int, int, int]] | Array]) -> list[Array]:
         """Tag ids of the rows' tokens, -100 for those that do not count.
 
         Args:
             labels: The entities of every text as `(start, end, number of the label)`; a label's tags are those of
-                `entities.tag_names`.
+                `entities.tag_names`. Or the numbers of every text's tokens themselves, arrays (tokens,).
         """
-        tags = []
-        for text, offsets, spans in zip(self.texts, self.offsets, labels, strict=True):
-            own = np.zeros(len(offsets), dtype=np.int64)
-            bounds = None if isinstance(text, str) else _word_bounds(text)
-            for start, end, label in spans:
-                if bounds is not None:
-                    start, end = int(bounds[start, 0]), int(bounds[end - 1, 1])
-                within = np.flatnonzero((offsets[:, 1] > start) & (offsets[:, 0] < end) & (own == 0))
-                own[within] = 2 * label + 2
-                own[within[:1]] = 2 * label + 1
-            tags.append(own)
+        tags = [
+            own if isinstance(own, np.ndarray) else tags_of_tokens(text, offsets, own)
+            for text, offsets, own in zip(self.texts, self.offsets, labels, strict=True)
+        ]
         rows = []
         for window, row in zip(self.windows, self.rows, strict=True):
             target = np.full(len(row), IGNORED)
@@ -197,7 +190,7 @@ class Windows:
         for window, row in zip(self.windows, logits, strict=True):
             parts[window.text].append(row[window.first - window.start : window.last - window.start])
         return [
-            _tagged(text, offsets, np.concatenate(own).reshape(-1, num_labels))
+            tagged(text, offsets, np.concatenate(own).reshape(-1, num_labels))
             for text, offsets, own in zip(self.texts, self.offsets, parts, strict=True)
         ]
 
@@ -223,7 +216,33 @@ def _word_bounds(words: Sequence[str]) -> Array:
     return np.stack([ends - lengths, ends], axis=1)
 
 
-def _tagged(text: Text, offsets: Array, logits: Array) -> TaggedText:
+def tags_of_tokens(text: Text, offsets: Array, spans: Sequence[tuple[int, int, int]]) -> Array:
+    """Tag ids of a text's tokens, int64 (tokens,), of those of `entities.tag_names`.
+
+    Args:
+        text: The text.
+        offsets: Int (tokens, 2): the characters that each token stands for; of a list of words, joined by blanks.
+        spans: Its entities as `(start, end, number of the label)`.
+    """
+    tags = np.zeros(len(offsets), dtype=np.int64)
+    bounds = None if isinstance(text, str) else _word_bounds(text)
+    for start, end, label in spans:
+        if bounds is not None:
+            start, end = int(bounds[start, 0]), int(bounds[end - 1, 1])
+        within = np.flatnonzero((offsets[:, 1] > start) & (offsets[:, 0] < end) & (tags == 0))
+        tags[within] = 2 * label + 2
+        tags[within[:1]] = 2 * label + 1
+    return tags
+
+
+def tagged(text: Text, offsets: Array, logits: Array) -> TaggedText:
+    """A text with its tokens' logits; a list of words, of which each has those of its first token.
+
+    Args:
+        text: The text.
+        offsets: As for `tags_of_tokens`.
+        logits: Of shape (tokens, num_labels).
+    """
     if isinstance(text, str):
         return TaggedText(text, offsets, logits)
     bounds = _word_bounds(text)

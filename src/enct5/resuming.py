@@ -7,11 +7,12 @@ from typing import Any
 from enct5 import __version__, run_folder
 from enct5.digests import digest, digest_of_checkpoint
 from enct5.errors import EncT5Error
-from enct5.training_config import BUNDLED, SOURCES, TrainConfig
+from enct5.training_config import BUNDLED, TrainConfig
 from enct5.writing import write_text
 
 RECORD = "run.json"  # beside the checkpoints: what decides the run
 _ANEW = "start anew with another --out"
+_CHECKPOINTS = ("base", "teacher")  # settings that name a model
 
 
 def remember(settings: TrainConfig, out: Path, resume: bool, continues: bool) -> None:
@@ -42,15 +43,15 @@ def remember(settings: TrainConfig, out: Path, resume: bool, continues: bool) ->
 
 def _record(settings: TrainConfig) -> dict[str, Any]:
     """What decides a run, in JSON's types."""
-    values = settings.model_dump(mode="json", exclude={"out", *SOURCES})
-    return {"enct5": __version__, **values, **{name: _source(settings, name) for name in SOURCES}}
+    values = settings.model_dump(mode="json", exclude={"out", *settings.sources})
+    return {"enct5": __version__, **values, **{name: _source(settings, name) for name in settings.sources}}
 
 
 def _source(settings: TrainConfig, name: str) -> dict[str, str | None] | None:
     source = getattr(settings, name)
     if source is None or source == BUNDLED:
         return source and {"name": source, "sha256": None}
-    found = digest_of_checkpoint(source) if name == "base" else digest(source)
+    found = digest_of_checkpoint(source) if name in _CHECKPOINTS else digest(source)
     return {"name": run_folder.public_name(source), "sha256": found}
 
 
@@ -71,11 +72,11 @@ def _compare(former: dict[str, Any], now: dict[str, Any], out: Path) -> None:
         before = former.get(name)
         if before == value:
             continue
-        if name in SOURCES and isinstance(before, dict) and value is not None:
+        if isinstance(before, dict) and isinstance(value, dict):
             if value["sha256"] is not None and value["sha256"] == before.get("sha256"):
                 continue
             if value["name"] == before.get("name"):
-                kind = "base" if name == "base" else "data"
+                kind = name if name in _CHECKPOINTS else "data"
                 raise EncT5Error(
                     f"the {kind} has changed ({value['name']}) since the run in {out} was interrupted; restore it, or "
                     f"{_ANEW}"

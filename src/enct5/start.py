@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from enct5 import libraries, run_folder
-from enct5.sources import check_source, prepare_for_hub
+from enct5.distillation_config import DistillConfig
+from enct5.distillation_data import read_texts
+from enct5.sources import check_source, described, prepare_for_hub
 from enct5.training_config import BUNDLED, TrainConfig
 from enct5.training_data import read_rows
 
@@ -28,15 +30,48 @@ def train(config: TrainConfig, resume: bool, say: Callable[[str], None]) -> dict
     Raises:
         EncT5Error: as `training.train`.
     """
-    is_main = next((os.environ[name] for name in _RANKS if name in os.environ), "0") == "0"
-    base = None if config.base == BUNDLED else config.base
-    if is_main:  # which makes the folder in a moment
-        run_folder.check(Path(config.out), resume)
-    if base is not None:
-        check_source(base)
-    prepare_for_hub(base, config.data, config.eval)
+    is_main = _check(config, resume)
+    prepare_for_hub(_base(config), config.data, config.eval)
     rows = read_rows(config, say if is_main else lambda line: None)
     libraries.load()
     from enct5 import training
 
     return training.train(config, resume=resume, say=say, rows=rows)
+
+
+def distill(config: DistillConfig, resume: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Check what can be checked without torch, then distill as `distillation.distill` does.
+
+    Args:
+        config: the run's settings.
+        resume: continue the interrupted run in `config.out`.
+        say: called with every line of progress.
+
+    Returns:
+        The run's record.
+
+    Raises:
+        EncT5Error: as `distillation.distill`.
+    """
+    _check(config, resume)
+    teacher = described(config.teacher)
+    prepare_for_hub(config.teacher, _base(config), config.data, config.eval)
+    texts = None if teacher is None else read_texts(config, teacher)
+    libraries.load()
+    from enct5 import distillation
+
+    return distillation.distill(config, resume=resume, say=say, texts=texts)
+
+
+def _base(config: TrainConfig) -> str | None:
+    return None if config.base == BUNDLED else config.base
+
+
+def _check(config: TrainConfig, resume: bool) -> bool:
+    """Refuse a run folder or base that cannot be used; tell whether this is the main process."""
+    is_main = next((os.environ[name] for name in _RANKS if name in os.environ), "0") == "0"
+    if is_main:  # which makes the folder in a moment
+        run_folder.check(Path(config.out), resume)
+    if (base := _base(config)) is not None:
+        check_source(base)
+    return is_main

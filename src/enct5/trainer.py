@@ -1,7 +1,7 @@
 """The HF Trainer as `enct5 train` uses it: batches of like length, steps relative to a tensor's size, plain words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,11 +37,26 @@ class EncT5Trainer(Trainer):
 
     An evaluation runs as many rows at once as training does: what can be trained can be evaluated.
 
+    Args:
+        model: as for `Trainer`.
+        args: likewise.
+        others: likewise.
+        loss: from logits and `labels` to what is minimised, a mean over the texts (over the labelled tokens where
+            tokens have labels, with -100 for none); by default the model's own loss.
+        options: as for `Trainer`.
+
     Raises:
         EncT5Error: for arguments that ask for other batches.
     """
 
-    def __init__(self, model: Any = None, args: TrainingArguments | None = None, *others: Any, **options: Any) -> None:
+    def __init__(
+        self,
+        model: Any = None,
+        args: TrainingArguments | None = None,
+        *others: Any,
+        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+        **options: Any,
+    ) -> None:
         args = args or TrainingArguments()
         for name, usual in _BATCHES.items():
             if (value := getattr(args, name, usual)) != usual:
@@ -51,6 +66,7 @@ class EncT5Trainer(Trainer):
                 )
         args._n_gpu = min(args.n_gpu, 1)  # of several, torch's DataParallel would take all
         super().__init__(model, args, *others, **options)
+        self.loss = loss
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as ever, with a bar where the command shows one."""
@@ -128,13 +144,17 @@ class EncT5Trainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The model's loss; in training, scaled so that a text weighs the same in a batch of few and of many.
+        """The loss; in training, scaled so that a text weighs the same in a batch of few and of many.
 
         The loss of token labels is a mean over tokens, of which batches hold about equally many: it stays as it is,
         but for the processes' parts of a batch, whose gradients are averaged: a token weighs the same in each.
         """
         of_tokens, labels = _are_of_tokens(inputs), inputs["labels"]
-        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        if self.loss is None:
+            loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        else:
+            outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
+            loss = self.loss(outputs.logits, labels)
         if model.training and of_tokens:
             labelled = (labels != -100).sum().float()
             average = cast("torch.Tensor", self.accelerator.reduce(labelled, "mean"))

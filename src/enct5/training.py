@@ -49,6 +49,7 @@ EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
 EVAL_BATCH_SIZE = 64  # at most: the trainer runs as many rows at once as fit in a training batch
 # With fewer evaluation texts than this, their score picks a checkpoint by chance, and often an early one.
 FEWEST_TO_CHOOSE_BY = 50
+Reader = Callable[[str, PreTrainedTokenizerBase, Callable[[str], None]], Rows]
 _MAKE_ROOM = "make room, and the same command with --resume goes on from the last checkpoint"
 
 
@@ -69,12 +70,25 @@ def train(
     Raises:
         EncT5Error: for data, settings or a base model that cannot be used.
     """
+    return train_on(lambda base, tokenizer, say: rows or read_rows(config, say), config, resume, say)
+
+
+def train_on(read: Reader, config: TrainConfig, resume: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Like `train`, on rows that are read once the run folder is this run's.
+
+    Args:
+        read: from the base (folder or hub id), its tokenizer and what is called with every line of progress to the
+            rows; a process that is not the main one calls it, too.
+        config: as for `train`.
+        resume: likewise.
+        say: likewise.
+    """
     with ExitStack() as held:  # the run folder, until the run ends in any way
-        return _train(config, resume, say, rows, held)
+        return _train(config, resume, say, read, held)
 
 
 def _train(
-    config: TrainConfig, resume: bool, say: Callable[[str], None], rows: Rows | None, held: ExitStack
+    config: TrainConfig, resume: bool, say: Callable[[str], None], read: Reader, held: ExitStack
 ) -> dict[str, Any]:
     out = Path(config.out)
     started = time.time()
@@ -86,7 +100,7 @@ def _train(
     pairs = len(config.text) == 2
     base = str(bundled_t5(pairs)) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
-    prepared = prepare(config, rows or read_rows(config, say), tokenizer, say)
+    prepared = prepare(config, read(base, tokenizer, say), tokenizer, say)
     _check_processes(config, prepared, processes.num_processes)
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
     model = new_model(config, base, tokenizer, prepared)
@@ -201,7 +215,8 @@ def _conclude(
     labels = prepared.evaluation_labels
     calibration: dict[str, Any] = {}
     if prepared.task.fit_temperature is not None:
-        logits, calibration = _calibrate(model, prepared.task.fit_temperature, logits, labels, say)
+        scores = None if prepared.teaching is None else prepared.teaching.scores_to_match
+        logits, calibration = _calibrate(model, prepared.task.fit_temperature, logits, labels, scores, say)
     if prepared.task.tune is not None:
         model.config.thresholds = prepared.task.tune(logits, labels)
         say("thresholds tuned on the evaluation rows; the figures there with them are optimistic")
@@ -231,6 +246,7 @@ def _conclude(
         "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),
         "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
         **calibration,
+        **({} if prepared.teaching is None else {"distillation": prepared.teaching.record(logits, thresholds)}),
         "base": run_folder.public_name(settings.base),
         "origin": ancestry.origin,
         "base_trained_on": ancestry.trained_on,
@@ -269,11 +285,19 @@ def _calibrate(
     fit_temperature: Callable[[npt.NDArray[Any], npt.NDArray[Any]], float],
     logits: npt.NDArray[Any],
     labels: npt.NDArray[Any],
+    scores: npt.NDArray[Any] | None,
     say: Callable[[str], None],
 ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-    """Divide the model's logits by the temperature that calibrates these; return them so, and what is recorded."""
-    temperature = fit_temperature(logits, labels)
+    """Divide the model's logits by the temperature that calibrates these; return them so, and what is recorded.
+
+    Where there are scores (of a teacher, which are no ones and zeros) it is they that are matched, and not the labels:
+    the teacher's decisions are not the truth, of which a calibration error could be told.
+    """
+    temperature = fit_temperature(logits, labels if scores is None else scores)
     rescale_outputs(model, 1 / temperature)
+    if scores is not None:
+        say(f"temperature {temperature:.3f} (fitted on the evaluation texts to the teacher's scores)")
+        return logits / temperature, {"temperature": temperature}
     before, logits = expected_calibration_error(logits, labels), logits / temperature
     after = expected_calibration_error(logits, labels)
     say(
@@ -369,6 +393,7 @@ def build_trainer(
         train_dataset=prepared.train,
         eval_dataset=prepared.evaluation,
         data_collator=prepared.evaluation_inputs.collator(tokenizer),
+        loss=None if prepared.teaching is None else prepared.teaching.loss,
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Progress(),

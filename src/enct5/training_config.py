@@ -1,7 +1,7 @@
 """What a training run can be told: one field each, checked together, written to the run folder as YAML."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,11 +14,14 @@ SEARCHED = ("learning_rate", "epochs", "batch_size", "label_smoothing")  # what 
 SOURCES = ("data", "eval", "label_descriptions", "base")  # settings that name a file or folder, or one on the hub
 BUNDLED = "bundled"  # the name of the T5 checkpoint that comes with the package
 
+Config = TypeVar("Config", bound="TrainConfig")
+
 
 class TrainConfig(BaseModel):
     """Everything that decides a training run; `None` means chosen from the data or the base model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    sources: ClassVar[tuple[str, ...]] = SOURCES
 
     data: str = Field(description="Training data: CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
     text: tuple[str, ...] = Field(description="Text column, or two for pairs, which are joined as `A </s> B </s>`.")
@@ -89,7 +92,7 @@ class TrainConfig(BaseModel):
         return self.loss is None and self.class_weights is None
 
     @classmethod
-    def checked(cls, **values: object) -> "TrainConfig":
+    def checked(cls: type[Config], **values: object) -> Config:
         """A configuration, or one `EncT5Error` that lists all that is wrong with it."""
         try:
             return cls.model_validate(values)
@@ -99,13 +102,15 @@ class TrainConfig(BaseModel):
                 name = ".".join(str(part) for part in problem["loc"])
                 if problem["type"] == "extra_forbidden":
                     problems.append(str(unknown("training option", name, cls.model_fields)))
+                elif not name:  # of several fields together
+                    problems.append(str(problem["ctx"]["error"]))
                 else:
                     problems.append(f"`{name}` is {show(problem['input'])}: {problem['msg'].lower()}")
             raise EncT5Error("; ".join(problems)) from error
 
     def published(self) -> "TrainConfig":
         """The same with names in the place of paths, which are nobody else's business."""
-        names = {name: value for name in (*SOURCES, "out") if (value := getattr(self, name)) is not None}
+        names = {name: value for name in (*self.sources, "out") if (value := getattr(self, name)) is not None}
         return self.model_copy(update={name: public_name(value) for name, value in names.items()})
 
     def write(self, path: Path) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sklearn.preprocessing import StandardScaler
     from transformers import PreTrainedTokenizerBase
 
+    from enct5.distillation import Teaching
+
 _MOST_LISTED, _MOST_COUNTS = 5, 200
 
 
@@ -47,6 +49,7 @@ class Rows:
     prompt_texts: list[str] | None
     class_weights: list[float] | None
     notes: list[str]
+    teaching: "Teaching | None" = None
 
 
 @dataclass
@@ -74,6 +77,7 @@ class Prepared:
     unread: Unread  # of the training texts; that of the evaluation is in its inputs
     prompt_texts: list[str] | None  # what each label's new prompt starts from, instead of `<pad>`
     class_weights: list[float] | None
+    teaching: "Teaching | None" = None  # what is learned from a teacher
 
     def lengths(self) -> dict[str, int]:
         """Tokens of the texts of both splits, as they were kept."""
@@ -105,7 +109,7 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
     )
     notes += found + task.doubts(values)
     names = data.label_names(values, task)
-    prompt_texts = _prompt_texts(config, task, names, say)
+    prompt_texts = prompts_of(config, task, names, say)
     counts = data.class_counts(values, task)
     known = len(counts) or len(names)
     say(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
@@ -118,10 +122,7 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
         training, held_out = data.split_rows(texts, task.strata(values), config.eval_fraction, config.seed)
         eval_table, eval_values = table.select(held_out), [values[row] for row in held_out]
         table, values = table.select(training), [values[row] for row in training]
-        absent = len(counts.keys() - data.class_counts(eval_values, task))
-        how = f"without {absent} of the {len(counts)} labels" if absent else "stratified" if counts else "at random"
-        how += ", copies of a text together" if len(set(data.text_keys(texts))) < len(texts) else ""
-        split = f"{len(eval_table)} rows held out of {Path(config.data).name} ({how}, seed {config.seed})"
+        split = split_of(config, texts, len(held_out), counts, data.class_counts(eval_values, task))
         say(f"evaluation: {split}")
     else:
         split = Path(config.eval).name
@@ -134,12 +135,8 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
         )
         notes += [f"{split}: {note}" for note in found]
     notes += without_evaluation(counts, data.class_counts(eval_values, task), task.counted)
-    shared = 0 if config.eval is None else _shared_texts(table, eval_table, config.text)
-    if shared:
-        notes.append(
-            f"{shared} of the {len(eval_table)} evaluation texts are training texts, too, which makes the figures too "
-            "good; evaluate on texts that training does not see (--eval)"
-        )
+    shared, found = (0, []) if config.eval is None else shared_texts(table, eval_table, config.text)
+    notes += found
     label2id = {name: index for index, name in enumerate(names)}
     train_labels, labels = (task.encode(part, label2id) for part in (values, eval_values))
     scaler = None if task.fit_scaler is None else task.fit_scaler(train_labels)
@@ -217,6 +214,7 @@ def prepare(
         unread=read,
         prompt_texts=rows.prompt_texts,
         class_weights=rows.class_weights,
+        teaching=rows.teaching,
     )
 
 
@@ -235,10 +233,33 @@ def _notes_on_reading(config: TrainConfig, train: Unread, evaluation: Unread) ->
     return notes
 
 
-def _shared_texts(table: "Dataset", held_out: "Dataset", columns: Sequence[str]) -> int:
-    """How many texts of the evaluation stand in the training part, too, whatever their labels."""
+def split_of(
+    config: TrainConfig, texts: Sequence[Any], held_out: int, counts: dict[str, int], evaluated: dict[str, int]
+) -> str:
+    """What was held out, in words.
+
+    Args:
+        config: the run's settings.
+        texts: all texts, as from `data.read_texts`.
+        held_out: rows that were held out.
+        counts: of the labels of all rows.
+        evaluated: of those of the rows that were held out.
+    """
+    absent = len(counts.keys() - evaluated)
+    how = f"without {absent} of the {len(counts)} labels" if absent else "stratified" if counts else "at random"
+    how += ", copies of a text together" if len(set(data.text_keys(texts))) < len(texts) else ""
+    return f"{held_out} rows held out of {Path(config.data).name} ({how}, seed {config.seed})"
+
+
+def shared_texts(table: "Dataset", held_out: "Dataset", columns: Sequence[str]) -> tuple[int, list[str]]:
+    """How many texts of the evaluation stand in the training part, too, whatever their labels; and the note of it."""
     known = set(data.text_keys(data.read_texts(table, columns)))
-    return sum(key in known for key in data.text_keys(data.read_texts(held_out, columns)))
+    shared = sum(key in known for key in data.text_keys(data.read_texts(held_out, columns)))
+    note = (
+        f"{shared} of the {len(held_out)} evaluation texts are training texts, too, which makes the figures too "
+        "good; evaluate on texts that training does not see (--eval)"
+    )
+    return shared, [note] if shared else []
 
 
 def _check_options(config: TrainConfig, task: Task) -> None:
@@ -256,7 +277,7 @@ def _check_options(config: TrainConfig, task: Task) -> None:
         )
 
 
-def _prompt_texts(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
+def prompts_of(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
     """What each label's prompt starts from; `None` for `<pad>`."""
     asked_for = config.label_descriptions is not None or config.label_prompts == "names"
     if not asked_for and (config.label_prompts == "pad" or not task.prompt_per_label):
