@@ -199,5 +199,5 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused_by_the_predictor
     tokenizer = Predictor.from_pretrained(folder).tokenizer
     tokenizer.add_tokens(["parcelparcel"])
     tokenizer.save_pretrained(folder)
-    with pytest.raises(EncT5Error, match=r"the tokenizer has 8193 tokens, but the model 8192"):
+    with pytest.raises(EncT5Error, match=r"token ids up to 8192, but the model 8192 embeddings"):
         Predictor.from_pretrained(folder)

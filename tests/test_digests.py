@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from enct5.digests import digest, digest_of_checkpoint, digests_of_weights
+from enct5.digests import digest, digest_of_checkpoint, digests_of_tokenizer, digests_of_weights
 
 
 @pytest.mark.parametrize("size", [0, 5, (1 << 20) + 3])
@@ -32,6 +32,20 @@ def test_all_weights_of_a_folder_are_named(tmp_path: Path) -> None:
     found = digests_of_weights(tmp_path)
     assert list(found) == ["model-1.safetensors", "model-2.safetensors"]
     assert found["model-1.safetensors"] == hashlib.sha256(b"model-1.safetensors").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["tokenizer.json", "tokenizer_config.json"],
+        ["special_tokens_map.json", "spiece.model", "tokenizer_config.json"],
+        ["added_tokens.json", "tokenizer_config.json"],  # ByT5's
+    ],
+)
+def test_all_that_a_tokenizer_is_read_from_is_named(tmp_path: Path, names: list[str]) -> None:
+    for name in [*names, "config.json", "metrics.json", "model.safetensors"]:
+        (tmp_path / name).write_bytes(name.encode())
+    assert digests_of_tokenizer(tmp_path) == {name: hashlib.sha256(name.encode()).hexdigest() for name in names}
 
 
 def test_a_checkpoint_is_known_by_what_decides_its_predictions(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from enct5 import console
 from enct5.conversion import convert_folder
-from enct5.digests import digest
+from enct5.digests import digest, digests_of_tokenizer
 from enct5.errors import EncT5Error
 from enct5.inspection import inspect
 from test_predict import saved_model
@@ -169,7 +169,7 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
             }
         ),
     )
-    assert re.search(r"the tokenizer has \d+ tokens, but the model 100", refusal(folder))
+    assert re.search(r"has token ids up to \d+, but the model 100 embeddings", refusal(folder))
 
 
 def test_a_plain_t5_is_told_apart(t5_folder: Base) -> None:
@@ -204,7 +204,24 @@ def test_a_changed_byte_of_a_runs_weights_is_told(folder: Path) -> None:
     assert inspect(str(folder))["weights"].startswith("model.safetensors changed since the run")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"weights_sha256": 3}', '{"data": {"unread": {"training": {}}}}'])
+def test_a_tokenizer_in_place_of_a_runs_is_told(folder: Path) -> None:
+    assert "tokenizer" not in inspect(str(folder))
+    saved = digests_of_tokenizer(folder)
+    (folder / "metrics.json").write_text(json.dumps({"tokenizer_sha256": saved}))
+    assert inspect(str(folder))["tokenizer"] == "as the run saved it"
+    other = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    pieces = other["model"]["vocab"]
+    pieces[-1], pieces[-2] = pieces[-2], pieces[-1]  # as many tokens: nothing else would notice
+    (folder / "tokenizer.json").write_text(json.dumps(other), encoding="utf-8")
+    assert inspect(str(folder))["tokenizer"].startswith("tokenizer.json changed since the run")
+    (folder / "metrics.json").write_text(json.dumps({"tokenizer_sha256": digests_of_tokenizer(folder)}))
+    (folder / "special_tokens_map.json").write_text("{}")
+    assert inspect(str(folder))["tokenizer"].startswith("special_tokens_map.json changed since the run")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"weights_sha256": 3}', '{"tokenizer_sha256": 3}', '{"data": {"unread": {"training": {}}}}']
+)
 def test_damaged_metrics_are_named(folder: Path, content: str) -> None:
     (folder / "metrics.json").write_text(content)
     with pytest.raises(EncT5Error, match=r"metrics.json is damaged \(.*\); get the run folder again"):

@@ -93,6 +93,8 @@ def test_metrics_json_is_the_record_of_the_run(run: Run) -> None:
     assert stored["data"]["sha256"] == digest(run.source)
     assert (stored["base"], stored["seed"]) == (run.base.name, 42)
     assert stored["parameters"] == sum(tensor.numel() for tensor in weights(run.out).values())
+    assert stored["tokenizer_sha256"].keys() == {"tokenizer.json", "tokenizer_config.json"}
+    assert stored["tokenizer_sha256"]["tokenizer.json"] == digest(run.out / "tokenizer.json")
     assert stored["weights_sha256"] == {"model.safetensors": digest(run.out / "model.safetensors")}
     assert stored["best_step"] is None  # of 6 evaluation texts
 

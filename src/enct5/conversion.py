@@ -21,7 +21,7 @@ from transformers.utils import cached_file
 from enct5 import model_card
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, unknown
-from enct5.loading import first_line, load_tokenizer, model_class_of
+from enct5.loading import check_tokenizer, first_line, load_tokenizer, model_class_of
 from enct5.modeling_enct5 import PROMPTS, EncT5ForClassification, EncT5ForTokenClassification
 from enct5.run_folder import CONVERSION, WEIGHTS, public_name
 from enct5.sources import check_source
@@ -344,6 +344,7 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
     conversion = convert(base, num_labels, **options)
     config = cast(EncT5Config, conversion.model.config)
     tokenizer = load_tokenizer(base, revision=options.get("revision"), token=options.get("token"))
+    check_tokenizer(tokenizer, config.vocab_size)
     with told_when_full(out, "make room"), atomic_folder(out) as folder:
         conversion.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""SHA-256 of files: whether data or weights are still those that a run had."""
+"""SHA-256 of files: whether data, weights or tokenizer are still those that a run had."""
 
 import hashlib
 import os
@@ -24,6 +24,16 @@ def digest(source: str | Path) -> str | None:
 def digests_of_weights(folder: Path) -> dict[str, str | None]:
     """SHA-256 of every safetensors file of a folder, by name."""
     return {file.name: digest(file) for file in sorted(folder.glob("*.safetensors"))}
+
+
+# T5's, and what ByT5, which has no vocabulary to store, leaves of itself.
+_OF_A_TOKENIZER = ("tokenizer*.json", "*.model", "added_tokens.json", "special_tokens_map.json")
+
+
+def digests_of_tokenizer(folder: Path) -> dict[str, str | None]:
+    """SHA-256 of every file of a folder that its tokenizer is read from, by name."""
+    files = {file.name: file for pattern in _OF_A_TOKENIZER for file in folder.glob(pattern)}
+    return {name: digest(files[name]) for name in sorted(files)}
 
 
 # Files that decide what a checkpoint predicts: configuration, weights and tokenizer.

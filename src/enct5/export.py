@@ -18,7 +18,7 @@ import torch
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error, require
 from enct5.folding import FoldedEncT5, check_foldable
-from enct5.loading import file_of, load_model, load_tokenizer
+from enct5.loading import check_tokenizer, file_of, load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_graph import ExportableEncT5
 from enct5.onnx_model import DATA, GRAPH, OnnxEncT5, is_exported
@@ -65,6 +65,7 @@ def export(source: str, out: Path, int8: bool = False) -> Exported:
     if is_exported(source):
         raise EncT5Error(f"{source} is an exported model; export the folder it was made from")
     model, tokenizer = load_model(source, "float32"), load_tokenizer(source)
+    check_tokenizer(tokenizer, model.config.vocab_size)
     with told_when_full(out, "make room"), atomic_folder(out) as folder:
         result = write_graph(model, folder, int8)
         model.config.save_pretrained(folder)

@@ -6,7 +6,7 @@ from typing import Any
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from enct5.configuration_enct5 import EncT5Config
-from enct5.digests import digest
+from enct5.digests import digest, digests_of_tokenizer
 from enct5.errors import EncT5Error
 from enct5.loading import file_of
 from enct5.modeling_enct5 import EncT5ForClassification
@@ -43,20 +43,32 @@ def _of_the_run(source: str) -> dict[str, str]:
     facts: dict[str, str] = {}
     try:
         record = json.loads(metrics.read_text(encoding="utf-8"))
-        saved, read = dict(record.get("weights_sha256", {})), record.get("data", {}).get("unread", {}).get("training")
+        weights, tokenizer = (dict(record.get(f"{part}_sha256", {})) for part in ("weights", "tokenizer"))
+        read = record.get("data", {}).get("unread", {}).get("training")
         if read is not None:
             shown = examples(read["commonest_unknown"])
             facts["unknown"] = f"{percent(read['unknown_characters'], read['characters'])} of the training texts' "
             facts["unknown"] += f"characters{f' ({shown})' if shown else ''}"
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise EncT5Error(f"{metrics} is damaged ({error}); get the run folder again") from error
-    files = {name: file_of(source, name) for name in saved}
-    changed = [name for name, file in files.items() if file is None or digest(file) != saved[name]]
-    if saved:
+    if weights:
+        changed = _changed(source, weights)
         facts["weights"] = "as the run saved them"
-    if changed:
-        facts["weights"] = f"{', '.join(changed)} changed since the run: damaged, unless you trained on"
+        if changed:
+            facts["weights"] = f"{', '.join(changed)} changed since the run: damaged, unless you trained on"
+    if tokenizer:
+        new = digests_of_tokenizer(metrics.parent).keys() - tokenizer.keys()  # it may be read in place of an older one
+        changed = [*_changed(source, tokenizer), *sorted(new)]
+        facts["tokenizer"] = "as the run saved it"
+        if changed:
+            facts["tokenizer"] = f"{', '.join(changed)} changed since the run: the model may read texts as other tokens"
     return facts
+
+
+def _changed(source: str, saved: dict[str, str]) -> list[str]:
+    """The files that are missing or have another content than a run saved."""
+    files = {name: file_of(source, name) for name in saved}
+    return [name for name, file in files.items() if file is None or digest(file) != saved[name]]
 
 
 def inspect(source: str) -> dict[str, Any]:

@@ -72,24 +72,23 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_tokenizer_of(source: str, vocab_size: int, **hub: Any) -> PreTrainedTokenizerBase:
-    """The tokenizer of a checkpoint whose model has so many tokens.
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None:
+    """Refuse a tokenizer that gives ids for which a model has no embedding.
 
     Args:
-        source: folder or hub id.
+        tokenizer: the tokenizer.
         vocab_size: the model's.
-        hub: `revision` and `token` on the hub.
 
     Raises:
-        EncT5Error: when there is none, or it gives tokens that the model does not have.
+        EncT5Error: when it does; by its highest id, as ids may have gaps.
     """
-    tokenizer = load_tokenizer(source, **hub)
-    if len(tokenizer) > vocab_size:
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= vocab_size:
+        whose = f"the tokenizer of {tokenizer.name_or_path}" if tokenizer.name_or_path else "the tokenizer"
         raise EncT5Error(
-            f"{source}: the tokenizer has {len(tokenizer)} tokens, but the model {vocab_size}; "
-            "they do not belong together"
+            f"{whose} has token ids up to {highest}, but the model {vocab_size} embeddings (ids up to "
+            f"{vocab_size - 1}); they do not belong together: take the tokenizer that the model was saved with"
         )
-    return tokenizer
 
 
 def model_class_of(config: EncT5Config) -> type[EncT5ForClassification]:

@@ -15,7 +15,7 @@ from enct5 import progress
 from enct5.batching import length_ordered_batches
 from enct5.engines import CompiledEngine, Engine, FoldedEngine, PlainEngine
 from enct5.errors import EncT5Error, show, unknown
-from enct5.loading import file_of, first_line, load_model, load_tokenizer_of
+from enct5.loading import check_tokenizer, file_of, first_line, load_model, load_tokenizer
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_model import OnnxEncT5, is_exported
 from enct5.sources import check_source
@@ -75,7 +75,7 @@ class Predictor:
             little of the texts to come. False also afterwards.
 
     Raises:
-        EncT5Error: for a `batch_tokens` below 1.
+        EncT5Error: for a `batch_tokens` below 1, or a tokenizer that gives ids beyond the model's embedding.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Predictor:
     ) -> None:
         if batch_tokens is not None and batch_tokens < 1:
             raise EncT5Error(f"`batch_tokens` (--batch-tokens) is {batch_tokens}; give a number from 1 on")
+        check_tokenizer(tokenizer, model.config.vocab_size)
         self.model: OnnxEncT5 | Any = model  # Any: of a T5's configuration, fields of EncT5's are asked for
         self.tokenizer = tokenizer
         self.config = config
@@ -165,7 +166,7 @@ class Predictor:
             if device == "auto":
                 device = "cuda" if torch.cuda.is_available() and not quantize else "cpu"
             model = load_model(source, "float32" if dtype == "auto" and device == "cpu" else dtype, **hub)
-        tokenizer = load_tokenizer_of(source, model.config.vocab_size, **hub)
+        tokenizer = load_tokenizer(source, **hub)
         if not isinstance(model, OnnxEncT5):
             if quantize:
                 from enct5.export import in_memory

@@ -10,7 +10,7 @@ from enct5.configuration_enct5 import EncT5Config
 from enct5.conversion import convert, start_prompts
 from enct5.errors import EncT5Error
 from enct5.label_prompts import are_untrained, start_from_words
-from enct5.loading import first_line, model_class_of
+from enct5.loading import check_tokenizer, first_line, model_class_of
 from enct5.modeling_enct5 import PROMPTS, EncT5ForClassification, check_stored_dtypes
 from enct5.rescaling import rescale_outputs
 from enct5.tasks import Task
@@ -33,7 +33,11 @@ _LEFT = 0.1
 def new_model(
     config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: Prepared
 ) -> EncT5ForClassification:
-    """The model that training starts from; always the same for the same seed."""
+    """The model that training starts from; always the same for the same seed.
+
+    Raises:
+        EncT5Error: as `build_model`, and for a tokenizer that gives ids beyond the base's embedding.
+    """
     set_seed(config.seed)
     model = build_model(
         base,
@@ -45,6 +49,7 @@ def new_model(
         as_mean=not config.lora,  # an adapter is for the base as it is
         token_decoder=config.token_decoder,
     )
+    check_tokenizer(tokenizer, model.config.vocab_size)
     chosen = config.label_prompts is not None or config.label_descriptions is not None
     if prepared.prompt_texts is not None and (chosen or are_untrained(model)):
         start_from_words(model, tokenizer, prepared.prompt_texts)

@@ -26,7 +26,7 @@ from transformers import (
 from enct5 import __version__, adapters, model_card, progress, report, run_folder, search
 from enct5.assets import bundled_t5
 from enct5.calibration import expected_calibration_error
-from enct5.digests import digest, digests_of_weights
+from enct5.digests import digest, digests_of_tokenizer, digests_of_weights
 from enct5.early_stopping import EarlyStopping
 from enct5.errors import EncT5Error, require
 from enct5.loading import load_tokenizer
@@ -269,6 +269,7 @@ def _conclude(
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         record["weights_sha256"] = digests_of_weights(folder)
+        record["tokenizer_sha256"] = digests_of_tokenizer(folder)
         if adapter is not None:
             adapter.write(folder / adapters.ADAPTER, record["base"])
         published = settings.published()
