@@ -38,14 +38,10 @@ check: $(VENV)/installed ## lint, formatting and types
 	$(BIN)/mypy
 
 bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmarks/results
-	$(BIN)/python benchmarks/classification.py
-	$(BIN)/python benchmarks/regression_and_pairs.py
 	$(BIN)/python benchmarks/out_of_scope.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/fine_tuning.py
-	$(BIN)/python benchmarks/pretraining.py
 	$(BIN)/python benchmarks/initialisation.py
-	$(BIN)/python benchmarks/multi_label.py
 	$(BIN)/python benchmarks/many_labels.py
 	$(BIN)/python benchmarks/inference.py --jobs 1
 	$(BIN)/python benchmarks/quantisation.py

@@ -25,7 +25,7 @@ from enct5 import starting_model, training
 from enct5.evaluation import evaluate
 from enct5.starting_model import build_model
 from enct5.trainer import EncT5Trainer
-from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
+from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, SAMPLE_SEED, STSB, Benchmark, read_training_rows
 from training_runs import train
 
@@ -206,7 +206,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 def keys() -> list[dict[str, Any]]:
     """All runs; label smoothing is for labels alone."""
     return [
-        {"set": benchmark.name, "change": change, "seed": seed, **benchmark.t5}
+        {"set": benchmark.name, "change": change, "seed": seed, **T5}
         for seed in SEEDS
         for change in CHANGES
         for benchmark in SETS

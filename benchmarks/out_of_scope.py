@@ -3,7 +3,7 @@
     python benchmarks/out_of_scope.py            (writes results/out_of_scope.jsonl and .md)
 
 Trained on the 150 intents only, by `enct5 train` with its defaults, and by TF-IDF with logistic regression as in
-classification.py; three seeds. A text is called out of scope where its highest score is below a threshold, which is
+quality.py; three seeds. A text is called out of scope where its highest score is below a threshold, which is
 chosen on dev.csv and dev_oos.csv for the best mean of accuracy on the one and recall on the other. Test files are
 measured once. AUROC needs no threshold: how often a text in scope has a higher score than one out of scope.
 """
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classification import command, fit_tf_idf
+import linear
 from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import CLASSIFICATION, DATA
+from sets import CLASSIFICATION, DATA, command, read_training_rows
 from training_runs import train
 
 SEEDS = (1, 2, 3)
@@ -51,11 +51,11 @@ def train_enct5(seed: int, folder: Path, **settings: Any) -> Classifier:
 
 def train_tf_idf(seed: int) -> Classifier:
     """The scikit-learn baseline."""
-    model, _ = fit_tf_idf(BENCHMARK, seed)
+    model = linear.fit(read_training_rows(BENCHMARK), BENCHMARK, linear.tf_idf, seed)
 
     def classify(texts: list[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
-        scores = model.predict_proba(texts)
-        return model.classes_[scores.argmax(axis=1)], scores.max(axis=1)
+        scores = model.task.scores(model.logits(texts))
+        return np.array(model.names)[scores.argmax(axis=1)], scores.max(axis=1)
 
     return classify
 

@@ -23,12 +23,8 @@ from enct5.assets import bundled_t5
 RESULTS = Path(__file__).parent / "results"
 
 
-def _bundled(pairs: bool) -> dict[str, str]:
-    return {"t5": hashlib.sha256((bundled_t5(pairs) / "model.safetensors").read_bytes()).hexdigest()[:8]}
-
-
-# Part of the key of every run that starts from a bundled T5: another T5, another figure.
-T5, PAIRS_T5 = _bundled(pairs=False), _bundled(pairs=True)
+# Part of the key of every run that starts from the bundled T5: another T5, another figure.
+T5 = {"t5": hashlib.sha256((bundled_t5() / "model.safetensors").read_bytes()).hexdigest()[:8]}
 
 
 def environment() -> dict[str, Any]:
@@ -101,6 +97,14 @@ def run_missing(
     return with_keys(path, keys)
 
 
+def benchmark_parser(description: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
+    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
+    return parser
+
+
 def records_asked_for(
     description: str | None, path: Path, keys: Iterable[dict[str, Any]], run: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -110,10 +114,7 @@ def records_asked_for(
         description: the program's, for its --help.
         path, keys, run: as for `run_missing`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--table", action="store_true", help="only write the table of what is on file")
-    arguments = parser.parse_args()
+    arguments = benchmark_parser(description).parse_args()
     return with_keys(path, keys) if arguments.table else run_missing(path, keys, run, arguments.jobs)
 
 

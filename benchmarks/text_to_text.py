@@ -35,7 +35,7 @@ class TextToTextTrainer(EncT5Trainer, Seq2SeqTrainer):
 def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     """Train on the labels' names, and measure what is written for the test file (single-label only)."""
     started = time.time()
-    base = str(bundled_t5(pairs=len(benchmark.text) == 2))
+    base = str(bundled_t5())
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, read_rows(config, lambda line: None), tokenizer, lambda line: None)
     names = [name.replace("_", " ") for name in prepared.label_names]
