@@ -12,6 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from runs import Run
 
+# A unigram tokenizer of 8,192 pieces that knows ASCII letters and little more, so that there are unknown characters.
+TOKENIZER = Path(__file__).parent / "data" / "tokenizer"
+
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub reads it: no test may reach for the network
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -35,7 +38,7 @@ def verbosity() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def t5_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Makes (once a test session and set of arguments) a tiny random T5 checkpoint with the bundled tokenizer."""
+    """Makes (once a test session and set of arguments) a tiny random T5 checkpoint with the tests' tokenizer."""
     made: dict[str, Path] = {}
 
     def make(kind: str = "t5", **config: object) -> Path:
@@ -50,8 +53,6 @@ def t5_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             UMT5ForConditionalGeneration,
         )
 
-        from enct5.assets import bundled_t5
-
         classes = {
             "t5": (T5Config, T5ForConditionalGeneration),
             "mt5": (MT5Config, MT5ForConditionalGeneration),
@@ -59,7 +60,7 @@ def t5_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         }
         key = repr((kind, sorted(config.items())))
         if key not in made:
-            tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
+            tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
             values = {
                 "vocab_size": len(tokenizer),
                 "d_model": 32,

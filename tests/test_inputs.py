@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase, T5Tokenizer
 
-from conftest import shared
-from enct5.assets import bundled_t5
+from conftest import TOKENIZER, shared
 from enct5.entities import tag_names
 from enct5.inputs import IGNORED, Windows
 from enct5.tasks import TASKS
@@ -39,7 +38,7 @@ def tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerBase:
     if request.param == "byt5":
         return ByT5Tokenizer()
     if request.param == "bundled":
-        return AutoTokenizer.from_pretrained(bundled_t5())
+        return AutoTokenizer.from_pretrained(TOKENIZER)
     return T5Tokenizer.from_pretrained(shared("fixtures", "t5-tokenizer"))
 
 
@@ -139,7 +138,7 @@ def test_lists_of_words_are_counted_in_words(max_length: int | None, tokenizer: 
 
 
 def test_a_word_is_tagged_by_its_first_token() -> None:
-    windows = Windows([["parcelparcelx", "b"]], AutoTokenizer.from_pretrained(bundled_t5()), None)
+    windows = Windows([["parcelparcelx", "b"]], AutoTokenizer.from_pretrained(TOKENIZER), None)
     count = len(windows.rows[0])
     assert count > 3
     logits = np.zeros((count, 5), dtype=np.float32)

@@ -70,7 +70,6 @@ def test_the_wheel_holds_the_package_byte_for_byte_and_nothing_else(wheel: Path,
     assert {
         "enct5/py.typed",
         "enct5/assets/t5-tiny/model.safetensors",
-        "enct5/assets/t5-tiny-pairs/model.safetensors",
         "enct5/templates/report.html.jinja",
     } <= set(package)
 
@@ -116,7 +115,7 @@ tokenizer = AutoTokenizer.from_pretrained(enct5.assets.bundled_t5())
 print(enct5.__file__, enct5.__version__, len(tokenizer), enct5.assets.demo_data("train").is_file())
 """
     printed = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(site))
-    assert printed.split() == [str(site / "enct5" / "__init__.py"), enct5.__version__, "8192", "True"]
+    assert printed.split() == [str(site / "enct5" / "__init__.py"), enct5.__version__, "30360", "True"]
     commands = run(site / "bin" / "enct5", "--help", cwd=tmp_path, PYTHONPATH=str(site))
     assert {"train", "predict", "evaluate", "convert", "demo"} <= set(commands.split())
     bundled = site / "enct5" / "assets" / "t5-tiny"

@@ -17,7 +17,8 @@ from enct5.errors import EncT5Error
 from enct5.loading import load_tokenizer
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.predict import Predictor
-from enct5.starting_model import start_as_mean
+from enct5.starting_model import build_model, start_as_mean
+from enct5.tasks import find_task
 from runs import LABELS, Run, messages, numbers, several_labels, start, values, weights, write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -143,6 +144,17 @@ def test_a_base_with_other_labels_starts_as_a_mean_unless_it_was_trained(
     source = write_rows(tmp_path / "rows.jsonl", [{**row, "label": row["label"][:1]} for row in messages(30)][:20])
     model, _ = first_prompts(here, source, tmp_path / "run", monkeypatch)
     torch.testing.assert_close(decoder_matrix(model, "1.EncDecAttention.q"), before * (1 if trained else 0.1))
+
+
+def test_a_decoder_that_has_learned_to_read_stays_as_it_is(t5_folder: Callable[..., Path], tmp_path: Path) -> None:
+    base = tmp_path / "t5"
+    shutil.copytree(t5_folder(), base)
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    for reads in (False, True):
+        (base / "config.json").write_text(json.dumps({**config, "decoder_reads_with_pad": reads}), encoding="utf-8")
+        model = build_model(str(base), find_task("single_label_classification"), ["a", "b"])
+        stored = weights(base)["decoder.block.0.layer.1.EncDecAttention.q.weight"]
+        torch.testing.assert_close(decoder_matrix(model, "1.EncDecAttention.q"), stored * (1 if reads else 0.1))
 
 
 def test_a_trained_decoder_stays_as_it_is(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

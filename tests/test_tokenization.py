@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase
 
-from enct5.assets import bundled_t5
+from conftest import TOKENIZER
 from enct5.errors import EncT5Error
 from enct5.inputs import WholeTexts, Windows
 from enct5.token_offsets import tokens_with_offsets
@@ -20,7 +20,7 @@ from enct5.words import align
 
 
 def made(kind: str) -> PreTrainedTokenizerBase:
-    return ByT5Tokenizer() if kind == "byt5" else AutoTokenizer.from_pretrained(bundled_t5())
+    return ByT5Tokenizer() if kind == "byt5" else AutoTokenizer.from_pretrained(TOKENIZER)
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LabelSmoother
 
-from enct5.assets import bundled_t5
+from conftest import TOKENIZER
 from enct5.errors import EncT5Error
 from enct5.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
 from enct5.trainer import EncT5Trainer, Narrator
@@ -42,7 +42,7 @@ def make(base: Path, out: Path, **options: Any) -> EncT5Trainer:
         arguments(out, **options),
         train_dataset=dataset(),
         eval_dataset=dataset(),
-        data_collator=DataCollatorWithPadding(AutoTokenizer.from_pretrained(bundled_t5())),
+        data_collator=DataCollatorWithPadding(AutoTokenizer.from_pretrained(TOKENIZER)),
     )
 
 
@@ -167,7 +167,7 @@ def test_the_loss_of_tags_is_the_mean_over_tagged_tokens_in_parts_too(
             "length": [len(labels) for labels in tags],
         }
     )
-    collator = DataCollatorForTokenClassification(AutoTokenizer.from_pretrained(bundled_t5()))
+    collator = DataCollatorForTokenClassification(AutoTokenizer.from_pretrained(TOKENIZER))
     trainer = EncT5Trainer(
         model, arguments(tmp_path, per_device_train_batch_size=1), train_dataset=rows, data_collator=collator
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase
 
-from enct5.assets import bundled_t5
+from conftest import TOKENIZER
 from enct5.errors import EncT5Error
 from enct5.inputs import WholeTexts, Windows
 from enct5.unread import Unread, check, cut, examples, measure, notes, percent
@@ -12,7 +12,7 @@ from enct5.unread import Unread, check, cut, examples, measure, notes, percent
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(bundled_t5())
+    return AutoTokenizer.from_pretrained(TOKENIZER)
 
 
 def covered(

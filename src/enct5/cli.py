@@ -534,7 +534,7 @@ def info(model: Model) -> None:
 def demo(
     out: Annotated[str | None, typer.Option(help="Keep the run folder here; default: a temporary one.")] = None,
 ) -> None:
-    """Train on the bundled messages from the bundled tiny T5, and show what the model makes of new ones."""
+    """Train on the bundled messages from the bundled T5, and show what the model makes of new ones."""
     from enct5 import demo as demonstration
 
     demonstration.run(out, _say)

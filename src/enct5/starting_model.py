@@ -25,6 +25,8 @@ _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # What a base may have been trained with; the new run's settings decide.
 _OF_A_RUN = ("token_decoder", "loss", "loss_gamma", "class_weights", "thresholds")
 
+# In the configuration of a T5 whose decoder has learned to tell a text's vector from `<pad>` alone, as EncT5 starts it.
+_READS_WITH_PAD = "decoder_reads_with_pad"
 # What is left, in an untrained decoder, of the queries, so that no token is read much more than another, and of what
 # the feed-forward layer adds.
 _LEFT = 0.1
@@ -72,7 +74,7 @@ def build_model(
         task: what is to be learned.
         label_names: names of the outputs, in id order.
         scaler: what standardises the targets the model is to be trained on, where they have a unit.
-        as_mean: whether an untrained decoder starts near a mean over the tokens (see `start_as_mean`).
+        as_mean: whether a decoder that is made for writing starts near a mean over the tokens (see `start_as_mean`).
         overrides: further keys of `EncT5Config`.
 
     Raises:
@@ -84,7 +86,7 @@ def build_model(
         model, decoder_is_trained = _refit(base, stored, task, id2label, scaler, overrides)
     else:
         model = convert(base, problem_type=task.name, id2label=id2label, **overrides).model
-        decoder_is_trained = False
+        decoder_is_trained = bool(stored.get(_READS_WITH_PAD, False))
     if as_mean and not decoder_is_trained:
         start_as_mean(model)
     return model

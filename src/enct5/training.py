@@ -97,8 +97,7 @@ def _train(
         say = _say_nothing
     _check_extras(config, processes.num_processes)
     checkpoint = agreed(lambda: held.enter_context(run_folder.claim(out, resume, say)))
-    pairs = len(config.text) == 2
-    base = str(bundled_t5(pairs)) if config.base == BUNDLED else config.base
+    base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, read(base, tokenizer, say), tokenizer, say)
     _check_processes(config, prepared, processes.num_processes)
@@ -133,7 +132,7 @@ def _train(
     if config.lora:
         said += f", {trained.num_parameters(only_trainable=True) / 1e6:.2g}M trained"
     if config.base == BUNDLED:
-        said += f", from the bundled tiny T5{' that compares texts' if pairs else ''}"
+        said += ", from the bundled T5"
     if processes.num_processes > 1:
         said += f", {processes.num_processes} processes"
     say(said)

@@ -60,7 +60,7 @@ class TrainConfig(BaseModel):
     )
     base: str = Field(
         BUNDLED,
-        description="T5 or EncT5 checkpoint: folder, hub id, or the bundled tiny T5 (of two, one is for pairs).",
+        description="T5 or EncT5 checkpoint: folder, hub id, or the bundled T5.",
     )
     out: str = Field(description="Run folder to create.")
     epochs: float | None = Field(None, gt=0, description="Passes over the data; by default from its size, 3 to 20.")
