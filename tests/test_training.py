@@ -446,6 +446,11 @@ def test_a_run_that_learns_nothing_says_so(run: Run, tmp_path: Path) -> None:
     assert sum("the loss is flat" in line for line in said) == 1
 
 
+def test_a_run_of_one_step_takes_it(run: Run, tmp_path: Path) -> None:
+    start(run.base, tmp_path / "run", run.source, epochs=1, batch_size=1000)
+    assert Predictor.from_pretrained(tmp_path / "run").model.is_fine_tuned()
+
+
 def test_a_run_that_learns_does_not_warn(run: Run) -> None:
     assert not any("warning" in line for line in run.said)
 

@@ -22,7 +22,7 @@ torch, transformers and each other only.
 import copy
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -83,7 +83,7 @@ ASYMMETRIC_MARGIN = 0.05
 TINY = 1e-8  # instead of 0, where a power's gradient would be infinite
 
 
-def check_stored_dtypes(source: str | os.PathLike, **places: Any) -> None:
+def check_stored_dtypes(source: str | os.PathLike, unread: Collection[str], **places: Any) -> None:
     """Refuse a checkpoint whose files hold anything else than floating point numbers, such as 8-bit integers.
 
     Without a `quantization_config` nothing says what these are to be multiplied by; transformers would take the
@@ -91,6 +91,7 @@ def check_stored_dtypes(source: str | os.PathLike, **places: Any) -> None:
 
     Args:
         source: folder or hub id.
+        unread: tensors in the files that the model has no place for.
         places: `from_pretrained`'s arguments that say where files are, such as `revision`.
 
     Raises:
@@ -102,7 +103,7 @@ def check_stored_dtypes(source: str | os.PathLike, **places: Any) -> None:
         files = get_checkpoint_shard_files(source, index, **places)[0]
     for file in files:
         for name, tensor in {} if file is None else parse_local_safetensors_file_metadata(file).tensors.items():
-            if tensor.dtype not in FLOATING_POINT:
+            if name not in unread and tensor.dtype not in FLOATING_POINT:
                 raise ValueError(
                     f"{name} is stored as {tensor.dtype}, which is no floating point number that stands for itself; "
                     "save the model dequantised, or take the original"
@@ -517,7 +518,7 @@ class EncT5ForClassification(EncT5PreTrainedModel):
         model, info = loaded
         quantizer = getattr(model, "hf_quantizer", None)
         if source is not None and kwargs.get("gguf_file") is None and not (quantizer and quantizer.pre_quantized):
-            check_stored_dtypes(source, **places)
+            check_stored_dtypes(source, info["unexpected_keys"], **places)
         mismatched = sorted(key[0] for key in info["mismatched_keys"])
         if mismatched and not forgiving:
             asked = cls.config_class.get_config_dict(source, **places)[0].get("problem_type")

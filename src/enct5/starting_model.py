@@ -145,7 +145,7 @@ def _refit(
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-        check_stored_dtypes(base)
+        check_stored_dtypes(base, info["unexpected_keys"])
     except Exception as error:  # transformers raises whatever the damage leads to
         raise EncT5Error(f"cannot load {base}: {first_line(error)}") from error
     drawn = [key if isinstance(key, str) else key[0] for key in (*info["missing_keys"], *info["mismatched_keys"])]

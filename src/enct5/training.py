@@ -367,7 +367,8 @@ def build_trainer(
             per_device_train_batch_size=settings.batch_size // process_state().num_processes,
             per_device_eval_batch_size=EVAL_BATCH_SIZE,
             learning_rate=settings.learning_rate or 0.0,
-            warmup_steps=settings.warmup,
+            # the first step of a rise has a rate of 0: an only step would train nothing
+            warmup_steps=settings.warmup if steps > 1 else 0,
             lr_scheduler_type="linear",
             weight_decay=settings.weight_decay,
             label_smoothing_factor=settings.label_smoothing or 0.0,
