@@ -64,6 +64,10 @@ class FullDecoder(T5ForSequenceClassification):
         """The last layer, where enct5 looks for a head."""
         return self.classification_head.out_proj
 
+    def is_fine_tuned(self) -> bool:
+        """Whether the head has learned anything, as `enct5 train` asks."""
+        return False
+
 
 def encoder_with(how: str) -> Callable[..., EncT5ForClassification]:
     """What builds an encoder with a pooling and EncT5's head."""

@@ -128,7 +128,7 @@ def fit(table: Dataset, benchmark: Benchmark, features: Callable[[Texts], Transf
     warnings.filterwarnings("ignore", "The (least populated class|number of unique classes)", UserWarning)
     found: dict[float, list[Array]] = {strength: [] for strength in strengths}
     wanted = []
-    for train, held_out in _splits(task.strata(values), seed):
+    for train, held_out in _splits(texts, task.strata(values), seed):
         train_texts, train_labels = parts(train)
         held_out_texts, held_out_labels = parts(held_out)
         transform = features(train_texts)
@@ -162,14 +162,13 @@ def measure(table: Dataset, benchmark: Benchmark, features: Callable[[Texts], Tr
     }
 
 
-def _splits(strata: Sequence[str], seed: int) -> list[tuple[Array, Array]]:
+def _splits(texts: Texts, strata: Sequence[str], seed: int) -> list[tuple[Array, Array]]:
+    """Rows to fit on and rows to measure on, once or for every fold."""
     from sklearn.model_selection import StratifiedKFold
 
-    rows = Dataset.from_dict({"row": range(len(strata))})
-    if len(rows) > FEW_ROWS:
-        train, held_out = data.split_held_out(rows, strata, HELD_OUT, seed)
-        return [(np.array(train["row"][:]), np.array(held_out["row"][:]))]
-    return list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(rows)), strata))
+    if len(texts) > FEW_ROWS:
+        return [data.split_rows(texts, strata, HELD_OUT, seed)]
+    return list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(texts)), strata))
 
 
 def _fit(task: Task, features: Any, labels: Array, count: int, strength: float) -> Callable[[Any], Array]:
