@@ -142,3 +142,11 @@ def test_what_others_put_there_is_not_touched(tmp_path: Path) -> None:
     for out in (tmp_path, tmp_path / "file"):
         with pytest.raises(EncT5Error, match=r"exists and is not empty; choose another folder"):
             refuse_occupied(out)
+
+
+def test_a_pipe_or_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(EncT5Error, match="it is no regular file; name another"):
+        check_file(pipe)
+    assert pipe.is_fifo()

@@ -30,10 +30,12 @@ def check_file(path: Path) -> None:
     """Refuse a file that could not be written, before any work is done.
 
     Raises:
-        EncT5Error: when it is a folder, or its folder does not exist.
+        EncT5Error: when it is a folder, something else than a file, or its folder does not exist.
     """
     if path.is_dir():
         raise EncT5Error(f"cannot write {path}: it is a folder; name a file to write")
+    if path.exists() and not path.is_file():  # a device or a pipe, which a file would replace
+        raise EncT5Error(f"cannot write {path}: it is no regular file; name another")
     if not path.parent.is_dir():
         raise EncT5Error(
             f"cannot write {path}: the folder {path.parent} does not exist; create it, or choose another output"
