@@ -330,6 +330,7 @@ def main() -> None:
         optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)),
         callbacks=[Log(probes, tokenizer, work / "probes.jsonl", args.probe_every)],
     )
+    teacher_model.to(trainer.args.device)  # no part of the model, so the trainer leaves it where it is
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if args.resume else None)
     losses = {}
     model.eval()
