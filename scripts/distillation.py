@@ -38,7 +38,6 @@ class Passages:
         student, teacher: token ids without special tokens, `(tokens,)`.
         student_words, teacher_words: which word of its passage each token belongs to, `(tokens,)`.
         student_starts, teacher_starts: where each passage begins, `(passages + 1,)`.
-        vectors: the teacher's vectors `(passages, teacher's width)`, once known.
     """
 
     student: np.ndarray
@@ -106,11 +105,15 @@ class Batches(Dataset):
     Every `pairs_every`-th batch has pairs of passages in place of single ones, every `spans_every`-th span corruption.
 
     Args:
-        parts: The passages of every file.
-        weights: How often a passage of each file is drawn, relative to the others.
+        passages: The passages.
+        probabilities: How often each passage is drawn, relative to the others, `(passages,)`.
         size: Number of batches.
         tokens: Student tokens a batch.
-        neighbours: For every passage (of all parts joined) those that the teacher finds like it, `(passages, k)`.
+        seed: Draws the passages, and what is made of them.
+        pairs_every, spans_every: See above; 0 for never.
+        first_sentinel: Id of `<extra_id_0>`; the others count down from it.
+        neighbours: For every passage others with like words, `(passages, k)`, -1 where there are none.
+        longest: Student tokens of the longest passage that is given.
     """
 
     BUCKET = 16  # batches whose passages are sorted by length together
@@ -168,7 +171,7 @@ class Batches(Dataset):
         if not rows:
             return self._singles(chosen)
         return {
-            "input_ids": _padded([row["input_ids"] for row in rows], 0),
+            "input_ids": _padded([row["input_ids"] for row in rows], PAD),
             "labels": _padded([row["labels"] for row in rows], -100),
         }
 
@@ -176,7 +179,7 @@ class Batches(Dataset):
         rows = [self.passages.row(index) for index in chosen]
         inputs = [np.append(row[0], EOS) for row in rows]
         words = [np.append(row[1], NO_WORD) for row in rows]
-        return {"input_ids": _padded(inputs, 0), "words": _padded(words, NO_WORD), **_teacher_rows(rows)}
+        return {"input_ids": _padded(inputs, PAD), "words": _padded(words, NO_WORD), **_teacher_rows(rows)}
 
     def _pairs(self, chosen: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         chosen = chosen[: max(1, len(chosen) // 2)]
@@ -189,7 +192,12 @@ class Batches(Dataset):
             shift = first[1][-1] + 1
             inputs.append(np.concatenate([first[0], [EOS], second[0], [EOS]]))
             words.append(np.concatenate([first[1], [NO_WORD], second[1] + shift, [NO_WORD]]))
-        return {"input_ids": _padded(inputs, 0), "words": _padded(words, NO_WORD), "pairs": True, **_teacher_rows(rows)}
+        return {
+            "input_ids": _padded(inputs, PAD),
+            "words": _padded(words, NO_WORD),
+            "pairs": True,
+            **_teacher_rows(rows),
+        }
 
     def _partner(self, index: int, others: np.ndarray, rng: np.random.Generator) -> Any:
         """A second text: one that says something like it, an edited copy, another of its length, or the same."""

@@ -27,6 +27,13 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help="Run folder, another
 Data = Annotated[
     str, typer.Argument(metavar="DATA", help="CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
 ]
+AllowUnknown = Annotated[
+    bool, typer.Option("--allow-unknown", help="Train even if half of the texts is unknown to BASE's tokenizer.")
+]
+EvalFraction = Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")]
+Precision = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")]
+Seed = Annotated[int | None, typer.Option(help="Seed; default 42.")]
+ResumeRun = Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")]
 Text = Annotated[str | None, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")]
 Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
 AbstainBelow = Annotated[
@@ -127,10 +134,8 @@ def train(
         float | None, typer.Option(help="Peak, relative to a tensor's size; default: 0.01, less for wide bases.")
     ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens kept of a text; default 512.")] = None,
-    allow_unknown: Annotated[
-        bool, typer.Option("--allow-unknown", help="Train even if half of the texts is unknown to BASE's tokenizer.")
-    ] = False,
-    eval_fraction: Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")] = None,
+    allow_unknown: AllowUnknown = False,
+    eval_fraction: EvalFraction = None,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -142,9 +147,9 @@ def train(
         int | None,
         typer.Option(help="Trials of a search for rate, epochs, batch size and label smoothing; needs optuna."),
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed; default 42.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
+    precision: Precision = None,
+    seed: Seed = None,
+    resume: ResumeRun = False,
 ) -> None:
     """Fine-tune a model on labelled texts and write its run folder."""
     from enct5.tasks import find_task
@@ -247,16 +252,14 @@ def distill(
     max_length: Annotated[
         int | None, typer.Option(help="Tokens of a text that the student keeps; default 512.")
     ] = None,
-    allow_unknown: Annotated[
-        bool, typer.Option("--allow-unknown", help="Train even if half of the texts is unknown to BASE's tokenizer.")
-    ] = False,
-    eval_fraction: Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")] = None,
+    allow_unknown: AllowUnknown = False,
+    eval_fraction: EvalFraction = None,
     patience: Annotated[
         int | None, typer.Option(help="Evaluations (of 15) without a better score before it stops; default 8.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed; default 42.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
+    precision: Precision = None,
+    seed: Seed = None,
+    resume: ResumeRun = False,
 ) -> None:
     """Train a small model on what a large one says about texts, with labels or without."""
     from enct5.distillation_config import DistillConfig
