@@ -643,7 +643,7 @@ def test_a_converted_folder_is_whole(tmp_path: Path, t5_folder: Callable[..., Pa
     for name, tensor in result.model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
     assert not loaded.config.prompt_position_bias
-    with pytest.raises(EncT5Error, match="exists and is not empty; choose another folder, or delete it"):
+    with pytest.raises(EncT5Error, match=r"choose another folder, delete it, or replace .* with --overwrite"):
         convert_folder(str(t5_folder()), out, 3)
 
 

@@ -227,6 +227,23 @@ def test_the_exported_folder_serves_the_other_commands(single: Path, exported_si
     assert "exported to ONNX" in run_command("info", out)[1]
 
 
+@pytest.mark.usefixtures("no_exporter")
+def test_an_exported_model_is_replaced_when_the_new_one_is_complete(
+    single: Path, exported_single: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(exported_single, out)
+    wanted = (out / "model.onnx").read_bytes()
+    (out / "model.onnx").write_bytes(b"former")
+    assert run_command("export", "nowhere/at/all", str(out), "--overwrite")[0] == 2
+    assert (out / "model.onnx").read_bytes() == b"former"
+    status, _, error = run_command("export", str(single), str(single), "--overwrite")
+    assert (status, "holds no exported model" in error) == (2, True)
+    assert run_command("export", str(single), str(out), "--overwrite")[0] == 0
+    assert (out / "model.onnx").read_bytes() == wanted
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_mistakes_are_one_line(single: Path, exported_single: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(exported_single, damaged)

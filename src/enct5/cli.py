@@ -8,12 +8,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from enct5 import progress
 from enct5.errors import EncT5Error, InterruptedByUserError, show
+
+if TYPE_CHECKING:
+    from enct5.training_config import TrainConfig
 
 app = typer.Typer(
     name="enct5",
@@ -34,6 +37,9 @@ EvalFraction = Annotated[float | None, typer.Option(help="Share held out without
 Precision = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")]
 Seed = Annotated[int | None, typer.Option(help="Seed; default 42.")]
 ResumeRun = Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")]
+OverwriteRun = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the finished run in --out, when the new one is complete.")
+]
 Text = Annotated[str | None, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")]
 Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
 AbstainBelow = Annotated[
@@ -150,6 +156,7 @@ def train(
     precision: Precision = None,
     seed: Seed = None,
     resume: ResumeRun = False,
+    overwrite: OverwriteRun = False,
 ) -> None:
     """Fine-tune a model on labelled texts and write its run folder."""
     from enct5.tasks import find_task
@@ -188,21 +195,24 @@ def train(
     )
     from enct5 import start
 
-    _run(lambda: start.train(config, resume, _say), config.out)
+    _run(start.train, config, resume, overwrite)
 
 
-def _run(train: Callable[[], dict[str, Any]], out: str) -> None:
+def _run(train: Callable[..., dict[str, Any]], config: "TrainConfig", resume: bool, overwrite: bool) -> None:
     """Train into a run folder, and say what came of it."""
-    from enct5 import console
+    from enct5 import console, overwriting
     from enct5.run_folder import is_interrupted
 
+    out = place = Path(config.out)
+    if overwrite:
+        place = overwriting.place(out, overwriting.RUN, *(getattr(config, name) for name in config.sources))
     try:
-        record = train()
+        record = train(config.model_copy(update={"out": str(place)}), resume, _say)
     except KeyboardInterrupt:
-        if not is_interrupted(Path(out)):
+        if not is_interrupted(place):
             raise InterruptedByUserError("interrupted; nothing was written yet") from None
         raise InterruptedByUserError(
-            f"interrupted; the same command with --resume continues the run in {out}"
+            f"interrupted; the same command with --resume continues the run in {place}"
         ) from None
     from enct5.processes import process_state
 
@@ -210,6 +220,7 @@ def _run(train: Callable[[], dict[str, Any]], out: str) -> None:
     process_state().destroy_process_group()
     if not is_main:
         return
+    overwriting.replace(out, place, overwriting.RUN)
     console.show_metrics(record["metrics"], record["per_label"], record["data"]["eval_split"])
     if taught := record.get("distillation"):
         agreement = ", ".join(f"{name} {value:.4f}" for name, value in taught["agreement"].items())
@@ -260,6 +271,7 @@ def distill(
     precision: Precision = None,
     seed: Seed = None,
     resume: ResumeRun = False,
+    overwrite: OverwriteRun = False,
 ) -> None:
     """Train a small model on what a large one says about texts, with labels or without."""
     from enct5.distillation_config import DistillConfig
@@ -290,7 +302,7 @@ def distill(
     )
     from enct5 import start
 
-    _run(lambda: start.distill(config, resume, _say), config.out)
+    _run(start.distill, config, resume, overwrite)
 
 
 @app.command()
@@ -454,12 +466,17 @@ def convert(
     allow_untrained_decoder: Annotated[
         bool, typer.Option("--allow-untrained-decoder", help="Accept an encoder-only BASE.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the converted model in OUT, when the new one is complete.")
+    ] = False,
 ) -> None:
     """Make an EncT5 checkpoint of a T5 one, to be fine-tuned before use."""
+    from enct5 import overwriting
     from enct5.tasks import find_task
     from enct5.writing import refuse_occupied
 
-    refuse_occupied(out)
+    place = overwriting.place(out, overwriting.CONVERTED, base) if overwrite else out
+    refuse_occupied(place)
     if problem_type is not None:
         problem_type = find_task(problem_type).name
     _load_for(base)
@@ -468,13 +485,14 @@ def convert(
     with progress.bar("converting"):
         result = conversion.convert_folder(
             base,
-            out,
+            place,
             num_labels=num_labels,
             problem_type=problem_type,
             num_decoder_layers=num_decoder_layers,
             token_decoder=token_decoder,
             allow_untrained_decoder=allow_untrained_decoder,
         )
+    overwriting.replace(out, place, overwriting.CONVERTED)
     _say(f"{base} -> {out}: {result.model.num_parameters() / 1e6:.1f}M parameters")
     _say(f"copied and compared with the file: {len(result.copied)} tensors")
     _say(f"new, to be fine-tuned before use: {', '.join(result.new)}")
@@ -491,16 +509,22 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Matrix products of 8-bit numbers: smaller, faster, approximate.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the exported model in OUT, when the new one is complete.")
+    ] = False,
 ) -> None:
     """Write a model for ONNX Runtime, in its inference form; `predict` and `evaluate` take the folder, too."""
+    from enct5 import overwriting
     from enct5.writing import refuse_occupied
 
-    refuse_occupied(out)
+    place = overwriting.place(out, overwriting.EXPORTED, model) if overwrite else out
+    refuse_occupied(place)
     _load_for(model)
     from enct5 import export as exporting
 
     with progress.bar("exporting"):
-        result = exporting.export(model, out, int8)
+        result = exporting.export(model, place, int8)
+    overwriting.replace(out, place, overwriting.EXPORTED)
     _say(f"{model} -> {out}: {result.megabytes:.1f} MB" + (" (int8)" if int8 else ""))
     _say(
         f"logits differ from the model's by {result.mean_difference:.1e} of their size on average, "

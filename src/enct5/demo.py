@@ -8,6 +8,7 @@ from enct5 import console, data, start
 from enct5.assets import demo_data
 from enct5.evaluation import evaluate
 from enct5.training_config import TrainConfig
+from enct5.writing import refuse_occupied
 
 SHOWN = 8
 
@@ -19,6 +20,8 @@ def run(out: str | None, say: Callable[[str], None]) -> None:
         out: run folder to keep; `None` for a temporary one.
         say: called with every line of progress.
     """
+    if out:
+        refuse_occupied(Path(out), "choose another --out, or delete it")
     with tempfile.TemporaryDirectory(prefix="enct5-demo-") as temporary:
         folder = out or str(Path(temporary) / "run")
         config = TrainConfig.checked(

@@ -12,7 +12,7 @@ from typing import Any
 from enct5.checkpoints import newest_whole
 from enct5.errors import EncT5Error
 from enct5.locks import LOCK, only_writer
-from enct5.writing import PARTIAL, refuse_occupied, without_empty_folders
+from enct5.writing import OVERWRITE, PARTIAL, refuse_occupied, without_empty_folders
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.json"
@@ -123,7 +123,7 @@ def check(out: Path, resume: bool) -> None:
     if not resume and interrupted:
         raise EncT5Error(f"{out} holds an interrupted run; continue it with --resume, or delete it")
     if not resume:
-        refuse_occupied(out, "choose another --out, or delete it")
+        refuse_occupied(out, f"choose another --out, delete it, or {OVERWRITE}")
 
 
 def finish(out: Path) -> None:

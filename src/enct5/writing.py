@@ -14,9 +14,10 @@ from enct5.errors import EncT5Error
 
 PARTIAL = ".partial"  # the folder in an output folder where its files are written aside
 _LAST = "config.json"  # of a folder's files the last to arrive: without it a model folder cannot be loaded
+OVERWRITE = "replace what enct5 wrote there with --overwrite"
 
 
-def refuse_occupied(out: Path, remedy: str = "choose another folder, or delete it") -> None:
+def refuse_occupied(out: Path, remedy: str = f"choose another folder, delete it, or {OVERWRITE}") -> None:
     """Make sure that a folder can be filled without touching what others put there.
 
     Raises:
