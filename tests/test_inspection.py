@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -229,8 +230,13 @@ def test_damaged_metrics_are_named(folder: Path, content: str) -> None:
 
 
 def test_what_the_run_could_not_read_is_told(folder: Path) -> None:
-    read = {"characters": 200, "unknown_characters": 9, "commonest_unknown": {"ä": 4, "\u00ad": 5}}
+    read: dict[str, Any] = {"characters": 200, "unknown_characters": 9, "commonest_unknown": {"ä": 4, "\u00ad": 5}}
     (folder / "metrics.json").write_text(json.dumps({"data": {"unread": {"training": read}}}))
-    assert inspect(str(folder))["unknown"] == "4.5% of the training texts' characters (U+00AD ä)"
+    facts = inspect(str(folder))
+    assert facts["unknown"] == "4.5% of the training texts' characters (U+00AD ä)"
+    assert "spelt in bytes" not in facts
+    read |= {"characters_in_bytes": 150, "commonest_in_bytes": {"の": 90, "い": 60}}
+    (folder / "metrics.json").write_text(json.dumps({"data": {"unread": {"training": read}}}))
+    assert inspect(str(folder))["spelt in bytes"] == "75.0% of the training texts' characters (の い)"
     (folder / "metrics.json").write_text(json.dumps({"data": {}}))
     assert "unknown" not in inspect(str(folder))

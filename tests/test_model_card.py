@@ -40,7 +40,7 @@ def make_record(task: str, base: str = "bundled", origin: str | None = None, **d
             "class_counts": counts,
             "texts_cut": 7,
             "notes": [],
-            "unread": {"training": {"characters": 54321, "unknown_characters": 1234}},
+            "unread": {"training": {"characters": 54321, "unknown_characters": 1234, "characters_in_bytes": 0}},
             **data,
         },
         "metrics": METRICS[task],
@@ -240,3 +240,7 @@ def test_notes_on_the_data_are_listed(tmp_path: Path) -> None:
 def test_unknown_characters_are_counted(tmp_path: Path) -> None:
     _, text = written(make_record("single_label_classification"), tmp_path)
     assert "\n- Unknown to the tokenizer: 1,234 of 54,321 characters of the training texts\n" in text
+    assert "bytes" not in text
+    read = {"characters": 5000, "unknown_characters": 0, "characters_in_bytes": 4321}
+    _, text = written(make_record("single_label_classification", unread={"training": read}), tmp_path)
+    assert "\n- Spelt in bytes by the tokenizer: 4,321 of 5,000 characters of the training texts\n" in text

@@ -17,8 +17,10 @@ import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
-from enct5 import cli, predict
+from enct5 import EncT5ForSequenceClassification, cli, predict
+from enct5.assets import bundled_t5
 from enct5.conversion import convert
 from enct5.errors import EncT5Error
 from enct5.folding import FoldedEncT5
@@ -604,6 +606,21 @@ def test_texts_one_by_one_are_warned_of_together(folder: Path, caplog: pytest.Lo
         predictor.predict(["é où"])
     (message,) = warned(caplog)
     assert message.startswith("66.7% of the characters of 5 texts are unknown")
+
+
+def test_texts_in_bytes_are_warned_of_once(t5_folder: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
+    model = EncT5ForSequenceClassification.from_t5(t5_folder(vocab_size=len(tokenizer)), num_labels=2)
+    predictor = Predictor(model, tokenizer)
+    predictor.predict(["It\u2019s a café 😀"])  # says little of the texts to come
+    assert caplog.records == []
+    predictor.predict(["where is my parcel", "Где моя посылка"])
+    predictor.predict(["Где моя посылка"])
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(
+        "46.4% of the characters of 2 texts are spelt in bytes by the model's tokenizer, most often"
+    )
+    assert (predictor.unread.spelt_characters, predictor.unread.wholly_spelt) == (2 + 13 + 13, 2)
 
 
 def test_few_unknown_characters_are_not_warned_of(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

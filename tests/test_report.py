@@ -20,6 +20,17 @@ SETTINGS = TrainConfig(
 VOID = {"meta", "br", "link", "img", "input"}
 
 
+def unread_of(texts: int, characters: int, unknown: int = 0, spelt: int = 0) -> dict[str, int]:
+    return {
+        "texts": texts,
+        "characters": characters,
+        "unknown_characters": unknown,
+        "texts_wholly_unknown": 2 if unknown else 0,
+        "characters_in_bytes": spelt,
+        "texts_wholly_in_bytes": 3 if spelt else 0,
+    }
+
+
 class Page(HTMLParser):
     """Collects what a page loads or links, its tables and its mistakes, and checks that its tags are balanced."""
 
@@ -87,8 +98,8 @@ def make(
             "texts_cut": 7,
             "notes": [],
             "unread": {
-                "training": {"characters": 54321, "unknown_characters": 0, "texts": 1800, "texts_wholly_unknown": 0},
-                "evaluation": {"characters": 4321, "unknown_characters": 1234, "texts": 5, "texts_wholly_unknown": 2},
+                "training": unread_of(1800, 54321),
+                "evaluation": unread_of(5, 4321, unknown=1234, spelt=1000),
             },
             "tokens": {"median": 21, "percentile_95": 1234, "longest": 2345},
         },
@@ -325,3 +336,5 @@ def test_unknown_characters_of_both_parts_are_shown(tmp_path: Path) -> None:
     html = single(tmp_path).html
     assert "<dt>Unknown in training</dt><dd>0 of 54,321 characters</dd>" in html
     assert "<dt>Unknown in evaluation</dt><dd>1,234 of 4,321 characters; 2 of 5 texts wholly</dd>" in html
+    assert "Spelt in bytes in training" not in html
+    assert "<dt>Spelt in bytes in evaluation</dt><dd>1,000 of 4,321 characters; 3 of 5 texts wholly</dd>" in html

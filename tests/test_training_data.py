@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from enct5.assets import bundled_t5
 from enct5.errors import EncT5Error
 from enct5.evaluation import evaluate
 from enct5.predict import Predictor
@@ -165,6 +166,26 @@ def test_texts_that_the_base_does_not_know_are_trained_on_when_told(run: Run, tm
     assert note in said
     for page in ("README.md", "report.html"):
         assert "100.0% of the characters of the texts are unknown" in (tmp_path / "run" / page).read_text("utf-8")
+
+
+def test_texts_that_the_base_spells_in_bytes_are_warned_of(tmp_path: Path) -> None:
+    source, said = write_rows(tmp_path / "cyrillic.jsonl", unread(60)), list[str]()
+    record = start(bundled_t5(), tmp_path / "run", source, said, epochs=0.1)
+    read = record["data"]["unread"]
+    assert [read[part]["texts_wholly_in_bytes"] for part in ("training", "evaluation")] == [54, 6]
+    assert read["training"]["characters_in_bytes"] == read["training"]["characters"] > 0
+    assert read["training"]["unknown_characters"] == 0
+    (note,) = [note for note in record["data"]["notes"] if "in bytes" in note]
+    assert note.startswith("warning: 100.0% of the characters of the texts are spelt in bytes by the tokenizer of ")
+    assert note in said
+    assert "100.0% of the characters of the texts are spelt in bytes" in (tmp_path / "run" / "README.md").read_text(
+        "utf-8"
+    )
+    evaluated = evaluate(Predictor.from_pretrained(tmp_path / "run"), source)
+    assert evaluated["unread"]["characters_in_bytes"] == evaluated["unread"]["characters"]
+    assert any(
+        note.startswith("warning: 100.0% of the characters of the texts are spelt") for note in evaluated["notes"]
+    )
 
 
 def test_a_few_unknown_characters_are_noted_without_the_place_of_the_base(run: Run, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
-from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase
+from tokenizers import Tokenizer, models, normalizers
+from transformers import AutoTokenizer, ByT5Tokenizer, GPT2Tokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from conftest import TOKENIZER
+from enct5.assets import bundled_t5
 from enct5.errors import EncT5Error
 from enct5.inputs import WholeTexts, Windows
 from enct5.unread import Unread, check, cut, examples, measure, notes, percent
@@ -13,6 +16,28 @@ from enct5.unread import Unread, check, cut, examples, measure, notes, percent
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(TOKENIZER)
+
+
+@pytest.fixture(scope="module")
+def spelling() -> PreTrainedTokenizerBase:
+    """A tokenizer that spells what it has no piece for in bytes."""
+    return AutoTokenizer.from_pretrained(bundled_t5())
+
+
+@pytest.fixture(scope="module", params=["BPE", "Unigram"])
+def of_letters(request: pytest.FixtureRequest) -> PreTrainedTokenizerBase:
+    """One whose pieces are small letters and bytes alone, as Gemma's or mT5's tokenizer would be."""
+    names = ["<unk>", "<pad>", "</s>", "▁", *(f"<0x{byte:02X}>" for byte in range(256)), *"abcdefghijklmnopqrstuvwxyz"]
+    if request.param == "BPE":
+        ids = {name: index for index, name in enumerate(names)}
+        model: Any = models.BPE(ids, [], unk_token="<unk>", byte_fallback=True, fuse_unk=True)
+    else:
+        model = models.Unigram([(name, -float(index)) for index, name in enumerate(names)], 0, True)
+    made = Tokenizer(model)
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, unk_token="<unk>", pad_token="<pad>", eos_token="</s>", model_max_length=99
+    )
 
 
 def covered(
@@ -94,7 +119,63 @@ def test_texts_of_which_nothing_is_left(tokenizer: PreTrainedTokenizerBase, kind
 
 def test_bytes_are_always_known() -> None:
     found = covered(ByT5Tokenizer(), ["返品したい", "a <unk> b", ""])
-    assert (found.unknown_share, found.unknown, found.empty) == (0, {}, 0)
+    assert (found.unknown_share, found.unknown, found.spelt, found.empty) == (0, {}, {}, 0)
+
+
+@pytest.mark.parametrize("kind", [WholeTexts, Windows])
+def test_what_is_spelt_in_bytes_is_counted(spelling: PreTrainedTokenizerBase, kind: type[WholeTexts]) -> None:
+    found = covered(spelling, ["返品 したい", "Где моя", "the 返 品!", "plain"], kind)
+    assert found.characters == 5 + 6 + 6 + 5
+    assert found.spelt == {"返": 2, "品": 2, "し": 1, "た": 1, "い": 1, **dict.fromkeys("Гдемя\u043e", 1)}
+    assert (found.spelt_characters, found.wholly_spelt) == (13, 2)
+    assert found.spelt_share == 13 / 22
+    assert (found.unknown_share, found.wholly_unknown, found.empty) == (0, 0, 0)
+
+
+def test_what_is_spelt_in_pairs_and_lists_of_words(spelling: PreTrainedTokenizerBase) -> None:
+    pairs = covered(spelling, [("plain", "日"), ("日", "本")])
+    words = covered(spelling, [["plain", "日"], ["日", "本"]], Windows)
+    for found in (pairs, words):
+        assert (found.characters, found.spelt, found.wholly_spelt) == (5 + 3, {"日": 2, "本": 1}, 1)
+
+
+@pytest.mark.parametrize("text", ["Größe für 5 €", "Gro\u0308ße fu\u0308r 5 €"])
+def test_composed_and_decomposed_letters_are_spelt_alike(spelling: PreTrainedTokenizerBase, text: str) -> None:
+    assert covered(spelling, [text]).spelt == covered(spelling, [text], Windows).spelt == {"ö": 1, "ü": 1}
+
+
+def test_accents_quotes_and_emoji_of_plain_texts_are_not_mentioned(spelling: PreTrainedTokenizerBase) -> None:
+    texts = [
+        "It\u2019s “my” café — really? 😀 I waited for the whole morning, and nobody came to the door.",
+        "👍",
+        "🙂 🙂",
+    ]
+    found = covered(spelling, texts)
+    assert found.spelt["😀"] == found.spelt["👍"] == 1
+    assert found.wholly_spelt == 0
+    assert 0 < found.spelt_characters < 8
+    assert notes(Unread(100, 1000, spelt=Counter({"é": 49})), "the texts") == []
+
+
+def test_every_tokenizer_with_bytes_to_fall_back_to(of_letters: PreTrainedTokenizerBase) -> None:
+    texts = ["aöb", "返品", "a 😀\nb", "½ A", "no bytes"]
+    found = covered(of_letters, texts)
+    assert found.spelt == {"ö": 1, "返": 1, "品": 1, "😀": 1, "½": 1, "A": 1}  # a line break is a blank
+    assert (found.unknown, found.wholly_spelt) == ({}, 2)
+    alone = measure([texts], of_letters(texts)["input_ids"], of_letters, None, 0)
+    assert (alone.spelt, alone.wholly_spelt) == (found.spelt, 2)
+
+
+def test_a_text_may_name_a_byte(spelling: PreTrainedTokenizerBase, of_letters: PreTrainedTokenizerBase) -> None:
+    assert covered(spelling, ["the byte <0xE3> and <unk>"]).spelt == {}
+    assert "ã" not in covered(of_letters, ["a <0xE3> b"]).spelt
+
+
+def test_bytes_throughout_are_no_spelling() -> None:
+    names = ["<|endoftext|>", *(chr(code) for code in range(33, 127)), *(chr(code) for code in range(161, 500))]
+    tokenizer = GPT2Tokenizer({name: index for index, name in enumerate(names)}, [], pad_token="<|endoftext|>")
+    found = covered(tokenizer, ["返品", "ö"])
+    assert (found.tokens, found.spelt, found.unknown) == (8, {}, {})
 
 
 def test_without_places_of_tokens_characters_are_tried_alone(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -105,8 +186,12 @@ def test_without_places_of_tokens_characters_are_tried_alone(tokenizer: PreTrain
     assert alone.unknown["ö"] == 1
 
 
-def test_parts_add_up(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_parts_add_up(tokenizer: PreTrainedTokenizerBase, spelling: PreTrainedTokenizerBase) -> None:
     texts = ["für", "日本", "\u200b", "a longer text that is cut"]
+    total = sum((covered(spelling, [text]) for text in texts), Unread())
+    assert total == covered(spelling, texts)
+    assert total - covered(spelling, texts[:1]) == covered(spelling, texts[1:])
+    assert total.spelt == {"ü": 1, "日": 1, "本": 1}
     parts = [covered(tokenizer, [text]) for text in texts]
     total = sum(parts, Unread())
     assert total == covered(tokenizer, texts)
@@ -149,6 +234,18 @@ def test_notes_name_share_examples_and_from_five_percent_on_the_remedy() -> None
     assert line.startswith("warning: 1.0% of the characters")
     assert "most often ä; 5 of 100 texts hold no known letter or digit; " in line
     assert notes(made(0, empty=2), "the texts")[0].startswith("2 of the texts have nothing to read")
+
+
+def test_bytes_are_warned_of_from_five_percent_on_and_never_refused(spelling: PreTrainedTokenizerBase) -> None:
+    (line,) = notes(Unread(100, 1000, spelt=Counter({"é": 50})), "the texts", "the tokenizer of X")
+    assert line.startswith(
+        "warning: 5.0% of the characters of the texts are spelt in bytes by the tokenizer of X, most"
+    )
+    assert "often é; the model knows little of such text" in line
+    (line,) = notes(Unread(100, 1000, spelt=Counter({"の": 20}), wholly_spelt=5), "the texts")
+    assert "2.0% of the characters" in line
+    assert "most often の; 5 of 100 texts hold no other letter or digit; the model knows" in line
+    check(covered(spelling, ["返品"]), "the texts", "the tokenizer")
 
 
 def test_half_unknown_is_refused() -> None:

@@ -46,9 +46,9 @@ def _of_the_run(source: str) -> dict[str, str]:
         weights, tokenizer = (dict(record.get(f"{part}_sha256", {})) for part in ("weights", "tokenizer"))
         read = record.get("data", {}).get("unread", {}).get("training")
         if read is not None:
-            shown = examples(read["commonest_unknown"])
-            facts["unknown"] = f"{percent(read['unknown_characters'], read['characters'])} of the training texts' "
-            facts["unknown"] += f"characters{f' ({shown})' if shown else ''}"
+            facts["unknown"] = _share_of(read, "unknown_characters", "commonest_unknown")
+            if read.get("characters_in_bytes"):
+                facts["spelt in bytes"] = _share_of(read, "characters_in_bytes", "commonest_in_bytes")
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise EncT5Error(f"{metrics} is damaged ({error}); get the run folder again") from error
     if weights:
@@ -63,6 +63,13 @@ def _of_the_run(source: str) -> dict[str, str]:
         if changed:
             facts["tokenizer"] = f"{', '.join(changed)} changed since the run: the model may read texts as other tokens"
     return facts
+
+
+def _share_of(read: dict[str, Any], count: str, commonest: str) -> str:
+    """How many of the training texts' characters, of what a run counted in them, and the commonest of those."""
+    shown = examples(read[commonest])
+    share = percent(read[count], read["characters"])
+    return f"{share} of the training texts' characters{f' ({shown})' if shown else ''}"
 
 
 def _changed(source: str, saved: dict[str, str]) -> list[str]:

@@ -23,7 +23,7 @@ from enct5.tasks import Task, best_labels, check_abstention, check_top_k, find_t
 from enct5.tokenization import check_unicode
 from enct5.trained_on import TrainedOn
 from enct5.training_config import TRAIN_CONFIG
-from enct5.unread import WARN_FROM, Unread, notes
+from enct5.unread import Unread, notes
 
 if TYPE_CHECKING:
     from enct5.explain import Explanation
@@ -349,10 +349,11 @@ class Predictor:
     def _count(self, read: Unread) -> None:
         self.unread += read  # a new object, which no other thread changes while it is looked at
         for found in (read, self.unread):
-            enough = found.unknown_characters >= _FEWEST_UNKNOWN
-            if self.warns_of_unknown and enough and found.unknown_share >= WARN_FROM:
+            enough = found.unknown_characters + found.spelt_characters >= _FEWEST_UNKNOWN
+            warnings = [note for note in notes(found, f"{found.texts:,} texts") if note.startswith("warning: ")]
+            if self.warns_of_unknown and enough and warnings:
                 self.warns_of_unknown = False
-                logger.warning("%s", notes(found, f"{found.texts:,} texts")[0].removeprefix("warning: "))
+                logger.warning("%s", warnings[0].removeprefix("warning: "))
 
     def _no_numbers(self) -> EncT5Error:
         said = "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"

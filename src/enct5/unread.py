@@ -6,6 +6,10 @@ a half), and that of *words* too much (one `ü` would spoil a German word of ten
 here is the share of the **characters** that stand in unknown tokens, blanks aside: about 100 % for Japanese and 3 % for
 German with the bundled T5, 0 % for English. Texts of which nothing is known are counted on their own: a few short ones
 among many long ones are hardly a share of the characters, and yet the model gives all of them the same answer.
+
+A tokenizer that falls back to bytes has no unknown characters: what it has no piece for it spells (`の` is `<0xE3>`
+`<0x81>` `<0xAE>`). Nothing is lost, so that texts can be learned from these, and they are never refused; but a base
+that spells a language has hardly met it, which is counted and told in the same places.
 """
 
 import unicodedata
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
 WARN_FROM, REFUSE_FROM = 0.05, 0.5  # of `Unread.unknown_share`
 # the one knows the scripts of a hundred languages, the other reads bytes
 _REMEDY = "train from a base that knows them, such as google/mt5-small or google/byt5-small"
+# a base that spells a language in bytes can learn it, from what it is trained on
+_REMEDY_FOR_BYTES = (
+    "the model knows little of such text but what its own training texts teach it; a base that has pieces for it, such "
+    "as google/mt5-small, may do better"
+)
 _MOST_SHOWN = 8
 
 Span = tuple[int, int, int]  # column of the texts, first character, the one after the last
@@ -40,6 +49,8 @@ class Unread:
         long: Texts of more tokens than the model takes at a time.
         tokens: Number of their tokens.
         tokens_cut: How many of these were cut off.
+        spelt: How often each character is spelt in bytes.
+        wholly_spelt: Texts with letters or digits all of which are spelt in bytes, as those of emoji alone are not.
     """
 
     texts: int = 0
@@ -50,6 +61,8 @@ class Unread:
     long: int = 0
     tokens: int = 0
     tokens_cut: int = 0
+    spelt: Counter[str] = field(default_factory=Counter)
+    wholly_spelt: int = 0
 
     @property
     def unknown_characters(self) -> int:
@@ -65,6 +78,16 @@ class Unread:
         )
 
     @property
+    def spelt_characters(self) -> int:
+        """How many characters are spelt in bytes."""
+        return self.spelt.total()
+
+    @property
+    def spelt_share(self) -> float:
+        """The share of the characters that is spelt in bytes, or that of texts wholly so, if it is the larger one."""
+        return max(self.spelt_characters / max(1, self.characters), self.wholly_spelt / max(1, self.texts))
+
+    @property
     def texts_cut(self) -> int:
         """Texts of which a part is lost, as is of none that is read in windows."""
         return self.long if self.tokens_cut else 0
@@ -78,25 +101,35 @@ class Unread:
         return self._with(other, -1)
 
     def _with(self, other: "Unread", sign: int) -> "Unread":
-        unknown = self.unknown.copy()
-        for character, count in other.unknown.items():
-            unknown[character] += sign * count
-        numbers = [field.name for field in fields(self) if field.name != "unknown"]
-        return Unread(unknown=+unknown, **{name: getattr(self, name) + sign * getattr(other, name) for name in numbers})
+        both = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return Unread(
+            **{
+                name: _sum(own, more, sign) if isinstance(own, Counter) else own + sign * more
+                for name, own, more in both
+            }
+        )
 
     def record(self) -> dict[str, Any]:
-        """The figures, for JSON; of the unknown characters the commonest ones."""
+        """The figures, for JSON; of the unknown characters, and of those in bytes, the commonest ones."""
         return {
             "texts": self.texts,
             "characters": self.characters,
             "unknown_characters": self.unknown_characters,
             "commonest_unknown": dict(self.unknown.most_common(_MOST_SHOWN)),
             "texts_wholly_unknown": self.wholly_unknown,
+            "characters_in_bytes": self.spelt_characters,
+            "commonest_in_bytes": dict(self.spelt.most_common(_MOST_SHOWN)),
+            "texts_wholly_in_bytes": self.wholly_spelt,
             "texts_of_no_token": self.empty,
             "texts_cut": self.texts_cut,
             "tokens": self.tokens,
             "tokens_cut": self.tokens_cut,
         }
+
+
+def _sum(own: Counter[str], more: Counter[str], sign: int) -> Counter[str]:
+    """The counts together, or what is left of the first ones; none is below one."""
+    return own + more if sign > 0 else own - more
 
 
 def notes(
@@ -115,6 +148,8 @@ def notes(
         warns = found.unknown_share >= WARN_FROM
         said = _unknown(found, texts, tokenizer)
         lines.append(f"warning: {said}; {_REMEDY}" if warns else said)
+    if found.spelt_share >= WARN_FROM:
+        lines.append(f"warning: {_in_bytes(found, texts, tokenizer)}; {_REMEDY_FOR_BYTES}")
     if found.empty:
         lines.append(
             f"{found.empty} of {texts} {'has' if found.empty == 1 else 'have'} nothing to read, only control "
@@ -157,6 +192,14 @@ def _unknown(found: Unread, texts: str, tokenizer: str) -> str:
     return said
 
 
+def _in_bytes(found: Unread, texts: str, tokenizer: str) -> str:
+    said = f"{percent(found.spelt_characters, found.characters)} of the characters of {texts} are spelt in bytes by "
+    said += f"{tokenizer}, most often {examples(found.spelt)}"
+    if found.wholly_spelt:
+        said += f"; {found.wholly_spelt} of {found.texts:,} texts hold no other letter or digit"
+    return said
+
+
 def percent(part: int, whole: int) -> str:
     """A share, never rounded to nothing."""
     share = part / max(1, whole)
@@ -193,22 +236,38 @@ def measure(
     found = Unread(texts=len(rows), tokens=sum(map(len, rows)))
     found.characters = sum(len(_without_blanks(text)) for texts in columns for text in texts)
     unknown_id = tokenizer.unk_token_id
-    alone: dict[str, bool] = {}
+    stand_ins = _stand_ins(tokenizer)
+    alone: dict[str, int | None] = {}
     for row, ids in enumerate(rows):
-        if len(ids) > added and unknown_id not in ids:
+        if len(ids) > added and stand_ins.keys().isdisjoint(ids):
             continue
         texts = [column[row] for column in columns]
         if len(ids) <= added:
             found.empty += any(map(_without_blanks, texts))
             continue
         if span is None:
-            unknown, known = _by_characters(texts, tokenizer, alone)
+            parts, known = _by_characters(texts, tokenizer, stand_ins, alone)
         else:
-            spans = [span(row, place) for place, token in enumerate(ids) if token == unknown_id]
-            unknown, known = _by_spans(texts, spans, str(tokenizer.unk_token))
+            spans = [(token, span(row, place)) for place, token in enumerate(ids) if token in stand_ins]
+            parts, known = _by_spans(texts, spans, stand_ins)
+        unknown = [character for token, character in parts if token == unknown_id]
+        spelt = [character for token, character in parts if token != unknown_id]
         found.unknown.update(unknown)
-        found.wholly_unknown += bool(unknown) and not any(map(str.isalnum, known))
+        found.spelt.update(spelt)
+        if not any(map(str.isalnum, known)):
+            found.wholly_spelt += any(map(str.isalnum, spelt))
+            found.wholly_unknown += bool(unknown) and not any(map(str.isalnum, spelt))
     return found
+
+
+def _stand_ins(tokenizer: "PreTrainedTokenizerBase") -> dict[int, str]:
+    """The tokens that stand for characters without a piece, by id: `<unk>`, and bytes where a tokenizer has them."""
+    names = [f"<0x{byte:02X}>" for byte in range(256)]
+    ids: list[int | None] = tokenizer.convert_tokens_to_ids(names)
+    pieces = {id: name for id, name in zip(ids, names, strict=True) if id is not None}
+    if tokenizer.unk_token_id is not None:
+        pieces[tokenizer.unk_token_id] = str(tokenizer.unk_token)  # the id of every name that is no piece
+    return pieces
 
 
 def _without_blanks(text: str) -> str:
@@ -216,17 +275,19 @@ def _without_blanks(text: str) -> str:
     return "".join(unicodedata.normalize("NFC", text).split())
 
 
-def _by_spans(texts: Sequence[str], spans: Sequence[Span], placeholder: str) -> tuple[list[str], str]:
-    """The characters of a text or pair that unknown tokens stand for, and the other ones.
+def _by_spans(
+    texts: Sequence[str], spans: Sequence[tuple[int, Span]], stand_ins: dict[int, str]
+) -> tuple[list[tuple[int, str]], str]:
+    """The characters of a text or pair that others than their own pieces stand for, with those, and all other ones.
 
     A text that says `<unk>` itself, as data sets with rare words removed do, is read as it is meant.
     """
-    unknown: list[str] = []
-    known = []
+    parts: list[tuple[int, str]] = []
     ends = [0] * len(texts)
-    for column, start, end in spans:
+    known = []
+    for token, (column, start, end) in spans:
         text = texts[column]
-        if text[start:end] == placeholder:
+        if text[start:end] == stand_ins[token]:
             continue
         known.append(text[ends[column] : start])
         start = max(start, ends[column])  # several tokens may stand for one character, such as `½`
@@ -234,19 +295,27 @@ def _by_spans(texts: Sequence[str], spans: Sequence[Span], placeholder: str) -> 
         while end < len(text) and unicodedata.combining(text[end]):
             end += 1
         ends[column] = max(ends[column], end)
-        unknown += _without_blanks(text[start:end])
+        parts += ((token, character) for character in _without_blanks(text[start:end]))
     known += [text[end:] for text, end in zip(texts, ends, strict=True)]
-    return unknown, "".join(known)
+    return parts, "".join(known)
 
 
 def _by_characters(
-    texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", alone: dict[str, bool]
-) -> tuple[list[str], str]:
+    texts: Sequence[str],
+    tokenizer: "PreTrainedTokenizerBase",
+    stand_ins: dict[int, str],
+    alone: dict[str, int | None],
+) -> tuple[list[tuple[int, str]], str]:
     """The same, by what each character is to the tokenizer on its own; `alone` remembers it."""
-    unknown: list[str] = []
+    parts: list[tuple[int, str]] = []
     known: list[str] = []
     for character in _without_blanks(" ".join(texts)):
         if character not in alone:
-            alone[character] = tokenizer.unk_token_id in tokenizer(character, verbose=False)["input_ids"]
-        (unknown if alone[character] else known).append(character)
-    return unknown, "".join(known)
+            ids = tokenizer(character, verbose=False)["input_ids"]
+            alone[character] = next((token for token in ids if token in stand_ins), None)
+        token = alone[character]
+        if token is None:
+            known.append(character)
+        else:
+            parts.append((token, character))
+    return parts, "".join(known)
