@@ -16,7 +16,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from enct5.errors import EncT5Error
 
@@ -101,13 +101,14 @@ class Unread:
         return self._with(other, -1)
 
     def _with(self, other: "Unread", sign: int) -> "Unread":
-        both = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
-        return Unread(
-            **{
-                name: _sum(own, more, sign) if isinstance(own, Counter) else own + sign * more
-                for name, own, more in both
-            }
-        )
+        together: dict[str, Any] = {}
+        for name in (item.name for item in fields(self)):
+            own, more = getattr(self, name), getattr(other, name)
+            if isinstance(own, Counter):
+                together[name] = own + more if sign > 0 else own - more  # without those of which none is left
+            else:
+                together[name] = own + sign * more
+        return Unread(**together)
 
     def record(self) -> dict[str, Any]:
         """The figures, for JSON; of the unknown characters, and of those in bytes, the commonest ones."""
@@ -125,11 +126,6 @@ class Unread:
             "tokens": self.tokens,
             "tokens_cut": self.tokens_cut,
         }
-
-
-def _sum(own: Counter[str], more: Counter[str], sign: int) -> Counter[str]:
-    """The counts together, or what is left of the first ones; none is below one."""
-    return own + more if sign > 0 else own - more
 
 
 def notes(
@@ -263,7 +259,7 @@ def measure(
 def _stand_ins(tokenizer: "PreTrainedTokenizerBase") -> dict[int, str]:
     """The tokens that stand for characters without a piece, by id: `<unk>`, and bytes where a tokenizer has them."""
     names = [f"<0x{byte:02X}>" for byte in range(256)]
-    ids: list[int | None] = tokenizer.convert_tokens_to_ids(names)
+    ids = cast("list[int | None]", tokenizer.convert_tokens_to_ids(names))
     pieces = {id: name for id, name in zip(ids, names, strict=True) if id is not None}
     if tokenizer.unk_token_id is not None:
         pieces[tokenizer.unk_token_id] = str(tokenizer.unk_token)  # the id of every name that is no piece
