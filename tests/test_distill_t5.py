@@ -7,11 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel, BertTokenizer, PreTrainedTokenizerBase, T5Config
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    PreTrainedTokenizerBase,
+    T5Config,
+    TrainerControl,
+    TrainerState,
+)
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from corpus import passages
+from distill_t5 import Clock
 from distillation import (
     NO_WORD,
     Batches,
@@ -23,6 +32,7 @@ from distillation import (
     word_matches,
     word_means,
 )
+from prepare_distillation import Prepared, encode_file, nearest
 from teacher_vocabulary import Piece, build_tokenizer, choose_pieces, start_embedding
 
 WORDS = ["the", "parcel", "card", "is", "late", "blue", "paris", "we", "wait", "for", "it", "please", "send"]
@@ -153,6 +163,54 @@ def test_both_tokenizers_words_are_the_same_words(
 def batches(encoded: Passages, **changed: int) -> Batches:
     values = {"size": 8, "tokens": 24, "seed": 0, "pairs_every": 2, "spans_every": 0, "first_sentinel": 480} | changed
     return Batches(encoded, np.ones(len(encoded)), **values)
+
+
+def test_what_is_prepared_is_read_as_it_was_written(
+    pieces: list[Piece], tokenizer: PreTrainedTokenizerBase, encoded: Passages, tmp_path: Path
+) -> None:
+    neighbours = np.arange(len(encoded) * 2, dtype=np.int32).reshape(-1, 2)
+    sizes = {"a.txt": (len(encoded), len(encoded.student))}
+    Prepared(tokenizer, pieces, encoded, sizes, neighbours).write(tmp_path)
+    read = Prepared.read(tmp_path)
+    assert read.pieces == pieces
+    assert read.sizes == sizes
+    assert read.tokenizer("Größe, the card")["input_ids"] == tokenizer("Größe, the card")["input_ids"]
+    np.testing.assert_array_equal(read.neighbours, neighbours)
+    for name, array in vars(encoded).items():
+        np.testing.assert_array_equal(getattr(read.passages, name), array)
+
+
+def test_a_files_passages_are_those_of_its_first_paragraphs(
+    tokenizer: PreTrainedTokenizerBase, teacher_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    some = encode_file(tmp_path / "a.txt", tokenizer, teacher_tokenizer, 2)
+    assert tokenizer.decode(some.student) == "The parcel is late. We wait for the blue card!"
+
+
+def test_neighbours_are_other_passages_with_the_same_words(
+    tokenizer: PreTrainedTokenizerBase, teacher_tokenizer: PreTrainedTokenizerBase, pieces: list[Piece]
+) -> None:
+    texts = ["we wait for the card", "send it please to paris", "please send it in paris", "for the blue card we wait"]
+    found = encode_passages(texts, tokenizer, teacher_tokenizer)
+    vectors = np.random.default_rng(0).normal(size=(len(pieces), 32)).astype(np.float32)
+    neighbours = nearest(found, start_embedding(vectors, pieces, len(tokenizer), 16), 0)
+    assert neighbours[:, 0].tolist() == [3, 2, 1, 0]
+    assert not (neighbours == np.arange(4)[:, None]).any()
+
+
+def test_a_run_ends_by_its_steps_or_by_its_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("distill_t5.time.monotonic", lambda: now[0])
+    by_steps, by_time = Clock(10, None), Clock(10, 2.0)
+    now[0] += 90
+    assert by_steps.left(4) == pytest.approx(0.6)
+    assert by_time.left(4) == pytest.approx(0.25)
+    assert by_time.left(9) == pytest.approx(0.1)
+    now[0] += 31
+    control = TrainerControl()
+    by_time.on_step_end(None, TrainerState(global_step=4), control)
+    assert control.should_training_stop
 
 
 def test_a_batch_follows_from_seed_and_number(encoded: Passages) -> None:
