@@ -1,5 +1,6 @@
 """Reading tables, checking columns, telling the task, splitting and tokenising."""
 
+import csv
 import json
 import os
 import subprocess
@@ -73,11 +74,28 @@ def test_csv_keeps_quoted_texts_whole(tmp_path: Path) -> None:
     assert table["label"][:] == ["a", "b", "c"]
 
 
-def test_csv_field_larger_than_a_block(tmp_path: Path) -> None:
-    """Texts beyond pyarrow's usual block of one megabyte are read, line breaks in them too."""
+def test_csv_field_beyond_the_usual_limit(tmp_path: Path) -> None:
+    """Texts beyond the csv module's usual limit are read, line breaks in them too."""
     long = "many words\n" * 200_000
     table = read_table(write(tmp_path, "a.csv", f'text,label\n"{long}",a\nshort,b\n'))
     assert table["text"][:] == [long, "short"]
+
+
+def test_csv_field_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be all of the file behind an open quote is not gathered without end."""
+    monkeypatch.setattr(reading, "_LONGEST", 20)
+    path = write(tmp_path, "a.csv", 'text,label\na,1\n"b,2\n' + "c,3\n" * 20)
+    former = csv.field_size_limit(10)
+    try:
+        with pytest.raises(
+            EncT5Error, match=r"begins in line 3: field larger than field limit \(20\); .* never closed"
+        ):
+            read_table(path)
+        csv.field_size_limit(1000)
+        with pytest.raises(EncT5Error, match="line 3: the quote before `b,2` is never closed"):
+            read_table(path)
+    finally:
+        assert csv.field_size_limit(former) == 1000
 
 
 @pytest.mark.parametrize("ending", ['"', '"\n', '"\n\n'])
@@ -156,13 +174,17 @@ def test_nothing_is_cached_or_printed(tmp_path: Path, capfd: pytest.CaptureFixtu
         ("a.csv", "text,label,text\na,1,b\n", "has 2 columns named `text`"),
         ("a.csv", 'text,label\na,1\nb,"2\nc,3\n', r"line 3: the quote before `2` is never closed"),
         ("a.csv", 'text,label\na,1\n"b,2\nc,3\n', "line 3: the quote before `b,2` is never closed"),
-        ("a.csv", 'text,label\ra,1\rb,"2\rc,3\r', "line 1: the quote before `2 c,3` is never closed"),
+        ("a.csv", 'text,label\ra,1\rb,"2\rc,3\r', "line 3: the quote before `2` is never closed"),
         ("a.csv", 'text,label\na,"2\nb,3""\n', "line 2: the quote before `2` is never closed"),
+        ("a.csv", 'text,label\n"1\n2","3\n4\n', "line 3: the quote before `3` is never closed"),
+        ("a.csv", 'text,label\na,1\nb,"', "line 3: the quote before `` is never closed"),
+        ("a.csv", 'text,label\n\ufeff","\n', "line 2: the quote before `` is never closed"),
         (
             "a.csv",
             'text,label\nb,"2\nc,3\nd,"4"\n',
-            'line 4: `4"` follows a quote that closes the text `2` of line 2; write each',
+            r'line 4: `d,"4"` has more behind a quote that closes a text \(open was `2` of line 2\); write each',
         ),
+        ("a.csv", 'text,label\nb,"2" c\n', r'line 2: `b,"2" c` has more behind a quote that closes a text; write each'),
         ("a.csv", "te\0xt,label\na,1\n", r"has NUL characters in its column names"),
         (
             "a.csv",
@@ -246,10 +268,10 @@ def test_unreadable_file(tmp_path: Path) -> None:
 def test_system_errors_are_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for users to whom no file is closed."""
 
-    def refuse(path: Path, source: str) -> None:
+    def refuse(*arguments: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(reading, "_lines", refuse)
+    monkeypatch.setattr(reading, "_delimited_rows", refuse)
     with pytest.raises(EncT5Error, match=r"cannot read .*a.csv: Permission denied"):
         read_table(write(tmp_path, "a.csv", "text\na\n"))
 

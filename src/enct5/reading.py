@@ -1,6 +1,7 @@
 """Read a table of texts and labels from a file or from the dataset hub.
 
-Text formats are parsed by pyarrow (CSV, TSV) and the json module, then handed over as a `datasets.Dataset` in memory.
+Text formats are parsed by the csv and json modules, then handed over as a `datasets.Dataset` in memory. (pyarrow's CSV
+reader takes rows for a part of a text where a quote is not closed, in silence.)
 The CSV and JSON builders of `datasets` are not used, for three reasons seen in their results: short CSV rows are filled
 up silently, JSON strings such as "2024-01-31" turn into timestamps, and a copy of the user's data stays in a cache.
 """
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_WRONG_FIELD_COUNT = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
-_BLOCK = 2**26  # bytes of a CSV file that are parsed at a time; a record must fit in
+_LONGEST = 2**26  # characters of a field of a CSV file: all that follows a quote which is never closed is one
+_ROWS = 4096  # of a CSV file that are held as Python's objects at a time
 
 
 def read_table(source: str) -> "Dataset":
@@ -156,82 +158,73 @@ def _read_tsv(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
 
 def _delimited_batches(path: Path, source: str, delimiter: str) -> Iterator["pa.RecordBatch"]:
     import pyarrow as pa
-    import pyarrow.csv
 
-    _check_quotes(_lines(path, source), source, delimiter)
-    names = _column_names(path, source, delimiter)
-    number = 1  # rows so far, the header among them
-    try:
-        reader = pa.csv.open_csv(
-            path,
-            # one thread: only then are broken rows numbered
-            pa.csv.ReadOptions(use_threads=False, block_size=min(path.stat().st_size, _BLOCK)),
-            pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+    rows = _delimited_rows(path, source, delimiter)
+    names = next(rows, None)
+    if names is None:
+        raise EncT5Error(f"{source} is empty; give a file with rows")
+    _check_names(names, source)
+    while part := list(islice(rows, _ROWS)):
+        columns = [pa.array(values, pa.string()) for values in zip(*part, strict=True)]
+        yield from pa.table(columns, names).to_batches()
+
+
+def _delimited_rows(path: Path, source: str, delimiter: str) -> Iterator[list[str]]:
+    """The rows of a file, that of column names first, all of as many fields."""
+    # of the whole process, so never less than others have asked for
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
+    number, first, width = 0, 1, 0  # first: the line where the next row begins
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            for row in reader:
+                first = reader.line_num + 1
+                if not row:  # an empty line
+                    continue
+                number, width = number + 1, width or len(row)
+                if len(row) != width:
+                    raise EncT5Error(
+                        f"{source}, row {number} (the header is row 1) has {len(row)} fields, the header has {width}: "
+                        f"{show(delimiter.join(row))}; put a text that holds {_delimiter_name(delimiter)} or a line "
+                        "break between double quotes"
+                    )
+                yield row
+        except UnicodeDecodeError:
+            for _ in _lines(path, source):  # which tells where
+                pass
+            raise
+        except csv.Error as error:
+            raise _broken(path, source, delimiter, first, reader.line_num, str(error)) from error
+
+
+def _broken(path: Path, source: str, delimiter: str, first: int, last: int, error: str) -> EncT5Error:
+    """What is wrong with a row, from its first line to the one where the parser gave up."""
+    if not re.search("end of data|expected after", error):
+        remedy = "; shorten the text, or close a quote that is never closed" if "limit" in error else ""
+        return EncT5Error(f"{source}, the row that begins in line {first}: {error}{remedy}")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = list(islice(file, first - 1, last))
+    is_open = "end of data" in error
+    whole = lines if is_open else lines[:-1]
+    opened, text = last, ""
+    if whole:  # without `strict`, the last field is all that follows the quote which is open behind these lines
+        texts = list(StringIO(next(csv.reader(whole, delimiter=delimiter))[-1], newline=""))
+        opened, text = first + len(whole) - max(len(texts), 1), texts[0] if texts else ""
+    if is_open:
+        return EncT5Error(
+            f'{source}, line {opened}: the quote before {show(text)} is never closed; close it, or write each `"` '
+            "inside a quoted text twice"
         )
-        for batch in reader:
-            number += len(batch)
-            yield batch
-    except pa.ArrowException as error:
-        if "straddles two block" in str(error):
-            raise EncT5Error(
-                f"{source}, a row after row {number} (the header is row 1) is longer than {_BLOCK // 2**20} MiB; "
-                "shorten the text"
-            ) from error
-        if "Empty CSV file or block" in str(error):  # column names alone, without an end of line
-            raise _no_rows(source) from error
-        wrong = _WRONG_FIELD_COUNT.search(str(error))
-        if wrong is None:
-            raise EncT5Error(f"cannot read {source}: {show(error, 200)}") from error
-        row, expected, found, text = wrong.groups()
-        raise EncT5Error(
-            f"{source}, row {row} (the header is row 1) has {found} fields, the header has {expected}: "
-            f"{show(text)}; put a text that holds {_delimiter_name(delimiter)} or a line break between double quotes"
-        ) from error
+    return EncT5Error(
+        f"{source}, line {last}: {show(lines[-1])} has more behind a quote that closes a text"
+        + (f" (open was {show(text)} of line {opened})" if whole else "")
+        + '; write each `"` inside a quoted text twice, or close that text'
+    )
 
 
 def _delimiter_name(delimiter: str) -> str:
     """Name a field delimiter in words a message can hold."""
     return "a tab" if delimiter == "\t" else show(delimiter)
-
-
-def _column_names(path: Path, source: str, delimiter: str) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names = next((row for row in csv.reader(file, delimiter=delimiter) if row), None)
-    except csv.Error as error:
-        raise EncT5Error(f"cannot read the column names of {source}: {error}") from error
-    if names is None:
-        raise EncT5Error(f"{source} is empty; give a file with rows")
-    _check_names(names, source)
-    return names
-
-
-def _check_quotes(lines: Iterable[str], source: str, delimiter: str) -> None:
-    """Refuse quotes that are not closed, or closed within a text: pyarrow takes rows for a part of a text then."""
-    opening = re.compile(rf'(?:^\ufeff?|[{delimiter}\r\n])"')
-    rest = re.compile(rf'[^"]*(?:""[^"]*)*("?)([^{delimiter}\r\n]?)')
-    opened, text = None, ""  # the line of a quote that is not closed yet, and what follows it there
-    for number, line in enumerate(lines, 1):
-        place = 0
-        while opened is not None or (quote := opening.search(line, place)):
-            if opened is None and quote is not None:
-                place = quote.end()
-                opened, text = number, line[place:]
-            closing = rest.match(line, place)
-            if closing is None or not closing[1]:  # it goes on in the next line
-                break
-            if closing[2]:
-                raise EncT5Error(
-                    f"{source}, line {number}: {show(line[closing.end(1) :])} follows a quote that closes the text "
-                    f'{show(text)} of line {opened}; write each `"` inside a quoted text twice, or close that text'
-                )
-            opened, place = None, closing.end()
-    if opened is not None:
-        raise EncT5Error(
-            f"{source}, line {opened}: the quote before {show(text)} is never closed; "
-            'close it, or write each `"` inside a quoted text twice'
-        )
 
 
 def _read_json(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
