@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,12 +148,9 @@ def _train(
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     model, adapter = adapters.merge(trained) if config.lora else (whole_model(trained), None)
+    course = _Course(ancestry, trials, trainer.state, started, resume)
     with told_when_full(out, _MAKE_ROOM):
-        return agreed(
-            lambda: _conclude(
-                model, adapter, tokenizer, prepared, settings, ancestry, trainer.state, trials, started, resume, say
-            )
-        )
+        return agreed(lambda: _conclude(model, adapter, tokenizer, prepared, settings, course, say))
 
 
 def _checkpointing(wanted: bool) -> dict[str, Any]:
@@ -188,17 +185,43 @@ def _check_extras(config: TrainConfig, processes: int) -> None:
         raise EncT5Error("--hpo searches in one process; start it without a launcher, then train with what it found")
 
 
+@dataclass(frozen=True)
+class _Course:
+    """How a run went, for its record.
+
+    Attributes:
+        ancestry: where its base comes from.
+        trials: those of its search.
+        state: the trainer's at the end.
+        started: when it started, in seconds of `time.time`.
+        resumed: whether it went on from where it had been interrupted.
+    """
+
+    ancestry: run_folder.Ancestry
+    trials: list[dict[str, Any]]
+    state: TrainerState
+    started: float
+    resumed: bool
+
+    def record(self) -> dict[str, Any]:
+        """What is recorded of it, up to now."""
+        return {
+            "steps": self.state.global_step,
+            "best_step": self.state.best_global_step,
+            "seconds": round(time.time() - self.started, 1),
+            "resumed": self.resumed,
+            "history": self.state.log_history,
+            **({"trials": self.trials} if self.trials else {}),
+        }
+
+
 def _conclude(
     model: EncT5ForClassification,
     adapter: adapters.Adapter | None,
     tokenizer: PreTrainedTokenizerBase,
     prepared: Prepared,
     settings: TrainConfig,
-    ancestry: run_folder.Ancestry,
-    state: TrainerState,
-    trials: list[dict[str, Any]],
-    started: float,
-    resumed: bool,
+    course: _Course,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Finish the trained model, measure it, and write the run folder; return the run's record."""
@@ -247,16 +270,11 @@ def _conclude(
         **calibration,
         **({} if prepared.teaching is None else {"distillation": prepared.teaching.record(logits, thresholds)}),
         "base": run_folder.public_name(settings.base),
-        "origin": ancestry.origin,
-        "base_trained_on": ancestry.trained_on,
+        "origin": course.ancestry.origin,
+        "base_trained_on": course.ancestry.trained_on,
         "parameters": model.num_parameters(),
         "seed": settings.seed,
-        "steps": state.global_step,
-        "best_step": state.best_global_step,
-        "seconds": round(time.time() - started, 1),
-        "resumed": resumed,
-        "history": state.log_history,
-        **({"trials": trials} if trials else {}),
+        **course.record(),
         "versions": {
             "enct5": __version__,
             "torch": torch.__version__,
