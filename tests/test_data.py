@@ -202,7 +202,13 @@ def test_nothing_is_cached_or_printed(tmp_path: Path, capfd: pytest.CaptureFixtu
         ("a.json", '{\n"text": "a"\n}', "line 1 is not JSON .*expected one object a line, or one list of objects"),
         ("a.jsonl", '{"text": "a"}\n"b"\n', "line 2 is `b`, not an object"),
         ("a.json", '[{"text": "a"}, 5]', "item 2 is `5`, not an object"),
-        ("a.jsonl", '{"text": "\\ud800"}\n', "cannot make a table of"),
+        (
+            "a.jsonl",
+            '{"text": "\\ud83d\\ude00"}\n\n{"text": "ok", "more": [{"a": "cut \\uD83D"}]}\n',
+            r"column `more`, line 3: `'\\ud83d'` at character 5 is half of a surrogate pair.*put U\+FFFD in its place",
+        ),
+        ("a.json", '[{"text": "a"}, {"text": "\\udc00"}]', "column `text`, item 2: .* at character 1 is half"),
+        ("a.jsonl", '{"t\\ud800": "a"}\n', r"column `t\\ud800`, line 1: .* at character 2 is half"),
         ("a.jsonl", '{"text\\u0000": "a"}\n', "has NUL characters in its column names"),
         (
             "a.jsonl",

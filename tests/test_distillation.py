@@ -236,10 +236,14 @@ def test_a_resumed_student_ends_with_the_weights_of_an_uninterrupted_one(
 
 
 def test_what_does_not_fit_is_refused_in_one_line(
-    run: Run, teacher: Path, tmp_path: Path, t5_folder: Callable[..., Path]
+    run: Run, teacher: Path, tmp_path: Path, t5_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from enct5.conversion import convert_folder
 
+    def asked(*arguments: object) -> None:
+        raise AssertionError("the teacher is asked first")
+
+    monkeypatch.setattr(Predictor, "logits", asked)
     convert_folder(str(run.base), tmp_path / "untrained", num_labels=3)
     rows = messages(60, seed=12)
     source = write_rows(tmp_path / "rows.jsonl", [{**row, "second": row["text"]} for row in rows])
@@ -257,6 +261,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
         ({"temperature": 0}, "`temperature` is `0`"),
         ({"loss": "focal"}, "`loss` does not go with a teacher, which decides it; leave it out"),
         ({"base": tmp_path / "nothing"}, "there is no folder .*nothing"),
+        ({"base": t5_folder(vocab_size=500)}, "token ids up to [0-9]+, but the model 500 embeddings"),
     ):
         settings: dict[str, Any] = {"teacher": teacher, "base": run.base, "source": source} | options
         with pytest.raises(EncT5Error, match=message) as refused:

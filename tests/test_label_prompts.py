@@ -90,6 +90,12 @@ def test_of_many_missing_labels_five_are_listed(tmp_path: Path) -> None:
         ("a.csv", "name,description\nno,x\n", "no column `label`.*name, description"),
         ("a.csv", "label,description\nno,x\nno,y\n", "describes `no` 2 times; keep one description"),
         ("a.txt", "no: x", "cannot tell the format of .*a.txt"),
+        (
+            "a.json",
+            r'{"yes": "x", "no": "cut \ud83d"}',
+            r"a.json, description 2: `'\\ud83d'` at character 5 is half of a",
+        ),
+        ("a.yaml", r'no: "\ud83d"', r"a.yaml, description 1: .* at character 1 is half of a surrogate pair"),
     ],
 )
 def test_files_that_are_no_descriptions_are_refused(
@@ -104,6 +110,13 @@ def test_files_that_are_no_descriptions_are_refused(
 def test_an_absent_file_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(EncT5Error, match=name):
         read_descriptions(str(tmp_path / name), ["no"])
+
+
+def test_a_label_with_half_a_character_is_refused(t5_folder: Callable[..., Path]) -> None:
+    folder = str(t5_folder())
+    model = EncT5ForSequenceClassification.from_t5(folder, 2, problem_type="multi_label_classification")
+    with pytest.raises(EncT5Error, match=r"text 2: `'\\ud83d'` at character 4 is half of a surrogate pair"):
+        start_from_words(model, AutoTokenizer.from_pretrained(folder), ["fine", "cut\ud83d"])
 
 
 def test_prompts_are_the_mean_embedding_of_the_words(t5_folder: Callable[..., Path]) -> None:

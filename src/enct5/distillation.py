@@ -18,6 +18,7 @@ from enct5.distillation_data import Texts, read_texts
 from enct5.entities import Entities, Span
 from enct5.errors import EncT5Error
 from enct5.inputs import tags_of_tokens
+from enct5.loading import check_tokenizer
 from enct5.onnx_model import OnnxEncT5
 from enct5.predict import Predictor
 from enct5.processes import agreed
@@ -125,7 +126,7 @@ def _rows(
     all_texts = [text for part in parts for text in data.read_texts(part.table, config.text)]
     say(f"teacher: {run_folder.public_name(config.teacher)}, {task.description}, {len(names)} outputs")
 
-    outputs, digest = _ask(predictor, config, base, all_texts, names)
+    outputs, digest = _ask(predictor, config, base, tokenizer, all_texts, names)
     records = task.decode(outputs, teacher.id2label, teacher.thresholds)
     values = [_label_value(task, record[task.prediction_columns[0]]) for record in records]
     decisions = task.encode(values, teacher.label2id)
@@ -208,7 +209,12 @@ def _rows(
 
 
 def _ask(
-    predictor: Predictor, config: DistillConfig, base: str, texts: Sequence[Any], names: list[str]
+    predictor: Predictor,
+    config: DistillConfig,
+    base: str,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[Any],
+    names: list[str],
 ) -> tuple[teacher_outputs.Outputs, str | None]:
     """The teacher's outputs, which the main process has computed now or in an interrupted run, and its digest."""
     file = Path(config.out) / run_folder.CHECKPOINTS / teacher_outputs.FILE
@@ -218,7 +224,8 @@ def _ask(
     def ask() -> None:
         if not file.is_file():
             # what is wrong with the base is told before a large model is asked about all texts
-            build_model(base, predictor.task, names, token_decoder=config.token_decoder)
+            student = build_model(base, predictor.task, names, token_decoder=config.token_decoder)
+            check_tokenizer(tokenizer, student.config.vocab_size)
             teacher_outputs.write(predictor, decided_by, texts, file)
 
     agreed(ask)

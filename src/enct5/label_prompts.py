@@ -13,6 +13,8 @@ import yaml
 
 from enct5.errors import EncT5Error, nearest, show, unknown
 from enct5.reading import read_table
+from enct5.surrogates import check_unicode
+from enct5.tokenization import tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -82,6 +84,8 @@ def _read_mapping(path: Path, parse: Any) -> dict[str, str]:
     wrong = next((name for name, text in found.items() if not isinstance(text, str)), None)
     if wrong is not None:
         raise EncT5Error(f"{path}: the description of {show(wrong)} is {show(found[wrong])}; it must be a text")
+    for number, text in enumerate(found.values(), 1):
+        check_unicode(text, f"{path}, description", number)
     return found
 
 
@@ -108,6 +112,9 @@ def start_from_words(
         texts: One text per label, in id order.
 
     A label whose text has no tokens keeps the prompt that it has.
+
+    Raises:
+        EncT5Error: For half a surrogate pair, with the number of the text.
     """
     # Words are read before torch is imported.
     import torch
@@ -116,7 +123,7 @@ def start_from_words(
 
     embedding = model.get_parameter("transformer.encoder.embed_tokens.weight")
     prompts = model.get_parameter(PROMPTS)
-    rows = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    rows = tokenize(tokenizer, texts, add_special_tokens=False)["input_ids"]
     with torch.no_grad():
         for label, ids in enumerate(rows):
             if ids:

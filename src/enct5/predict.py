@@ -19,8 +19,8 @@ from enct5.loading import check_tokenizer, file_of, first_line, load_model, load
 from enct5.modeling_enct5 import EncT5ForClassification
 from enct5.onnx_model import OnnxEncT5, is_exported
 from enct5.sources import check_source
+from enct5.surrogates import check_unicode
 from enct5.tasks import Task, best_labels, check_abstention, check_top_k, find_task, withhold
-from enct5.tokenization import check_unicode
 from enct5.trained_on import TrainedOn
 from enct5.training_config import TRAIN_CONFIG
 from enct5.unread import Unread, notes
@@ -426,7 +426,7 @@ def _checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
             raise EncT5Error(f"text {number}: texts and {task.inputs.other_kind} are mixed; give one kind at a time")
         first_is_plain = plain
         for part in [text] if isinstance(text, str) else text:
-            check_unicode(part, number)
+            check_unicode(part, "text", number)
         yield text
 
 

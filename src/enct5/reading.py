@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from enct5.errors import EncT5Error, nearest, show
 from enct5.paths import foreign, is_file_name
+from enct5.surrogates import check_unicode
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HALF_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")  # half of a surrogate pair, or of one that is whole
 _LONGEST = 2**26  # characters of a field of a CSV file: all that follows a quote which is never closed is one
 _ROWS = 4096  # of a CSV file that are held as Python's objects at a time
 
@@ -249,7 +251,7 @@ def _table_of_objects(objects: list[dict[str, Any]], source: str) -> "Dataset":
                 columns[name] = pa.array([None if v is None else json.dumps(v, ensure_ascii=False) for v in values])
                 encoded.add(name)
         table = _dataset(pa.table(columns), source)
-    except (pa.ArrowException, UnicodeEncodeError, RecursionError) as error:
+    except (pa.ArrowException, RecursionError) as error:
         raise EncT5Error(f"cannot make a table of {source}: {show(error, 200)}") from error
     return table.with_transform(partial(_decoded, encoded)) if encoded else table
 
@@ -317,13 +319,29 @@ def _json_rows(path: Path, source: str) -> Iterator[dict[str, Any]]:
         except (ValueError, RecursionError) as error:  # a key twice, a number of thousands of digits, deep nesting
             raise EncT5Error(f"{source}, from line {number} on: {show(error, 200)}; correct or remove it") from error
         whole = isinstance(parsed, list) and number == first
+        kind = "item" if whole else "line"
         for place, row in enumerate(parsed, 1) if whole else [(number, parsed)]:
             if not isinstance(row, dict) or not row:  # a table without columns has no rows either
                 raise EncT5Error(
-                    f"{source}, {'item' if whole else 'line'} {place} is {show(row)}, not an object with columns; "
+                    f"{source}, {kind} {place} is {show(row)}, not an object with columns; "
                     'expected {"column": value, ...}'
                 )
+            if _HALF_ESCAPE.search(part):
+                _check_row(row, source, kind, place)
             yield row
+
+
+def _check_row(row: dict[str, Any], source: str, kind: str, place: int) -> None:
+    """Refuse half a surrogate pair in a row's texts and names, which no table takes."""
+    for name, value in row.items():
+        shown = show(name.encode(errors="backslashreplace").decode())
+        held = [name, value]
+        while held:  # a stack: lists may be nested deeper than functions
+            part = held.pop()
+            if isinstance(part, str):
+                check_unicode(part, f"{source}, column {shown}, {kind}", place)
+            elif isinstance(part, list | dict):
+                held += [*part, *part.values()] if isinstance(part, dict) else part
 
 
 def _read_parquet(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:

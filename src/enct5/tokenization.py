@@ -8,30 +8,11 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from enct5.errors import EncT5Error, show
+from enct5.surrogates import check_unicode
 from enct5.unread import Span, Unread, measure
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerBase
-
-
-def check_unicode(text: str, number: int) -> None:
-    """Refuse half of a surrogate pair, which is no character and no tokenizer takes.
-
-    Args:
-        text: The text, or one of a pair's two, or a word.
-        number: The text's, counted from 1.
-
-    Raises:
-        EncT5Error: If there is one.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise EncT5Error(
-            f"text {number}: {show(ascii(text[error.start]))} at character {error.start + 1} is half of a surrogate "
-            "pair, not a character; take it out, or put U+FFFD in its place"
-        ) from None
 
 
 def tokenize(tokenizer: "PreTrainedTokenizerBase", *columns: Sequence[str], **options: Any) -> "BatchEncoding":
@@ -47,7 +28,7 @@ def tokenize(tokenizer: "PreTrainedTokenizerBase", *columns: Sequence[str], **op
     """
     for column in columns:
         for number, text in enumerate(column, start=1):
-            check_unicode(text, number)
+            check_unicode(text, "text", number)
     options = {"return_attention_mask": False, "verbose": False, **options}
     lists = [list(column) for column in columns]  # lists: of strings, a tokenizer takes an empty second one for none
     encoded = tokenizer(*lists, **options)
