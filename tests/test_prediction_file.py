@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import datasets
 import pandas as pd
 import pytest
 from datasets import Dataset
@@ -379,6 +380,21 @@ def test_an_interrupted_call_is_resumed_where_it_was(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.csv", out.name, f"whole{kind}"])
     with pytest.raises(EncT5Error, match=r"no interrupted call for .* to resume; leave out --resume"):
         predict_table(Echo(), str(given), None, out, resume=True, run={"model": "m"})
+
+
+def test_other_data_of_the_hub_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 1)
+    found = Dataset.from_dict({"text": ["a", "b", "c"]})
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: found)
+    out = tmp_path / "out.csv"
+    with pytest.raises(EncT5Error, match="interrupted"):
+        predict_table(Counting(stop_at="b"), "org/name:train", None, out)
+    found = Dataset.from_dict({"text": ["a", "b", "C"]})
+    with pytest.raises(EncT5Error, match="another content of the data"):
+        predict_table(Echo(), "org/name:train", None, out, resume=True)
+    found = Dataset.from_dict({"text": ["a", "b", "c"]})
+    predict_table(Echo(), "org/name:train", None, out, resume=True)
+    assert read_table(str(out))["label"][:] == ["<a>", "<b>", "<c>"]
 
 
 def test_other_data_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

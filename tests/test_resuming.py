@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
+from datasets import Dataset
 
 from enct5.errors import EncT5Error
 from enct5.resuming import RECORD
@@ -44,6 +46,23 @@ def test_changed_descriptions_are_not_resumed_with(run: Run, tmp_path: Path) -> 
     file.write_text(json.dumps(dict.fromkeys(LABELS, "other words")), encoding="utf-8")
     with pytest.raises(EncT5Error, match="the data has changed"):
         start(run.base, tmp_path / "run", source, label_descriptions=str(file), resume=True)
+
+
+def test_changed_data_of_the_hub_are_not_resumed_with(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = messages(120)
+    here = Run.__new__(Run)
+    here.base, here.source = run.base, "org/name:train"
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: Dataset.from_list(rows))
+    start(here.base, tmp_path / "whole", here.source, epochs=2)
+    interrupt(here, tmp_path / "run", evaluation=2, epochs=2)
+    rows[50] = {**rows[50], "text": "another text"}
+    with pytest.raises(EncT5Error, match=r"the data has changed .org/name:train. since the run"):
+        start(here.base, tmp_path / "run", here.source, epochs=2, resume=True)
+    rows = messages(120)
+    start(here.base, tmp_path / "run", here.source, epochs=2, resume=True)
+    assert_same_weights(weights(tmp_path / "run"), weights(tmp_path / "whole"))
 
 
 def test_a_resumed_regression_ends_with_the_weights_of_an_uninterrupted_one(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from enct5.run_folder import CONFIG, METRICS
 
 _BLOCK = 1 << 20  # bytes
+_ROWS = 1000
 
 
 def digest(source: str | Path) -> str | None:
@@ -18,6 +19,29 @@ def digest(source: str | Path) -> str | None:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             found.update(block)
+    return found.hexdigest()
+
+
+def digest_of_data(source: str) -> str | None:
+    """SHA-256 of a table: of its file, or of all rows of a data set of the hub; `None` for a pipe.
+
+    A data set is known by neither its name nor its revision: the one stays when rows change, the other changes with a
+    word in its description.
+
+    Args:
+        source: What `reading.read_table` has read, so that it is in the cache.
+
+    Raises:
+        EncT5Error: If it can no longer be loaded.
+    """
+    from enct5.reading import is_path, load_hub
+
+    if is_path(source):
+        return digest(source)
+    found = hashlib.sha256()
+    for part in load_hub(source).with_format("arrow").iter(_ROWS):
+        # as Python writes them, and not Arrow's bytes, which depend on where its blocks begin
+        found.update(repr(part.to_pydict()).encode(errors="backslashreplace"))
     return found.hexdigest()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from enct5 import __version__, data, progress, score_columns
 from enct5.data_notes import line
-from enct5.digests import digest
+from enct5.digests import digest_of_data
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.evaluation import text_columns
 from enct5.output_parts import Parts
@@ -226,7 +226,7 @@ def _asked_for(
         "version of enct5": __version__,
         **run,
         "data": source,
-        "content of the data": digest(source),
+        "content of the data": None if source == STDIN else digest_of_data(source),
         "text": list(rows.text),
         "abstain_below": abstain_below,
         "top_k": top_k,

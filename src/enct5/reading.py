@@ -391,12 +391,17 @@ def _lines(path: Path, source: str) -> Iterator[str]:
 
 
 def _read_hub(source: str, rows: int | None) -> Iterator["Dataset"]:
-    table = _load_hub(source)
+    table = load_hub(source)
     for start in range(0, len(table), rows or len(table)):
         yield table.select(range(start, min(len(table), start + (rows or len(table)))))
 
 
-def _load_hub(source: str) -> "Dataset":
+def load_hub(source: str) -> "Dataset":
+    """Load a data set of the hub, `name:split`, as it is there.
+
+    Raises:
+        EncT5Error: If it cannot be loaded.
+    """
     import datasets
 
     name, _, split = source.partition(":")

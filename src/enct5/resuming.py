@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from enct5 import __version__, run_folder
-from enct5.digests import digest, digest_of_checkpoint
+from enct5.digests import digest_of_checkpoint, digest_of_data
 from enct5.errors import EncT5Error
 from enct5.training_config import BUNDLED, TrainConfig
 from enct5.writing import write_text
@@ -51,7 +51,7 @@ def _source(settings: TrainConfig, name: str) -> dict[str, str | None] | None:
     source = getattr(settings, name)
     if source is None or source == BUNDLED:
         return source and {"name": source, "sha256": None}
-    found = digest_of_checkpoint(source) if name in _CHECKPOINTS else digest(source)
+    found = digest_of_checkpoint(source) if name in _CHECKPOINTS else digest_of_data(source)
     return {"name": run_folder.public_name(source), "sha256": found}
 
 
