@@ -7,7 +7,7 @@
 The T5's token vectors start from the teacher's (teacher_vocabulary.py), its layers as nearly nothing; then it learns
 the teacher's states and vectors from unlabelled text (distillation.py). Every step's batch follows from the seed and
 the step alone, so `--resume` continues where a run stopped. `--minutes` is for a machine that is there for so long:
-the rate falls with the time as it does with the steps.
+the rate falls with the time as it does with the steps. On a GPU: `--batch-tokens 65536 --lr 3e-3 --workers 4`.
 
 With `--probe FILE:TEXT:LABEL` a logistic regression on the frozen mean states is measured as training goes on.
 """
@@ -40,6 +40,7 @@ from teacher_vocabulary import piece_vectors, start_embedding
 
 HELD_OUT = 4000  # passages that are kept for the loss on unseen text
 WARMUP = 300  # steps
+MAPS_RATE = 1.5e-3  # AdamW's least rate for the linear maps to the teacher's space
 
 
 @torch.no_grad()
@@ -119,16 +120,33 @@ class DistillationTrainer(Trainer):
         super().log(logs, *args, **kwargs)
 
 
-def _options(given: dict[str, Any]) -> str:
+def _options(stage: dict[str, Any]) -> str:
     """The options that make the same T5 again."""
-    names = ("steps", "batch_tokens", "lr", "d_model", "d_ff", "num_heads", "num_layers", "pairs_every", "seed")
-    return " ".join(f"--{name.replace('_', '-')} {given[name]}" for name in names)
+    names = ("batch_tokens", "lr", "d_model", "d_ff", "num_heads", "num_layers", "pairs_every", "seed")
+    given = {"steps": stage["steps"]} | {name: stage["arguments"][name] for name in names}
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items())
+
+
+def _stages(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs that a T5 went through, the first one first."""
+    earlier = summary.get("started_from")
+    return [*(_stages(earlier) if earlier else []), summary]
 
 
 def card(summary: dict[str, Any], plain: T5ForConditionalGeneration) -> str:
     """The checkpoint's README.md: what it is, what it learned from, how good it is."""
-    given, config, unseen = summary["arguments"], plain.config, summary["held_out"]
+    config, unseen = plain.config, summary["held_out"]
     parameters, embedding = plain.num_parameters() / 1e6, plain.shared.weight.numel() / 1e6
+    stages = _stages(summary)
+    course = " and ".join(
+        f"{stage['steps']:,} steps of about {stage['arguments']['batch_tokens']:,} tokens ({stage['tokens_seen'] / 1e6:.0f}M)"
+        for stage in stages
+    )
+    commands = "\n".join(
+        f"    python scripts/distill_t5.py prepared --teacher all-MiniLM-L6-v2 --out t5-{number} {_options(stage)}"
+        + (f" --start t5-{number - 1}" if number > 1 else "")
+        for number, stage in enumerate(stages, start=1)
+    )
     probes = "\n".join(f"| {name} | {score:.3f} |" for name, score in summary["probes"].items())
     return f"""---
 library_name: transformers
@@ -151,14 +169,13 @@ a GPU or more time, a larger T5 (t5-base, flan-t5) knows more.
 
 ## What it learned from
 
-Its token vectors start from the teacher's, its layers as nearly nothing; then, in {summary["steps"]:,} steps of about
-{given["batch_tokens"]:,} tokens ({summary["tokens_seen"] / 1e6:.0f}M in all), it learned the teacher's state of every word, its vector of
+Its token vectors start from the teacher's, its layers as nearly nothing; then, in {course}, it learned the teacher's state of every word, its vector of
 every passage, how alike the teacher finds two passages that are read together, and T5's span corruption
 (`scripts/distillation.py` says how). Made by
 
     python scripts/prepare_distillation.py {" ".join(summary["files"])} --teacher all-MiniLM-L6-v2 --out prepared \\
         --pieces {summary["pieces"]}
-    python scripts/distill_t5.py prepared --teacher all-MiniLM-L6-v2 --out t5 {_options(given)}
+{commands}
 
 Teacher: all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0. No labelled text was used. Text:
 
@@ -191,6 +208,7 @@ def main() -> None:
     parser.add_argument("prepared", type=Path, help="folder that prepare_distillation.py wrote")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of a BERT-like sentence encoder")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint (and, inside, the run)")
+    parser.add_argument("--start", type=Path, help="go on from the T5 that an earlier run made, of the same sizes")
     parser.add_argument("--steps", type=int, default=5500)
     parser.add_argument("--batch-tokens", type=int, default=4096, help="student tokens a step")
     parser.add_argument("--lr", type=float, default=1.5e-3, help="AdamW's peak rate")
@@ -215,6 +233,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint in --out")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    torch.backends.cuda.enable_cudnn_sdp(False)  # it plans every new shape of a batch anew, 8 ms a call
     set_seed(args.seed)
     work = args.out / "training"
     work.mkdir(parents=True, exist_ok=True)
@@ -259,9 +278,12 @@ def main() -> None:
         teacher_width=teacher_model.config.hidden_size,
     )
     model = DistilledT5(config)
-    with torch.no_grad():
-        model.shared.weight.copy_(embedding)
-        start_as_nothing(model)
+    if args.start:
+        model.load_state_dict(T5ForConditionalGeneration.from_pretrained(args.start).state_dict(), strict=False)
+    else:
+        with torch.no_grad():
+            model.shared.weight.copy_(embedding)
+            start_as_nothing(model)
     precision = torch.bfloat16
     teacher_model.to(precision)
     model.teacher.append(Teacher(teacher_model, first, last))
@@ -269,12 +291,21 @@ def main() -> None:
     print("parameters:", model.num_parameters(), "beside the embedding:", model.num_parameters(exclude_embeddings=True))
     if args.compile:
         model.encoder.compile(dynamic=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    maps, body = model.maps(), [parameter for name, parameter in model.named_parameters() if "_map." not in name]
+    optimizer = torch.optim.AdamW(
+        [{"params": body, "lr": args.lr}, {"params": maps, "lr": max(args.lr, MAPS_RATE)}],
+        betas=(0.9, 0.98),
+        weight_decay=0.0,
+        fused=True,
+    )
 
     clock = Clock(args.steps, args.minutes)
 
-    def schedule(step: int) -> float:
-        return min(1.0, (step + 1) / WARMUP) * min(1.0, clock.left(step) / args.decay)
+    def schedule(step: int, wait: int = 0) -> float:
+        return min(1.0, max(0, step + 1 - wait) / WARMUP) * min(1.0, clock.left(step) / args.decay)
+
+    def waiting(step: int) -> float:
+        return schedule(step, WARMUP if args.start else 0)  # for the maps, which start anew
 
     probes = [Probe.read(text) for text in args.probe]
     trainer = DistillationTrainer(
@@ -300,7 +331,7 @@ def main() -> None:
         ),
         data_collator=lambda rows: rows[0],
         train_dataset=train,
-        optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)),
+        optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, [waiting, schedule])),
         callbacks=[clock, Log(probes, tokenizer, work / "probes.jsonl", args.probe_every)],
     )
     teacher_model.to(trainer.args.device)  # no part of the model, so the trainer leaves it where it is
@@ -323,6 +354,7 @@ def main() -> None:
         "arguments": {
             key: value.name if isinstance(value, Path) else value for key, value in vars(args).items() if key != "probe"
         },
+        "started_from": json.loads((args.start / "distillation.json").read_text("utf-8")) if args.start else None,
         "steps": steps,
         "pieces": len(prepared.pieces),
         "files": list(sizes),

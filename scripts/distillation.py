@@ -379,6 +379,10 @@ class DistilledT5(T5ForConditionalGeneration):
             "difference": functional.mse_loss(self.difference_map(decoded), difference),
         }
 
+    def maps(self) -> list[nn.Parameter]:
+        """The parameters that are thrown away afterwards."""
+        return [parameter for name, parameter in self.named_parameters() if "_map." in name]
+
     def plain(self) -> T5ForConditionalGeneration:
         """The T5 alone."""
         config = T5Config(**{key: value for key, value in self.config.to_dict().items() if key != "teacher_width"})
