@@ -492,9 +492,9 @@ def test_the_run_folder_is_named_after_the_data(
 
     monkeypatch.setattr(start, "train", remember)
     enct5("train", place / "good.csv", "--text", "a, b", "--label", "label")
-    enct5("train", "org/name:train", "--text", "a", "--label", "label", "--max-length", 99)
+    enct5("train", "org/name:train", "--text", " a", "--label", "label", "--max-length", 99)
     assert [config.out for config in seen] == ["runs/good", "runs/name"]
-    assert seen[0].text == ("a", "b")
+    assert (seen[0].text, seen[1].text) == (("a", "b"), (" a",))  # one alone is as it was written
     assert (seen[0].max_length, seen[1].max_length) == (512, 99)
 
 

@@ -168,7 +168,7 @@ def test_nothing_is_cached_or_printed(tmp_path: Path, capfd: pytest.CaptureFixtu
         ("a.csv", "\n\n", "a.csv is empty"),
         ("a.csv", "text,label\n", "a.csv has no rows"),
         ("a.csv", "text,label", "a.csv has no rows"),
-        ("a.csv", "text,label\na,1\nb\n", r"row 3 \(the header is row 1\) has 1 fields, the header has 2: `b`"),
+        ("a.csv", "text,label\na,1\nb\n", r"row 3 \(the header is row 1\) has 1 field, the header has 2: `b`"),
         ("a.csv", "text,label\na,1\nb,c,2\n", "row 3 .* has 3 fields, the header has 2: `b,c,2`; .* holds `,` or"),
         ("a.tsv", "text\tlabel\nb\tc\t2\n", "row 2 .* has 3 fields, .* holds a tab or"),
         ("a.csv", "text,label,text\na,1,b\n", "has 2 columns named `text`"),
@@ -364,6 +364,34 @@ def test_bad_columns(text: list[str], label: str | None, message: str) -> None:
     )
     with pytest.raises(EncT5Error, match=message):
         check_columns(table, "a.csv", text, label)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '{"data": [{"text": "a", "label": "x"}]}',
+            r"no column `text` .*columns: data\); it holds one object; a table",
+        ),
+        ('{"columns": ["text"], "data": [["a"], ["b"]]}', "it holds one object; a table is one list of objects"),
+        (
+            '{"text": {"0": "a", "1": "b"}, "label": {"0": "x"}}',
+            r'not a text but of type dict; .*\(orient="records" in',
+        ),
+    ],
+)
+def test_json_tables_of_other_shapes(tmp_path: Path, content: str, message: str) -> None:
+    """As pandas writes them where it is not told otherwise, or wrapped in an object."""
+    with pytest.raises(EncT5Error, match=message):
+        check_columns(read_table(write(tmp_path, "a.json", content)), "a.json", ["text"], "label")
+
+
+def test_a_column_for_each_label_is_told() -> None:
+    table = Table.from_dict({"text": ["a"], "good": [1], "bad": [0]})
+    with pytest.raises(
+        EncT5Error, match=r"--label names one column, not 2 .`good`, `bad`.; write the names of each text"
+    ):
+        check_columns(table, "a.csv", ["text"], "good, bad")
 
 
 def test_mixed_types_name_the_row(tmp_path: Path) -> None:
@@ -637,6 +665,11 @@ def test_split_without_classes() -> None:
             ["a"] * 4,
             0.1,
             "cannot hold out 10% of 4 rows: that is less than one; give more rows, a larger --eval-fraction, or a file",
+        ),
+        (
+            ["a"],
+            0.1,
+            "cannot hold out 10% of 1 row: that is less than one; give more rows, a larger --eval-fraction, or a file",
         ),
         (["a", "b", "c"], 0.5, "of 3 rows, of which only 0 share their class with another: that is less than one"),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from enct5.data_notes import in_rows, line
+from enct5.errors import EncT5Error
 from enct5.training_config import TrainConfig
 from enct5.training_data import read_rows
 from runs import write_rows
@@ -228,6 +229,18 @@ PLAIN = labelled(["a", "b"] * 20)
             [],
             id="no blanks between words",
         ),
+        pytest.param(
+            [{"text": str(row), "label": "ab"[row % 2]} for row in range(40)],
+            {},
+            ["all 40 texts are numbers; if these are ids, name the column that holds the texts"],
+            id="ids as texts",
+        ),
+        pytest.param(
+            labelled(["a", "b\nb"] * 20),
+            {},
+            ["1 label with line breaks or other control characters: `b\\nb`; is a quote in the file closed too late?"],
+            id="line breaks in labels",
+        ),
     ],
 )
 def test_what_is_noted(
@@ -268,6 +281,17 @@ def test_one_split_line_says_what_the_split_is(tmp_path: Path) -> None:
         said: list[str] = []
         read_rows(TrainConfig.checked(data=source, text=("text",), label="label", out="x"), said.append)
         assert said[-1].endswith(f" rows held out of rows.jsonl ({how}, seed 42)")
+
+
+def test_a_table_of_blank_texts_is_refused(tmp_path: Path) -> None:
+    """Whichever of the files it is."""
+    blank = [{"text": " ", "label": "ab"[row % 2]} for row in range(40)]
+    with pytest.raises(
+        EncT5Error, match=r"rows.jsonl: the text is blank in 40 rows \(1, 2, 3, .*which is all; name the"
+    ):
+        notes_on(tmp_path, blank)
+    with pytest.raises(EncT5Error, match=r"held.jsonl: the text is blank in row 1, which is all"):
+        notes_on(tmp_path, PLAIN, eval=write_rows(tmp_path / "held.jsonl", blank[:1]))
 
 
 def test_a_warning_is_said_as_one() -> None:

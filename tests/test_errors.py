@@ -2,7 +2,7 @@
 
 import pytest
 
-from enct5.errors import EncT5Error, nearest, show, unknown
+from enct5.errors import EncT5Error, nearest, printable, show, unknown
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,11 @@ def test_unknown_lists_at_most_twenty() -> None:
     """A table of many columns does not flood the terminal."""
     message = str(unknown("column", "zzz", [f"c{number}" for number in range(25)]))
     assert message.endswith("c18, c19 and 5 more)")
+
+
+def test_control_characters_are_shown_and_not_obeyed() -> None:
+    """No terminal takes a part of a label for a command."""
+    assert printable("a\nb\x1b[31m\x9b\u2028 für 😀") == "a\\nb\\x1b[31m\\x9b\\u2028 für 😀"
 
 
 def test_show_stays_on_one_line_and_short() -> None:

@@ -26,6 +26,10 @@ PRICES = [19 + 37 * row for row in range(40)]
         ([Decimal(price) / 100 for price in PRICES], REGRESSION, None),
         ([price / 100 for price in PRICES], REGRESSION, None),
         (["1", "2", "3.5"], REGRESSION, None),
+        (["950", "1.137", "12.400"], REGRESSION, "decimal point: `1.137` is 1.137; if the point separates thousands"),
+        (["0.950", "1.137", "12.400"], REGRESSION, None),  # nobody writes 950 so
+        (["1.137", "12.4"], REGRESSION, None),
+        ([1.137, 12.425], REGRESSION, None),  # as what it was written is not known
         (["1", "2", "3"] * 20, SINGLE, None),
         (["0.0", "1.0", "2.0"] * 20, SINGLE, "none of its numbers has a fraction; --task regression"),
         ([0.0, 1.0, 2.0] * 20, SINGLE, "none of its numbers has a fraction; --task regression"),
@@ -75,6 +79,12 @@ def test_up_to_half_of_the_cells_may_be_missing_before_words_are_classes() -> No
     with pytest.raises(EncT5Error, match=r"but not in 2 rows \(1, 3\): `null` is not a number"):
         guess(["null", "1.5", "NA", "2.5"], "price")
     assert guess(["null", "1.5", "NA"], "price")[0] == SINGLE
+
+
+def test_objects_are_no_labels() -> None:
+    with pytest.raises(EncT5Error, match=r"column `day` holds objects, such as `.'name': 'good'.`; name a column of"):
+        guess([{"name": "good"}, {"name": "bad"}], "day")
+    assert guess([[{"start": 0, "end": 1, "label": "x"}], []], "day")[0] == "token_classification"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from enct5 import progress
-from enct5.errors import EncT5Error, InterruptedByUserError, show
+from enct5.errors import EncT5Error, InterruptedByUserError, printable, show
 
 if TYPE_CHECKING:
     from enct5.training_config import TrainConfig
@@ -67,11 +67,16 @@ def _speaks() -> bool:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(printable(line), flush=True)
 
 
 def _columns(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+    """The columns that a user names; one alone may have blanks at its ends, as some files have it."""
+    if text is None:
+        return None
+    if "," not in text:
+        return (text,) if text.strip() else ()
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _load_for(model: str) -> None:
@@ -596,7 +601,7 @@ def main() -> None:
     else:
         sys.exit(status if isinstance(status, int) else 0)
     if _speaks():
-        print(f"enct5: {message}", file=sys.stderr)
+        print(f"enct5: {printable(message)}", file=sys.stderr)
     sys.exit(failed)
 
 

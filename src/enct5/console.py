@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from enct5.errors import printable
+
 if TYPE_CHECKING:
     from enct5.explain import Explanation
 
@@ -19,7 +21,7 @@ _FOR, _AGAINST = "blue", "red"
 
 def _cells(values: Iterable[object]) -> list[Text]:
     """Values as they are to be read: rich would take the brackets of a label such as `[b]` for markup."""
-    return [Text(f"{value:.3f}" if isinstance(value, float) else str(value)) for value in values]
+    return [Text(f"{value:.3f}" if isinstance(value, float) else printable(str(value))) for value in values]
 
 
 def show_metrics(metrics: dict[str, float], per_label: list[dict[str, Any]], split: str) -> None:
@@ -106,7 +108,7 @@ def show_explanation(explanation: "Explanation") -> None:
             soft_wrap=True,
         )
     for label in explanation.labels:
-        console.print(Text(f"{label.label}: {label.score:.4f}", style="bold"), soft_wrap=True)
+        console.print(Text(f"{printable(label.label)}: {label.score:.4f}", style="bold"), soft_wrap=True)
         largest = max(map(abs, label.attribution)) or 1
         for part in explanation.segments(label.attribution):
             console.print(Text.assemble(*((piece, _shade((value or 0) / largest)) for piece, value in part)))

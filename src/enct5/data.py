@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from enct5.data_notes import blank_texts, in_rows, is_blank, repeated_texts
+from enct5.data_notes import blank_texts, in_rows, is_blank, numbers_as_texts, repeated_texts
 from enct5.errors import EncT5Error, show, unknown
 from enct5.guessing import guess
 from enct5.inputs import WholeTexts, Windows
 from enct5.labels import is_missing
+from enct5.mistaken_formats import by_names
 from enct5.normal_form import normal_form
 from enct5.reading import read_chunks, read_table
 from enct5.tasks import Task, find_task
@@ -69,7 +70,7 @@ def check_columns(
     names = [*text, *([label] if label is not None else [])]
     for name in names:
         if name not in table.column_names:
-            raise unknown("column", name, table.column_names, source)
+            raise _no_column(name, table, source)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise EncT5Error(f"column {show(twice)} of {source} is named twice; each text and the label needs its own")
@@ -81,6 +82,21 @@ def check_columns(
             is_missing(value) and not (separator is not None and isinstance(value, str)) for value in table[label][:]
         ]
         _refuse_missing(missing, "label", label, source, first_row)
+
+
+def _no_column(name: str, table: "Dataset", source: str) -> EncT5Error:
+    names = table.column_names
+    several = [part.strip() for part in name.split(",")]
+    if len(several) > 1 and set(several) <= set(names):
+        return EncT5Error(
+            f"--label names one column, not {len(several)} ({', '.join(map(show, several))}); write the names of each "
+            "text's labels into one column, with --label-separator for several"
+        )
+    said = by_names(names)
+    if len(table) == 1 and any(isinstance(value, list | dict) for value in table[0].values()):
+        said = "it holds one object; a table is one list of objects, a row each, or one object a line"
+    error = unknown("column", name, names, source)
+    return error if said is None else EncT5Error(f"{error}; {said}")
 
 
 def _check_texts(values: list[Any], column: str, source: str, takes_words: bool, first_row: int) -> None:
@@ -96,9 +112,12 @@ def _check_texts(values: list[Any], column: str, source: str, takes_words: bool,
                     f"{type(wrong[0]).__name__}; name a column of lists of words"
                 )
         elif not isinstance(value, str):
+            remedy = "quote the values"
+            if isinstance(value, dict):
+                remedy = 'give a list of objects, a row each (orient="records" in pandas)'
             raise EncT5Error(
                 f"column {show(column)} of {source}, row {row}: {show(value)} is not a text but of type "
-                f"{type(value).__name__}; name a column of texts, or quote the values"
+                f"{type(value).__name__}; name a column of texts, or {remedy}"
             )
         if type(value) is not type(values[0]):
             raise EncT5Error(
@@ -186,7 +205,7 @@ def read_labelled(
             f"{in_rows(left_out)} whose `{_ANSWER}` is reject or ignore are left out; further notes number the rest"
         )
     texts = read_texts(table, text)
-    notes += blank_texts(texts)
+    notes += blank_texts(texts, source) + numbers_as_texts(texts)
     notes += task.notes(table[label][:], values, texts)
     keys = [None if is_blank(text) else key for text, key in zip(texts, text_keys(texts), strict=True)]
     notes += repeated_texts(keys, values)
@@ -314,10 +333,10 @@ def split_rows(texts: Sequence[Any], strata: Sequence[str], fraction: float, see
     pool = np.flatnonzero(copies <= max(1, fraction * len(texts)))
     chosen = _held_out_texts(groups[firsts[pool]], fraction, seed)
     if not len(chosen):
-        few = f"{len(texts)} rows"
+        few = f"{len(texts)} row{'' if len(texts) == 1 else 's'}"
         if len(copies) < len(texts):
             few += f" of {len(copies)} different text{'' if len(copies) == 1 else 's'}"
-        elif alone := np.sum(np.bincount(groups)[groups] == 1):
+        elif len(texts) > 1 and (alone := np.sum(np.bincount(groups)[groups] == 1)):
             few += f", of which only {len(texts) - alone} share their class with another"
         raise EncT5Error(
             f"cannot hold out {fraction:.0%} of {few}: that is less than one; give more rows, a larger "

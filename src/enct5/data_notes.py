@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from enct5.errors import show
+from enct5.errors import EncT5Error, show
 from enct5.labels import are_whole_numbers, as_number, is_missing, read_lists
 from enct5.normal_form import normal_form
 
@@ -22,6 +22,7 @@ _ABSENT = {"na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "(null)", "-", "--
 _FEW_ROWS = 5  # of a class; on average, where classes are more than the most grades there are
 _MOST_GRADES = 20
 _SEPARATORS = (",", ";", "|", "/")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Scripts that are written without blanks between words: Thai to Khmer, kana, Han.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -60,10 +61,29 @@ def reads_as_missing(value: object) -> bool:
     return is_missing(value) or value == "None" or str(value).strip().lower() in _ABSENT
 
 
-def blank_texts(texts: Sequence[Any]) -> list[str]:
-    """A note on texts (one of a pair, all words of a list) without any character but blanks."""
+def blank_texts(texts: Sequence[Any], source: str) -> list[str]:
+    """A note on texts (one of a pair, all words of a list) without any character but blanks.
+
+    Args:
+        texts: The texts.
+        source: Where they come from, for the error.
+
+    Raises:
+        EncT5Error: If there are no others.
+    """
     blank = [row for row, text in enumerate(texts) if is_blank(text)]
+    if blank and len(blank) == len(texts):
+        raise EncT5Error(
+            f"{source}: the text is blank in {in_rows(blank)}, which is all; name the column that holds the texts"
+        )
     return [f"the text is blank in {in_rows(blank)}; fill it in or remove what has no text"] if blank else []
+
+
+def numbers_as_texts(texts: Sequence[Any]) -> list[str]:
+    """A note where all texts are numbers, as in a column of ids; pairs and lists of words are not looked at."""
+    if not texts or not all(isinstance(text, str) and as_number(text) is not None for text in texts):
+        return []
+    return [f"all {len(texts)} texts are numbers; if these are ids, name the column that holds the texts"]
 
 
 def is_blank(text: Any) -> bool:
@@ -168,6 +188,12 @@ def _odd_names(counts: Mapping[str, int]) -> list[str]:
         notes.append(
             f"labels differ only in case, blanks, Unicode form or how a number is written: {_listed(groups)}; write "
             "them alike if they mean the same"
+        )
+    broken = sorted(name for name in counts if _CONTROL.search(name))
+    if broken:
+        notes.append(
+            f"{_number_of(len(broken), 'label')} with line breaks or other control characters: "
+            f"{_listed([_shown(name) for name in broken])}; is a quote in the file closed too late?"
         )
     if absent:
         listed = _listed([f"{show(name)} ({counts[name]})" for name in absent])

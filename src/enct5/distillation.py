@@ -16,7 +16,7 @@ from enct5.digests import digest_of_checkpoint
 from enct5.distillation_config import DistillConfig
 from enct5.distillation_data import Texts, read_texts
 from enct5.entities import Entities, Span
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, shorten
 from enct5.inputs import tags_of_tokens
 from enct5.loading import check_tokenizer
 from enct5.onnx_model import OnnxEncT5
@@ -136,11 +136,11 @@ def _rows(
     counted_by = "the labels" if by_labels else "the teacher's decisions"
     if counts:
         more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
-        listed = ", ".join(f"{name} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
+        listed = ", ".join(f"{shorten(name)} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
         say(f"{task.counted} a label, by {counted_by}: {listed}{more}")
 
     training_rows, held_out_rows = _split(config, texts, task.strata(values))
-    notes = blank_texts(all_texts[: len(texts.train.table)])
+    notes = blank_texts(all_texts[: len(texts.train.table)], config.data)
     if texts.evaluation is None:
         table, held_out, shared = texts.train.table.select(training_rows), texts.train.table.select(held_out_rows), 0
         evaluated = data.class_counts(_take(values, held_out_rows), task)

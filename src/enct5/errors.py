@@ -2,9 +2,11 @@
 
 import difflib
 import importlib.util
+import re
 from collections.abc import Iterable
 
 _MOST_LISTED = 20
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class EncT5Error(Exception):
@@ -45,8 +47,18 @@ def show(value: object, limit: int = 60) -> str:
     Returns:
         The value between backticks, line breaks written as spaces.
     """
+    return f"`{shorten(value, limit)}`"
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """A value on one line, with dots for what is beyond the limit."""
     text = " ".join(str(value).split())
-    return f"`{text if len(text) <= limit else text[: limit - 3] + '...'}`"
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """A text as one line that no terminal takes for commands, its control characters as Python writes them."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:

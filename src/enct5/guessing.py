@@ -17,6 +17,8 @@ _DATE = re.compile(
 )
 # A number with a currency, a unit or a sign around it, or with other separators than a decimal point.
 _WRITTEN_NUMBER = re.compile(r"[^\w\s]?\s?([A-Z]{3}\s?)?[-+]?\d[\d.,'\s]*([^\w\s]|[A-Za-z]{1,3})?")
+# A number of up to three digits, or of three more behind a point, as 1,137 is written where that separates thousands.
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})?")
 _CODE = re.compile(r"\s*[-+]?0\d")  # leading zeros: a code, such as 001
 
 
@@ -79,6 +81,13 @@ def _why_numbers(
 ) -> str | None:
     if percents:
         return f"column {show(column)} is read as numbers of per cent: {show(values[0])} is {numbers[0]:g}"
+    texts = [value.strip() if isinstance(value, str) else "" for value in values]
+    if any("." in text for text in texts) and all(_GROUPED.fullmatch(text) for text in texts):
+        pointed, number = next(pair for pair in zip(texts, numbers, strict=True) if "." in pair[0])
+        return (
+            f"column {show(column)} is read as numbers with a decimal point: {show(pointed)} is {number:g}; if the "
+            "point separates thousands, take it out"
+        )
     if fractions:
         return None
     return (
@@ -115,6 +124,12 @@ def _least_plain(texts: Sequence[str]) -> str:
 
 
 def _of_lists(values: Sequence[Any], column: str) -> str:
+    objects = [value for value in values if isinstance(value, dict) and "start" not in value]
+    if objects:
+        raise EncT5Error(
+            f"column {show(column)} holds objects, such as {show(objects[0])}; name a column of labels, numbers, or "
+            "lists of them, made of one of their values, say"
+        )
     items = [item for value in values for item in (value if isinstance(value, list) else [value])]
     tags = bool(items) and all(isinstance(item, str) and TAG.fullmatch(item.strip()) for item in items)
     if tags or any(isinstance(item, dict) for item in items):

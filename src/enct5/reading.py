@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enct5.errors import EncT5Error, nearest, show
+from enct5.mistaken_formats import by_content, by_names
 from enct5.paths import foreign, is_file_name
 from enct5.surrogates import check_unicode
 
@@ -103,7 +104,11 @@ def is_path(source: str) -> bool:
 def _read_file(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise EncT5Error(f"cannot tell the format of {source}; its name must end in one of {', '.join(_READERS)}")
+        said = by_content(path)
+        raise EncT5Error(
+            f"cannot tell the format of {source}; {f'{said}, and ' if said else ''}its name must end in one of "
+            f"{', '.join(_READERS)}"
+        )
     if path.stat().st_size == 0:
         raise EncT5Error(f"{source} is empty; give a file with rows")
     return reader(path, source, rows)
@@ -176,6 +181,7 @@ def _delimited_rows(path: Path, source: str, delimiter: str) -> Iterator[list[st
     # of the whole process, so never less than others have asked for
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
     number, first, width = 0, 1, 0  # first: the line where the next row begins
+    mistaken = None
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
@@ -183,12 +189,14 @@ def _delimited_rows(path: Path, source: str, delimiter: str) -> Iterator[list[st
                 first = reader.line_num + 1
                 if not row:  # an empty line
                     continue
-                number, width = number + 1, width or len(row)
+                if not number:
+                    width, mistaken = len(row), by_names(row)
+                number += 1
                 if len(row) != width:
+                    quoted = f"put a text that holds {_delimiter_name(delimiter)} or a line break between double quotes"
                     raise EncT5Error(
-                        f"{source}, row {number} (the header is row 1) has {len(row)} fields, the header has {width}: "
-                        f"{show(delimiter.join(row))}; put a text that holds {_delimiter_name(delimiter)} or a line "
-                        "break between double quotes"
+                        f"{source}, row {number} (the header is row 1) has {_fields(len(row))}, the header has "
+                        f"{width}: {show(delimiter.join(row))}; {mistaken or quoted}"
                     )
                 yield row
         except UnicodeDecodeError:
@@ -196,6 +204,8 @@ def _delimited_rows(path: Path, source: str, delimiter: str) -> Iterator[list[st
                 pass
             raise
         except csv.Error as error:
+            if mistaken is not None:
+                raise EncT5Error(f"cannot read {source}: {mistaken}") from error
             raise _broken(path, source, delimiter, first, reader.line_num, str(error)) from error
 
 
@@ -222,6 +232,10 @@ def _broken(path: Path, source: str, delimiter: str, first: int, last: int, erro
         + (f" (open was {show(text)} of line {opened})" if whole else "")
         + '; write each `"` inside a quoted text twice, or close that text'
     )
+
+
+def _fields(count: int) -> str:
+    return f"{count} field{'' if count == 1 else 's'}"
 
 
 def _delimiter_name(delimiter: str) -> str:
@@ -385,7 +399,7 @@ def _lines(path: Path, source: str) -> Iterator[str]:
             except UnicodeDecodeError as error:
                 raise EncT5Error(
                     f"{source} is not UTF-8 (byte {line[error.start]:#04x} at offset {offset + error.start}); "
-                    "save it again as UTF-8"
+                    f"{by_content(path) or 'save it again as UTF-8'}"
                 ) from error
             offset += len(line)
 

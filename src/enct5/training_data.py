@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from enct5 import data, unread
 from enct5.data_notes import line, without_evaluation
-from enct5.errors import EncT5Error, show
+from enct5.errors import EncT5Error, shorten, show
 from enct5.inputs import WholeTexts, Windows
 from enct5.label_prompts import label_words, read_descriptions
 from enct5.run_folder import public_name
@@ -115,7 +115,7 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
     say(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
     if counts:
         more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
-        listed = ", ".join(f"{name} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
+        listed = ", ".join(f"{shorten(name)} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
         say(f"{task.counted} a label: {listed}{more}")
     if config.eval is None:
         texts = data.read_texts(table, config.text)
