@@ -189,8 +189,7 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
     if quantized := values.get("quantization_config"):
         method = quantized.get("quant_method", "unknown method") if isinstance(quantized, dict) else quantized
         raise EncT5Error(
-            f"{base} is quantised ({method}), and EncT5 is made of floating point weights; take the original, or save "
-            "it dequantised: T5ForConditionalGeneration.from_pretrained(...).dequantize().save_pretrained(...)"
+            f"{base} is quantised ({method}), and EncT5 is made of floating point weights; take the original"
         )
     try:
         return AutoConfig.for_model(**values)
