@@ -123,7 +123,7 @@ def make(
         **changes,
     }
     rows = [text if isinstance(text, dict) else {"review": text} for text in texts]
-    report.write(record, SETTINGS, kind, rows, logits, labels, folder)
+    report.write(record, SETTINGS.described(), kind, rows, logits, labels, folder)
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 

@@ -6,21 +6,19 @@ baseline is the same text with `<pad>` in place of every token but the end token
 the text changed in the logit. docs/explanations.md says what either of them does not show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from enct5.errors import EncT5Error, unknown
 from enct5.modeling_enct5 import EncT5ForSequenceClassification
-from enct5.onnx_model import OnnxEncT5
 from enct5.replica import evaluating
+from enct5.tasks import Task
 from enct5.words import Span, align
-
-if TYPE_CHECKING:
-    from enct5.predict import Predictor
 
 STEPS = 64  # points between baseline and text at which the gradient is taken
 MOST_LABELS = 5  # explained when none is named
@@ -95,36 +93,43 @@ class Explanation:
         return result
 
 
-def explain(predictor: "Predictor", text: Any, label: str | None = None) -> Explanation:
+def explain(
+    model: EncT5ForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    text: Any,
+    label: str | None,
+    predict: Callable[[], Any],
+) -> Explanation:
     """Explain what a model makes of a text.
 
     Args:
-        predictor: The model with its tokenizer.
+        model: The model.
+        tokenizer: Its tokenizer.
+        task: What it predicts.
         text: A text, or a pair.
-        label: The label to explain; by default those that were predicted (at most 5), or else the likeliest one.
+        label: The label to explain; None for those that were predicted (at most 5), or else the likeliest one.
+        predict: Gives the logits that are explained, `(1, num_labels)`.
 
     Raises:
-        EncT5Error: For something else than a text or pair, or a label that the model does not know.
+        EncT5Error: For a label that the model does not know, or a model of other tasks.
     """
-    model = predictor.model
-    if isinstance(model, OnnxEncT5):
-        raise EncT5Error("an exported model has no gradients to explain it by; use the folder it was exported from")
-    if predictor.task.inputs.windowed:
-        raise EncT5Error(f"this model does {predictor.task.description}; only labels of whole texts can be explained")
+    if task.inputs.windowed:
+        raise EncT5Error(f"this model does {task.description}; only labels of whole texts can be explained")
     id2label: Any = model.config.id2label
     names = [id2label[index] for index in range(len(id2label))]
     if label is not None and label not in names:
         raise unknown("label", label, names)
-    logits = predictor.logits([text])
-    (prediction,) = predictor.task.decode(logits, id2label, model.config.thresholds)
-    scores = predictor.task.scores(logits)[0]
+    logits = predict()
+    (prediction,) = task.decode(logits, id2label, model.config.thresholds)
+    scores = task.scores(logits)[0]
     predicted = prediction.get("labels", [prediction.get("label")]) if label is None else [label]
     # by the logits: scores near 1 are rounded to the same number
     likeliest = np.argsort(-logits[0], kind="stable").tolist()
     chosen = [index for index in likeliest if names[index] in predicted][:MOST_LABELS] or likeliest[:1]
 
     texts = (text,) if isinstance(text, str) else tuple(text)
-    aligned = align(predictor.tokenizer, texts)
+    aligned = align(tokenizer, texts)
     ids = torch.tensor(aligned.ids, device=model.device)
     is_text = torch.tensor([token.end > token.start for token in aligned.tokens], device=model.device)
     model = evaluating(model)  # no other thread puts this one into training mode

@@ -9,12 +9,14 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from enct5 import modeling_enct5
 from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
-from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.modeling_enct5 import (
+    EncT5ForClassification,
+    EncT5ForSequenceClassification,
+    EncT5ForTokenClassification,
+)
 from enct5.sources import check_source
-from enct5.tasks import find_task
 
 
 def first_line(error: BaseException) -> str:
@@ -93,7 +95,8 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None
 
 def model_class_of(config: EncT5Config) -> type[EncT5ForClassification]:
     """The class of the models that have a configuration."""
-    return getattr(modeling_enct5, find_task(str(config.problem_type)).model_class)
+    tags = config.problem_type == "token_classification"
+    return EncT5ForTokenClassification if tags else EncT5ForSequenceClassification
 
 
 def _check_no_pickles(source: str) -> None:

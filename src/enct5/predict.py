@@ -312,7 +312,9 @@ class Predictor:
         """
         from enct5.explain import explain
 
-        return explain(self, text, label)
+        if isinstance(self.model, OnnxEncT5):
+            raise EncT5Error("an exported model has no gradients to explain it by; use the folder it was exported from")
+        return explain(self.model, self.tokenizer, self.task, text, label, lambda: self.logits([text]))
 
     @torch.inference_mode()
     def _logits(self, texts: list[Any]) -> Any:

@@ -15,12 +15,12 @@ from enct5.calibration import BINS, reliability
 from enct5.metrics import AT_DEFAULT
 from enct5.tasks import Task, find_task
 from enct5.thresholds import decide
-from enct5.training_config import SEARCHED, TrainConfig
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 Array = npt.NDArray[Any]
+Settings = Sequence[tuple[str, Any, str | None]]
 
 REPORT = "report.html"
 
@@ -76,21 +76,33 @@ class _Mistake:
 
 
 @dataclass(frozen=True)
+class _Points:
+    """True and predicted values, (n,) each, to be drawn one against the other."""
+
+    title: str
+    truth: Array
+    values: Array
+
+
+@dataclass(frozen=True)
 class _Details:
-    """What the page shows of single rows and classes; a part that a kind of task does not have stays empty."""
+    """What the page shows of single rows and classes; a part that a kind of task does not have stays empty.
+
+    Of `reliability` these are the scores, (n, classes), and the right classes, (n,).
+    """
 
     mistakes: list[_Mistake]
     mistakes_note: str
     classes: list[str] = field(default_factory=list)
     confusion: list[list[int]] = field(default_factory=list)
     confused_pairs: list[dict[str, Any]] = field(default_factory=list)
-    scatters: list["Markup"] = field(default_factory=list)
-    reliability: "Markup | None" = None
+    scatters: list[_Points] = field(default_factory=list)
+    reliability: tuple[Array, Array] | None = None
 
 
 def write(
     record: dict[str, Any],
-    settings: TrainConfig,
+    settings: Settings,
     task: Task,
     rows: list[dict[str, Any]],
     logits: Array,
@@ -101,7 +113,7 @@ def write(
 
     Args:
         record: The run's record, as in its metrics.json.
-        settings: The run's settings, as they are published.
+        settings: The run's settings, as they are published: name, value and description.
         task: The task that was learned.
         rows: The texts of the evaluation split, a column each.
         logits: The model's outputs for `rows`, in their order.
@@ -112,6 +124,7 @@ def write(
     # the checkpoint was chosen before the thresholds were tuned
     at_default = task.metric_for_best_model + AT_DEFAULT
     tuned = at_default in record["metrics"]
+    details = _DETAILS[task.name](evaluation)
     page = pages.render(
         "report.html.jinja",
         record=record,
@@ -119,17 +132,19 @@ def write(
         chosen_by=at_default if tuned else task.metric_for_best_model,
         tuned=tuned,
         curves=_curves(record, task),
-        details=_DETAILS[task.name](evaluation),
+        details=details,
+        scatters=[_scatter(points.truth, points.values, points.title) for points in details.scatters],
+        reliability=details.reliability and _reliability_diagram(*details.reliability),
         # the weakest labels first, because they are what a reader can act on; those never seen say nothing
         per_label=sorted(record["per_label"], key=lambda entry: (entry["support"] == 0, entry["f1"])),
         most_counted=max(record["data"]["class_counts"].values(), default=0),
         settings=[
-            (name, _setting(getattr(settings, name)), info.description)
-            for name, info in type(settings).model_fields.items()
+            (name, _setting(value), description)
+            for name, value, description in settings
             if name != "patience" or record["best_step"] is not None  # nothing waits where too few texts choose
         ],
         trials=_best_first(record.get("trials", []), task),
-        searched=[name for name in SEARCHED if name in (record.get("trials") or [{}])[0]],
+        searched=[name for name in (record.get("trials") or [{}])[0] if name in {setting[0] for setting in settings}],
         most_characters=_MOST_CHARACTERS,
     )
     (folder / REPORT).write_text(page, encoding="utf-8")
@@ -166,7 +181,7 @@ def _single(evaluation: _Evaluation) -> _Details:
         classes=names if small else [],
         confusion=confusion.tolist() if small else [],
         confused_pairs=[] if small else _confused_pairs(confusion, names),
-        reliability=_reliability_diagram(scores, truth),
+        reliability=(scores, truth),
     )
 
 
@@ -226,7 +241,7 @@ def _regression(evaluation: _Evaluation) -> _Details:
         mistakes_note="The texts with the largest errors"
         + (" (root mean square over the targets)." if several else " (true and predicted value apart)."),
         scatters=[
-            _scatter(truth[shown, target], values[shown, target], f"value {target + 1}" if several else "value")
+            _Points(f"value {target + 1}" if several else "value", truth[shown, target], values[shown, target])
             for target in range(min(truth.shape[1], _MOST_SCATTERS))
         ],
     )

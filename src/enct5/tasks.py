@@ -63,7 +63,6 @@ class Task:
             logits; None where scores are not probabilities of classes that exclude each other.
         has_probabilities: Whether `scores` are probabilities of labels.
         can_abstain: Whether predictions are a label and its score, so that those of low score can be withheld.
-        model_class: The name of the model's class.
         inputs: How texts become what the model reads, and its logits those of the texts.
         align: From label values, their texts and the label column's name to label values that fit their texts.
         counted: What `class_counts` and the support of `per_label` count.
@@ -97,7 +96,6 @@ class Task:
     tune: Callable[[Array, Array], list[float]] | None = None
     balance: Callable[[Array, int], list[float]] | None = None
     prompt_per_label: bool = False
-    model_class: str = "EncT5ForSequenceClassification"
     inputs: type[WholeTexts] | type[Windows] = WholeTexts
     align: Callable[[Sequence[Any], Sequence[Any], str], list[Any]] = lambda values, texts, column: list(values)
     counted: str = "texts"
@@ -396,106 +394,108 @@ def _count_entities(values: Sequence[Entities]) -> dict[str, int]:
     return _count_single([label for row in values for label in row.labels])
 
 
-_RECORDS = (
-    Task(
-        name="single_label_classification",
-        alias="single",
-        description="single-label classification: one class per text",
-        prediction_columns=("label", "score"),
-        # not accuracy, for which a model that always gives the commonest class can be the best
-        metric_for_best_model="macro_f1",
-        greater_is_better=True,
-        parse=labels.parse_names,
-        label_names=_names_of_single,
-        class_counts=_count_single,
-        strata=list,
-        encode=_encode_single,
-        scores=_softmax,
-        decode=_decode_single,
-        metrics=lambda logits, wanted, names, thresholds: metrics.single_label_metrics(logits, wanted),
-        per_label=lambda logits, wanted, names, thresholds: metrics.per_label(logits, wanted, names),
-        notes=data_notes.on_classes,
-        doubts=data_notes.doubts_about_classes,
-        balance=balanced_classes,
-        relevance=_relevance_single,
-        fit_temperature=calibration.fit_temperature,
-        has_probabilities=True,
-        can_abstain=True,
-        options=("label_smoothing",),
-    ),
-    Task(
-        name="multi_label_classification",
-        alias="multi",
-        description="multi-label classification: any number of labels per text",
-        prediction_columns=("labels", "scores"),
-        metric_for_best_model="macro_f1",
-        greater_is_better=True,
-        parse=labels.parse_name_lists,
-        label_names=_names_of_multi,
-        class_counts=_count_multi,
-        strata=_rarest_labels,
-        encode=_encode_multi,
-        scores=_sigmoid,
-        decode=_decode_multi,
-        metrics=lambda logits, wanted, names, thresholds: metrics.multi_label_metrics(logits, wanted, thresholds),
-        per_label=metrics.per_label_multi,
-        notes=data_notes.on_label_lists,
-        doubts=data_notes.doubts_about_label_lists,
-        has_probabilities=True,
-        tune=tune,
-        balance=balanced_labels,
-        prompt_per_label=True,
-        relevance=_relevance_multi,
-    ),
-    Task(
-        name="regression",
-        alias="regression",
-        description="regression: a number (or several) per text",
-        prediction_columns=("value",),
-        # the error itself, not a correlation: a checkpoint that is right but for its scale is not the best one
-        metric_for_best_model="rmse",
-        greater_is_better=False,
-        parse=labels.parse_numbers,
-        label_names=_names_of_regression,
-        class_counts=lambda values: {},
-        strata=lambda values: [""] * len(values),
-        encode=_encode_regression,
-        scores=np.asarray,
-        decode=_decode_regression,
-        metrics=lambda logits, wanted, names, thresholds: metrics.regression_metrics(logits, wanted),
-        per_label=lambda logits, wanted, names, thresholds: [],
-        notes=lambda column, values, texts: [],
-        doubts=data_notes.doubts_about_numbers,
-        relevance=_relevance_regression,
-        fit_scaler=_scaler,
-    ),
-    Task(
-        name="token_classification",
-        alias="tokens",
-        description="token tagging: entities within a text",
-        prediction_columns=("entities",),
-        metric_for_best_model="entity_f1",
-        greater_is_better=True,
-        parse=entities.parse_entities,
-        label_names=entities.tags_of_values,
-        class_counts=_count_entities,
-        strata=lambda values: _rarest_labels([row.labels for row in values]),
-        encode=_encode_entities,
-        scores=lambda logits: logits,
-        decode=_decode_entities,
-        metrics=lambda logits, wanted, names, thresholds: metrics.entity_metrics(*_entity_pairs(logits, wanted, names)),
-        per_label=lambda logits, wanted, names, thresholds: metrics.per_label_entities(
-            *_entity_pairs(logits, wanted, names), entities.entity_labels(names)
-        ),
-        notes=data_notes.on_entities,
-        doubts=lambda values: [],
-        model_class="EncT5ForTokenClassification",
-        inputs=Windows,
-        align=entities.align_entities,
-        counted="entities",
-        options=("token_decoder",),
-    ),
+_SINGLE_LABEL = Task(
+    name="single_label_classification",
+    alias="single",
+    description="single-label classification: one class per text",
+    prediction_columns=("label", "score"),
+    # not accuracy, for which a model that always gives the commonest class can be the best
+    metric_for_best_model="macro_f1",
+    greater_is_better=True,
+    parse=labels.parse_names,
+    label_names=_names_of_single,
+    class_counts=_count_single,
+    strata=list,
+    encode=_encode_single,
+    scores=_softmax,
+    decode=_decode_single,
+    metrics=lambda logits, wanted, names, thresholds: metrics.single_label_metrics(logits, wanted),
+    per_label=lambda logits, wanted, names, thresholds: metrics.per_label(logits, wanted, names),
+    notes=data_notes.on_classes,
+    doubts=data_notes.doubts_about_classes,
+    balance=balanced_classes,
+    relevance=_relevance_single,
+    fit_temperature=calibration.fit_temperature,
+    has_probabilities=True,
+    can_abstain=True,
+    options=("label_smoothing",),
 )
+
+_MULTI_LABEL = Task(
+    name="multi_label_classification",
+    alias="multi",
+    description="multi-label classification: any number of labels per text",
+    prediction_columns=("labels", "scores"),
+    metric_for_best_model="macro_f1",
+    greater_is_better=True,
+    parse=labels.parse_name_lists,
+    label_names=_names_of_multi,
+    class_counts=_count_multi,
+    strata=_rarest_labels,
+    encode=_encode_multi,
+    scores=_sigmoid,
+    decode=_decode_multi,
+    metrics=lambda logits, wanted, names, thresholds: metrics.multi_label_metrics(logits, wanted, thresholds),
+    per_label=metrics.per_label_multi,
+    notes=data_notes.on_label_lists,
+    doubts=data_notes.doubts_about_label_lists,
+    has_probabilities=True,
+    tune=tune,
+    balance=balanced_labels,
+    prompt_per_label=True,
+    relevance=_relevance_multi,
+)
+
+_REGRESSION = Task(
+    name="regression",
+    alias="regression",
+    description="regression: a number (or several) per text",
+    prediction_columns=("value",),
+    # the error itself, not a correlation: a checkpoint that is right but for its scale is not the best one
+    metric_for_best_model="rmse",
+    greater_is_better=False,
+    parse=labels.parse_numbers,
+    label_names=_names_of_regression,
+    class_counts=lambda values: {},
+    strata=lambda values: [""] * len(values),
+    encode=_encode_regression,
+    scores=np.asarray,
+    decode=_decode_regression,
+    metrics=lambda logits, wanted, names, thresholds: metrics.regression_metrics(logits, wanted),
+    per_label=lambda logits, wanted, names, thresholds: [],
+    notes=lambda column, values, texts: [],
+    doubts=data_notes.doubts_about_numbers,
+    relevance=_relevance_regression,
+    fit_scaler=_scaler,
+)
+
+_TAGGING = Task(
+    name="token_classification",
+    alias="tokens",
+    description="token tagging: entities within a text",
+    prediction_columns=("entities",),
+    metric_for_best_model="entity_f1",
+    greater_is_better=True,
+    parse=entities.parse_entities,
+    label_names=entities.tags_of_values,
+    class_counts=_count_entities,
+    strata=lambda values: _rarest_labels([row.labels for row in values]),
+    encode=_encode_entities,
+    scores=lambda logits: logits,
+    decode=_decode_entities,
+    metrics=lambda logits, wanted, names, thresholds: metrics.entity_metrics(*_entity_pairs(logits, wanted, names)),
+    per_label=lambda logits, wanted, names, thresholds: metrics.per_label_entities(
+        *_entity_pairs(logits, wanted, names), entities.entity_labels(names)
+    ),
+    notes=data_notes.on_entities,
+    doubts=lambda values: [],
+    inputs=Windows,
+    align=entities.align_entities,
+    counted="entities",
+    options=("token_decoder",),
+)
+
+_RECORDS = (_SINGLE_LABEL, _MULTI_LABEL, _REGRESSION, _TAGGING)
 
 # What else the tasks are called, with hyphens.
 _SYNONYMS = {

@@ -293,7 +293,7 @@ def _conclude(
         published.write(folder / TRAIN_CONFIG)
         (folder / run_folder.METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         model_card.write(record, folder)
-        report.write(record, published, prepared.task, prepared.evaluation_texts, logits, labels, folder)
+        report.write(record, published.described(), prepared.task, prepared.evaluation_texts, logits, labels, folder)
     run_folder.finish(out)
     return record
 

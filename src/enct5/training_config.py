@@ -1,7 +1,7 @@
 """What a training run can be told: one field each, checked together, written to the run folder as YAML."""
 
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -113,11 +113,14 @@ class TrainConfig(BaseModel):
         names = {name: value for name in (*self.sources, "out") if (value := getattr(self, name)) is not None}
         return self.model_copy(update={name: public_name(value) for name, value in names.items()})
 
+    def described(self) -> list[tuple[str, Any, str | None]]:
+        """Every field's name, value and description."""
+        return [(name, getattr(self, name), info.description) for name, info in type(self).model_fields.items()]
+
     def write(self, path: Path) -> None:
         """Write all fields as YAML, each below its description."""
         lines = []
-        for name, info in type(self).model_fields.items():
-            value = getattr(self, name)
-            lines.append(f"# {info.description}")
+        for name, value, description in self.described():
+            lines.append(f"# {description}")
             lines.append(yaml.safe_dump({name: list(value) if isinstance(value, tuple) else value}).strip())
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
