@@ -116,7 +116,7 @@ def fit(table: Dataset, benchmark: Benchmark, features: Callable[[Texts], Transf
     """
     task = data.infer_task(table, benchmark.label)
     values = data.label_values(table, benchmark.label, task, text=benchmark.text)
-    names = data.label_names(values, task)
+    names = task.label_names(values)
     labels = task.encode(values, {name: index for index, name in enumerate(names)})
     texts = data.read_texts(table, benchmark.text)
 

@@ -23,9 +23,7 @@ from transformers import PreTrainedTokenizerFast
 from enct5 import reading
 from enct5.data import (
     check_columns,
-    class_counts,
     infer_task,
-    label_names,
     label_values,
     read_labelled,
     read_table,
@@ -534,7 +532,7 @@ def test_label_values_do_not_hang_on_the_blanks_around_them() -> None:
         ([[" a"], ["b "]], "multi", None),
         ([" a ;", "; b"], "multi", ";"),
     ):
-        assert label_names(label_values(column(values), "label", TASKS[task], separator), TASKS[task]) == ["a", "b"]
+        assert TASKS[task].label_names(label_values(column(values), "label", TASKS[task], separator)) == ["a", "b"]
 
 
 def test_rows_that_an_annotator_rejected_are_left_out_and_told() -> None:
@@ -553,8 +551,8 @@ def test_rows_that_an_annotator_rejected_are_left_out_and_told() -> None:
 
 def test_label_names_and_class_counts() -> None:
     """Both follow the task."""
-    assert label_names(["10", "9", "10"], TASKS["single"]) == ["9", "10"]
-    assert class_counts(["10", "9", "10"], TASKS["single"]) == {"9": 1, "10": 2}
+    assert TASKS["single"].label_names(["10", "9", "10"]) == ["9", "10"]
+    assert TASKS["single"].class_counts(["10", "9", "10"]) == {"9": 1, "10": 2}
 
 
 # splitting

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from enct5.data import check_columns, class_counts, infer_task, label_names, label_values
+from enct5.data import check_columns, infer_task, label_values
 from enct5.errors import EncT5Error
 from enct5.guessing import guess
 from enct5.labels import sort_names
@@ -305,8 +305,8 @@ def test_any_label_column_is_read_or_refused(column: list[Any], separator: str |
         if parsed is None:
             continue
         assert len(parsed) == len(column)
-        if tried(lambda task=task, parsed=parsed: label_names(parsed, task))[0]:
-            counts = class_counts(parsed, task)
+        if tried(lambda task=task, parsed=parsed: task.label_names(parsed))[0]:
+            counts = task.class_counts(parsed)
             if task.alias == "single":
                 assert parsed == [str(value).strip() for value in column]
                 assert sum(counts.values()) == len(column)
@@ -332,7 +332,7 @@ def test_very_many_labels_are_counted(tmp_path: Path) -> None:
     check_columns(table, str(path), ["text"], "label")
     task = infer_task(table, "label", "single")
     values = label_values(table, "label", task)
-    assert label_names(values, task) == sorted(f"label {row}" for row in range(count))
-    assert class_counts(values, task) == {f"label {row}": 1 for row in sorted(range(count), key=str)}
+    assert task.label_names(values) == sorted(f"label {row}" for row in range(count))
+    assert task.class_counts(values) == {f"label {row}": 1 for row in sorted(range(count), key=str)}
     with pytest.raises(EncT5Error, match="has 100000 different values in 100000 rows, which look like no classes"):
         infer_task(table, "label")

@@ -4,8 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from enct5.registration import register_when_needed
-
-__version__ = "0.1.0"
+from enct5.version import __version__
 
 if TYPE_CHECKING:
     from enct5.configuration_enct5 import EncT5Config
@@ -20,7 +19,7 @@ _MODULES = {
     "Predictor": "enct5.predict",
 }
 
-__all__ = ["EncT5Config", "EncT5ForSequenceClassification", "EncT5ForTokenClassification", "Predictor"]
+__all__ = ["EncT5Config", "EncT5ForSequenceClassification", "EncT5ForTokenClassification", "Predictor", "__version__"]
 
 register_when_needed()
 

@@ -91,7 +91,7 @@ def _load_for(model: str) -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from enct5 import __version__
+        from enct5.version import __version__
 
         _say(f"enct5 {__version__}")
         raise typer.Exit

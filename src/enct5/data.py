@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "as_dataset",
     "check_columns",
-    "class_counts",
     "infer_task",
-    "label_names",
     "label_values",
     "read_chunks",
     "read_labelled",
@@ -243,35 +241,6 @@ def label_values(
     if words is not None and not task.inputs.takes_words:
         raise _a_list(texts[words], f"column {show(text[0])}, row {words + 1}")
     return task.align(values, texts, label)
-
-
-def label_names(values: Sequence[Any], task: Task) -> list[str]:
-    """List the names of a model's outputs in the order of their ids.
-
-    Args:
-        values: Label values, as from `label_values`.
-        task: The task.
-
-    Returns:
-        The classes or labels, sorted (by value when all are whole numbers); `value` or `value_1`, ... for regression.
-
-    Raises:
-        EncT5Error: If there are too few classes to learn anything.
-    """
-    return task.label_names(values)
-
-
-def class_counts(values: Sequence[Any], task: Task) -> dict[str, int]:
-    """Count the rows of each class.
-
-    Args:
-        values: Label values, as from `label_values`.
-        task: The task.
-
-    Returns:
-        The number of rows of each name, in id order; empty for regression; entities of each label for tokens.
-    """
-    return task.class_counts(values)
 
 
 def rejected(table: "Dataset", named: Sequence[str]) -> list[int]:

@@ -132,7 +132,7 @@ def _rows(
     decisions = task.encode(values, teacher.label2id)
     by_labels = bool(texts.train.labelled.all())
     values = texts.train.values if by_labels else values[: len(texts.train.table)]
-    counts = data.class_counts(values, task)
+    counts = task.class_counts(values)
     counted_by = "the labels" if by_labels else "the teacher's decisions"
     if counts:
         more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
@@ -143,7 +143,7 @@ def _rows(
     notes = blank_texts(all_texts[: len(texts.train.table)], config.data)
     if texts.evaluation is None:
         table, held_out, shared = texts.train.table.select(training_rows), texts.train.table.select(held_out_rows), 0
-        evaluated = data.class_counts(_take(values, held_out_rows), task)
+        evaluated = task.class_counts(_take(values, held_out_rows))
         split = split_of(config, all_texts, len(held_out), counts, evaluated)
     else:
         table, held_out, split = texts.train.table, texts.evaluation.table, Path(str(config.eval)).name

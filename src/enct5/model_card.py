@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enct5 import pages
+from enct5.assets import BUNDLED
 from enct5.run_folder import public_name
 from enct5.tasks import find_task
-from enct5.training_config import BUNDLED
 
 if TYPE_CHECKING:
     from enct5.configuration_enct5 import EncT5Config

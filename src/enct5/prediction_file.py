@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from enct5 import __version__, data, progress, score_columns
+from enct5 import data, progress, score_columns
 from enct5.data_notes import line
 from enct5.digests import digest_of_data
 from enct5.errors import EncT5Error, InterruptedByUserError, show
@@ -16,6 +16,7 @@ from enct5.output_parts import Parts
 from enct5.prediction_formats import WRITERS, write_csv
 from enct5.sources import Described
 from enct5.unread import Unread, notes
+from enct5.version import __version__
 from enct5.writing import check_file
 
 if TYPE_CHECKING:

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from enct5 import __version__, run_folder
+from enct5 import run_folder
+from enct5.assets import BUNDLED
 from enct5.digests import digest_of_checkpoint, digest_of_data
 from enct5.errors import EncT5Error
-from enct5.training_config import BUNDLED, TrainConfig
+from enct5.training_config import TrainConfig
+from enct5.version import __version__
 from enct5.writing import write_text
 
 RECORD = "run.json"  # beside the checkpoints: what decides the run

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from enct5 import libraries, run_folder
+from enct5.assets import BUNDLED
 from enct5.distillation_config import DistillConfig
 from enct5.distillation_data import read_texts
 from enct5.sources import check_source, described, prepare_for_hub
-from enct5.training_config import BUNDLED, TrainConfig
+from enct5.training_config import TrainConfig
 from enct5.training_data import read_rows
 
 # Set by `torchrun` and `accelerate launch`, or by MPI: the number of a process among those that train one model.

@@ -23,8 +23,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from enct5 import __version__, adapters, model_card, progress, report, run_folder, search
-from enct5.assets import bundled_t5
+from enct5 import adapters, model_card, progress, report, run_folder, search
+from enct5.assets import BUNDLED, bundled_t5
 from enct5.calibration import expected_calibration_error
 from enct5.digests import digest, digests_of_tokenizer, digests_of_weights
 from enct5.early_stopping import EarlyStopping
@@ -38,8 +38,9 @@ from enct5.rescaling import rescale_outputs
 from enct5.resuming import remember
 from enct5.starting_model import is_enct5, new_model
 from enct5.trainer import EncT5Trainer, Narrator, Progress
-from enct5.training_config import BUNDLED, TRAIN_CONFIG, TrainConfig
+from enct5.training_config import TRAIN_CONFIG, TrainConfig
 from enct5.training_data import Prepared, Rows, as_columns, prepare, read_rows
+from enct5.version import __version__
 from enct5.writing import atomic_folder, told_when_full
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import Any, ClassVar, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from enct5.assets import BUNDLED
 from enct5.errors import EncT5Error, show, unknown
 from enct5.run_folder import public_name
 
 TRAIN_CONFIG = "train_config.yaml"
 SEARCHED = ("learning_rate", "epochs", "batch_size", "label_smoothing")  # what `hpo` tries other values of
 SOURCES = ("data", "eval", "label_descriptions", "base")  # settings that name a file or folder, or one on the hub
-BUNDLED = "bundled"  # the name of the T5 checkpoint that comes with the package
 
 Config = TypeVar("Config", bound="TrainConfig")
 

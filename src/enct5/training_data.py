@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from enct5 import data, unread
+from enct5.assets import BUNDLED
 from enct5.data_notes import line, without_evaluation
 from enct5.errors import EncT5Error, shorten, show
 from enct5.inputs import WholeTexts, Windows
 from enct5.label_prompts import label_words, read_descriptions
 from enct5.run_folder import public_name
 from enct5.tasks import TASKS, Task
-from enct5.training_config import BUNDLED, TrainConfig
+from enct5.training_config import TrainConfig
 from enct5.unread import Unread
 
 if TYPE_CHECKING:
@@ -108,9 +109,9 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
         table, config.data, config.text, config.label, task, config.label_separator
     )
     notes += found + task.doubts(values)
-    names = data.label_names(values, task)
+    names = task.label_names(values)
     prompt_texts = prompts_of(config, task, names, say)
-    counts = data.class_counts(values, task)
+    counts = task.class_counts(values)
     known = len(counts) or len(names)
     say(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
     if counts:
@@ -122,7 +123,7 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
         training, held_out = data.split_rows(texts, task.strata(values), config.eval_fraction, config.seed)
         eval_table, eval_values = table.select(held_out), [values[row] for row in held_out]
         table, values = table.select(training), [values[row] for row in training]
-        split = split_of(config, texts, len(held_out), counts, data.class_counts(eval_values, task))
+        split = split_of(config, texts, len(held_out), counts, task.class_counts(eval_values))
         say(f"evaluation: {split}")
     else:
         split = Path(config.eval).name
@@ -134,7 +135,7 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
             eval_table, config.eval, config.text, config.label, task, config.label_separator
         )
         notes += [f"{split}: {note}" for note in found]
-    notes += without_evaluation(counts, data.class_counts(eval_values, task), task.counted)
+    notes += without_evaluation(counts, task.class_counts(eval_values), task.counted)
     shared, found = (0, []) if config.eval is None else shared_texts(table, eval_table, config.text)
     notes += found
     label2id = {name: index for index, name in enumerate(names)}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+BUNDLED = "bundled"  # the name of the T5 checkpoint that comes with the package
+
 _FOLDER = Path(__file__).parent
 
 
