@@ -12,10 +12,10 @@ from torch import nn
 from transformers import T5ForSequenceClassification, Trainer
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from enct5.configuration_enct5 import EncT5Config
-from enct5.modeling_enct5 import EncT5ForClassification
-from enct5.starting_model import build_model
-from enct5.trainer import EncT5Trainer
+from enct5.model.configuration_enct5 import EncT5Config
+from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.training.model_init import build_model
+from enct5.training.trainer import EncT5Trainer
 
 
 class RandomBatches(EncT5Trainer):

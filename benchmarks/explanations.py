@@ -31,9 +31,9 @@ FILE = RESULTS / "explanations.jsonl"
 
 def sentences(count: int) -> list[str]:
     """A fixed sample of the dev sentences."""
-    from enct5 import data
+    from enct5.data import reading
 
-    table = data.read_table(str(DATA / "sst2" / "dev.csv"))
+    table = reading.read_table(str(DATA / "sst2" / "dev.csv"))
     long = [text for text in table["sentence"][:] if len(text.split()) >= FEWEST_WORDS]
     return [long[row] for row in np.random.default_rng(SAMPLE_SEED).permutation(len(long))[:count]]
 
@@ -48,7 +48,7 @@ def gradient_x_input(model: Any, ids: Sequence[int], label: int) -> list[float]:
 
 def rankings(predictor: Any, text: str, random: np.random.Generator) -> tuple[list[str], dict[str, np.ndarray]]:
     """The words of a text and, for every method, their order: the one that counts most comes first."""
-    from enct5.words import align
+    from enct5.explanations.words import align
 
     explanation = predictor.explain(text)
     explained = explanation.labels[0]

@@ -21,10 +21,11 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import Adafactor, Trainer
 
-from enct5 import starting_model, training
-from enct5.evaluation import evaluate
-from enct5.starting_model import build_model
-from enct5.trainer import EncT5Trainer
+from enct5.inference.evaluation import evaluate
+from enct5.training import model_init
+from enct5.training import trainer as trainer_module
+from enct5.training.model_init import build_model
+from enct5.training.trainer import EncT5Trainer
 from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, SAMPLE_SEED, STSB, Benchmark, read_training_rows
 from training_runs import train
@@ -195,8 +196,8 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 
     with (
         tempfile.TemporaryDirectory() as temporary,
-        mock.patch.object(starting_model, "build_model", build),
-        mock.patch.object(training, "EncT5Trainer", change.trainer),
+        mock.patch.object(model_init, "build_model", build),
+        mock.patch.object(trainer_module, "EncT5Trainer", change.trainer),
     ):
         predictor, record = train(benchmark, Path(temporary), key["seed"], **change.options)
         measured = evaluate(predictor, write_other_rows(benchmark, Path(temporary)))

@@ -45,13 +45,13 @@ from transformers import (
 
 from enct5 import EncT5Config, EncT5ForSequenceClassification
 from enct5.assets import bundled_t5
-from enct5.batching import length_ordered_batches, pad
-from enct5.data import read_table
-from enct5.engines import Engine, FoldedEngine, PlainEngine
-from enct5.export import in_memory
-from enct5.folding import FoldedEncT5, runs_of
-from enct5.onnx_model import OnnxEncT5
-from enct5.predict import MAX_BATCH_PROMPTS, MAX_BATCH_TOKENS
+from enct5.data.reading import read_table
+from enct5.export.onnx import in_memory
+from enct5.export.onnx_session import OnnxEncT5
+from enct5.folding.model import FoldedEncT5, runs_of
+from enct5.inference.engines import Engine, FoldedEngine, PlainEngine
+from enct5.inference.predictor import MAX_BATCH_PROMPTS, MAX_BATCH_TOKENS
+from enct5.tokenization.batches import length_ordered_batches, pad
 from records import RESULTS, markdown_table, records_asked_for, write_table
 from sets import CLASSIFICATION, MOVIE_REVIEWS, test_file
 

@@ -28,7 +28,7 @@ def start_prompts(model: Any, tokenizer: Any, start: str, seed: int) -> None:
     """Set the prompts of a freshly converted model (which start as `<pad>`)."""
     import torch
 
-    from enct5.label_prompts import label_words, start_from_words
+    from enct5.training.label_prompts import label_words, start_from_words
 
     if start == "normal":
         with torch.no_grad():
@@ -41,19 +41,19 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     """One record."""
     from transformers import AutoTokenizer, set_seed
 
-    from enct5 import data
     from enct5.assets import bundled_t5
-    from enct5.metrics import AT_DEFAULT
-    from enct5.starting_model import build_model
+    from enct5.metrics.classification import AT_DEFAULT
+    from enct5.tasks.labelled import infer_task, label_values
+    from enct5.training.model_init import build_model
 
     benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         table = read_training_rows(benchmark, ROWS)
-        task = data.infer_task(table, benchmark.label)
+        task = infer_task(table, benchmark.label)
         set_seed(key["seed"])
         tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
-        model = build_model(str(bundled_t5()), task, task.label_names(data.label_values(table, benchmark.label, task)))
+        model = build_model(str(bundled_t5()), task, task.label_names(label_values(table, benchmark.label, task)))
         start_prompts(model, tokenizer, key["prompts"], key["seed"])
         model.save_pretrained(folder / "base")
         tokenizer.save_pretrained(folder / "base")

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from datasets import Dataset
 
-from enct5 import data
-from enct5.tasks import Task
+from enct5.data.columns import read_texts
+from enct5.data.split import split_rows
+from enct5.tasks.base import Task
+from enct5.tasks.labelled import infer_task, label_values
 from sets import Benchmark, test_rows
 
 Array = npt.NDArray[Any]
@@ -114,11 +116,11 @@ def fit(table: Dataset, benchmark: Benchmark, features: Callable[[Texts], Transf
         features: from training texts to what makes features of texts.
         seed: of the split.
     """
-    task = data.infer_task(table, benchmark.label)
-    values = data.label_values(table, benchmark.label, task, text=benchmark.text)
+    task = infer_task(table, benchmark.label)
+    values = label_values(table, benchmark.label, task, text=benchmark.text)
     names = task.label_names(values)
     labels = task.encode(values, {name: index for index, name in enumerate(names)})
-    texts = data.read_texts(table, benchmark.text)
+    texts = read_texts(table, benchmark.text)
 
     def parts(rows: Array) -> tuple[list[Any], Array]:
         return [texts[row] for row in rows], labels[rows]
@@ -167,7 +169,7 @@ def _splits(texts: Texts, strata: Sequence[str], seed: int) -> list[tuple[Array,
     from sklearn.model_selection import StratifiedKFold
 
     if len(texts) > FEW_ROWS:
-        return [data.split_rows(texts, strata, HELD_OUT, seed)]
+        return [split_rows(texts, strata, HELD_OUT, seed)]
     return list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(texts)), strata))
 
 

@@ -31,10 +31,10 @@ from transformers import (
     set_seed,
 )
 
-from enct5.inputs import IGNORED, TaggedText
-from enct5.presets import resolve
-from enct5.training_config import TrainConfig
-from enct5.training_data import as_columns, read_rows
+from enct5.tokenization.windows import IGNORED, TaggedText
+from enct5.training.config import TrainConfig
+from enct5.training.data import as_columns, read_rows
+from enct5.training.defaults import resolve
 from linear import Texts, Transform, are_pairs, standardised
 from sets import Benchmark, test_rows
 

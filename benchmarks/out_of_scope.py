@@ -62,9 +62,9 @@ def train_tf_idf(seed: int) -> Classifier:
 
 def read_part(part: str) -> tuple[list[str], npt.NDArray[Any]]:
     """Texts and intents of a file."""
-    from enct5 import data
+    from enct5.data import reading
 
-    table = data.read_table(str(DATA / BENCHMARK.name / f"{part}.csv"))
+    table = reading.read_table(str(DATA / BENCHMARK.name / f"{part}.csv"))
     return table["text"][:], np.array(table["intent"][:])
 
 

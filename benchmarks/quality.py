@@ -47,15 +47,17 @@ from transformers import AutoConfig, AutoTokenizer, T5ForConditionalGeneration, 
 import linear
 import minilm
 from alternatives import ReferenceRecipe, encoder_with, full_decoder, with_normal_prompts
-from enct5 import starting_model, training
+from enct5 import training
 from enct5.assets import bundled_t5
-from enct5.evaluation import evaluate
-from enct5.loading import load_tokenizer
-from enct5.predict import Predictor
-from enct5.starting_model import build_model
-from enct5.trained_on import TrainedOn
-from enct5.trainer import EncT5Trainer
-from enct5.training_config import TrainConfig
+from enct5.inference.evaluation import evaluate
+from enct5.inference.predictor import Predictor
+from enct5.model.loading import load_tokenizer
+from enct5.model.trained_on import TrainedOn
+from enct5.training import model_init
+from enct5.training import trainer as trainer_module
+from enct5.training.config import TrainConfig
+from enct5.training.model_init import build_model
+from enct5.training.trainer import EncT5Trainer
 from records import RESULTS, T5, benchmark_parser, markdown_table, mean_and_spread, run_missing, with_keys, write_table
 from sets import (
     CLASSIFICATION,
@@ -140,8 +142,8 @@ def of_the_t5(
         return made[-1]
 
     with (
-        mock.patch.object(starting_model, "build_model", kept),
-        mock.patch.object(training, "EncT5Trainer", trainer),
+        mock.patch.object(model_init, "build_model", kept),
+        mock.patch.object(trainer_module, "EncT5Trainer", trainer),
     ):
         record = training.train(config, say=lambda line: None)
     trained_on = TrainedOn(config.data, config.text, config.label, config.label_separator)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from enct5.data import read_table
-from enct5.predict import Predictor
+from enct5.data.reading import read_table
+from enct5.inference.predictor import Predictor
 from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, test_file
 from training_runs import train

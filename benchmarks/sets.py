@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from enct5 import data
 from enct5.assets import demo_data
-from enct5.tasks import Task
+from enct5.data import reading
+from enct5.data.columns import read_texts
+from enct5.tasks.base import Task
+from enct5.tasks.labelled import label_values
 
 DATA = Path(os.environ.get("ENCT5_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLE_SEED = 0
@@ -86,7 +88,7 @@ def _classes(value: Any) -> list[Any]:
 
 def read_training_rows(benchmark: Benchmark, rows: int | None = None) -> Dataset:
     """The training table, or the fixed random sample of it, which has a row of every class at least."""
-    table = data.read_table(str(DATA / benchmark.train))
+    table = reading.read_table(str(DATA / benchmark.train))
     table = table.select_columns([*benchmark.text, benchmark.label])
     rows = rows or benchmark.rows
     if rows is None or rows >= len(table):
@@ -126,9 +128,9 @@ def test_file(benchmark: Benchmark) -> str:
 
 def test_rows(benchmark: Benchmark, task: Task, names: list[str]) -> tuple[list[Any], Any]:
     """Texts of the file that is measured, and their labels as the task encodes them."""
-    table = data.read_table(test_file(benchmark))
-    values = data.label_values(table, benchmark.label, task, text=benchmark.text)
-    return data.read_texts(table, benchmark.text), task.encode(values, {name: i for i, name in enumerate(names)})
+    table = reading.read_table(test_file(benchmark))
+    values = label_values(table, benchmark.label, task, text=benchmark.text)
+    return read_texts(table, benchmark.text), task.encode(values, {name: i for i, name in enumerate(names)})
 
 
 def write_training_file(benchmark: Benchmark, folder: Path, rows: int | None = None) -> str:

@@ -16,15 +16,19 @@ from transformers import (
     set_seed,
 )
 
-from enct5 import data, training
 from enct5.assets import bundled_t5
-from enct5.inputs import IGNORED, WholeTexts
-from enct5.loading import load_tokenizer
-from enct5.metrics import single_label_metrics
-from enct5.presets import resolve
-from enct5.trainer import EncT5Trainer
-from enct5.training_config import TrainConfig
-from enct5.training_data import prepare, read_rows
+from enct5.data import reading
+from enct5.data.columns import read_texts
+from enct5.metrics.classification import single_label_metrics
+from enct5.model.loading import load_tokenizer
+from enct5.tokenization.whole_texts import WholeTexts
+from enct5.tokenization.windows import IGNORED
+from enct5.training import trainer as trainer_module
+from enct5.training.config import TrainConfig
+from enct5.training.data import prepare, read_rows
+from enct5.training.dataset import as_dataset
+from enct5.training.defaults import resolve
+from enct5.training.trainer import EncT5Trainer
 from sets import Benchmark, test_file
 
 
@@ -69,14 +73,14 @@ def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     assert settings.epochs is not None
     assert settings.learning_rate is not None
     steps = max(1, round(len(prepared.train) / settings.batch_size)) * settings.epochs
-    interval = max(1, round(steps / training.EVALUATIONS))
+    interval = max(1, round(steps / trainer_module.EVALUATIONS))
     trainer = TextToTextTrainer(
         model,
         Seq2SeqTrainingArguments(
             output_dir=config.out,
             num_train_epochs=settings.epochs,
             per_device_train_batch_size=settings.batch_size,
-            per_device_eval_batch_size=training.EVAL_BATCH_SIZE,
+            per_device_eval_batch_size=trainer_module.EVAL_BATCH_SIZE,
             learning_rate=settings.learning_rate,
             warmup_steps=settings.warmup,
             weight_decay=settings.weight_decay,
@@ -104,11 +108,9 @@ def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     held_out = trainer.evaluate()
-    table = data.read_table(test_file(benchmark))
+    table = reading.read_table(test_file(benchmark))
     ids = [prepared.label_names.index(str(label)) for label in table[benchmark.label][:]]
-    test = data.as_dataset(
-        WholeTexts(data.read_texts(table, benchmark.text), tokenizer, config.max_length), np.array(ids)
-    )
+    test = as_dataset(WholeTexts(read_texts(table, benchmark.text), tokenizer, config.max_length), np.array(ids))
     figures = trainer.evaluate(with_answers(test), metric_key_prefix="test")
     return {
         "value": figures[f"test_{benchmark.metric}"],

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from enct5 import training
-from enct5.evaluation import evaluate
-from enct5.predict import Predictor
-from enct5.training_config import TrainConfig
+from enct5.inference.evaluation import evaluate
+from enct5.inference.predictor import Predictor
+from enct5.training.config import TrainConfig
 from sets import Benchmark, test_file, write_training_file
 
 

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from enct5 import training
-from enct5.starting_model import build_model
-from enct5.training_data import prepare, read_rows
+from enct5.training import trainer as trainer_module
+from enct5.training.data import prepare, read_rows
+from enct5.training.model_init import build_model
 from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, write_training_file
 from training_runs import train
@@ -29,7 +29,7 @@ FILE = RESULTS / "training_speed.jsonl"
 def trainer_class(side: str) -> type:
     """The trainer of `enct5 train`, or the same with the stock Trainer's random batches."""
     from alternatives import RandomBatches
-    from enct5.trainer import EncT5Trainer
+    from enct5.training.trainer import EncT5Trainer
 
     return EncT5Trainer if side == "like length" else RandomBatches
 
@@ -39,7 +39,7 @@ def seconds_an_epoch(side: str, file: str, folder: Path, seed: int) -> tuple[flo
     from transformers import AutoTokenizer, DataCollatorWithPadding, TrainingArguments
 
     from enct5.assets import bundled_t5
-    from enct5.training_config import TrainConfig
+    from enct5.training.config import TrainConfig
 
     tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
     config = TrainConfig.checked(data=file, text=("sentence",), label="label", out=str(folder))
@@ -92,7 +92,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     if key["measure"] == "speed":
         return measure_speed()
     benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
-    training.EncT5Trainer = trainer_class(key["batches"])  # type: ignore[misc]
+    trainer_module.EncT5Trainer = trainer_class(key["batches"])  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as temporary:
         _, record = train(benchmark, Path(temporary), key["seed"], QUALITY_ROWS, epochs=EPOCHS, patience=100)
     return {"value": record["metrics"]["accuracy"], "seconds": record["seconds"]}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from enct5.cli import app
+from enct5.cli.command import app
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
 DOCS = Path(__file__).parents[1] / "docs" / "cli.md"

@@ -12,8 +12,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from enct5 import training
-from enct5.predict import Predictor
-from enct5.training_config import TrainConfig
+from enct5.inference.predictor import Predictor
+from enct5.reports import training_report
+from enct5.training import trainer as trainer_module
+from enct5.training.config import TrainConfig
 
 LABELS = ("Café Ärger", "delivery", "refund")
 WORDS = {"Café Ärger": "coffee milk cup", "delivery": "parcel late road", "refund": "money card bank"}
@@ -103,8 +105,8 @@ class Run:
 def script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
     """Let evaluations find these scores, the last one for ever, and the best of them choose, however few the texts."""
     values = itertools.chain(scores, itertools.repeat(scores[-1]))
-    monkeypatch.setattr(training, "_measure", lambda prepared, result: {"macro_f1": next(values)})
-    monkeypatch.setattr(training, "FEWEST_TO_CHOOSE_BY", 1)
+    monkeypatch.setattr(trainer_module, "_measure", lambda prepared, result: {"macro_f1": next(values)})
+    monkeypatch.setattr(trainer_module, "FEWEST_TO_CHOOSE_BY", 1)
 
 
 class InterruptedRunError(Exception):
@@ -130,7 +132,7 @@ def interrupt_at_its_end(run: Run, out: Path, monkeypatch: pytest.MonkeyPatch, *
         raise InterruptedRunError
 
     with monkeypatch.context() as patched:
-        patched.setattr(training.report, "write", stop)
+        patched.setattr(training_report, "write", stop)
         with pytest.raises(InterruptedRunError):
             start(run.base, out, run.source, **options)
 

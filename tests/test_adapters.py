@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 from enct5 import errors, training
-from enct5.adapters import RANK, add_adapters
-from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
-from enct5.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
-from enct5.optimizer import relative_adamw
-from enct5.predict import Predictor
-from enct5.training_config import TrainConfig
+from enct5.inference.predictor import Predictor
+from enct5.model.configuration_enct5 import EncT5Config
+from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
+from enct5.training.config import TrainConfig
+from enct5.training.lora import RANK, add_adapters
+from enct5.training.optimizer import relative_adamw
 
 peft = pytest.importorskip("peft", reason="needs peft (the `peft` extra)")
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -6,7 +6,8 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from enct5.batching import TokenBatchSampler, length_ordered_batches, pad
+from enct5.tokenization.batches import length_ordered_batches, pad
+from enct5.training.sampler import TokenBatchSampler
 
 # Tokens of SST-2's sentences: a mean of 13 with a long tail.
 SST2_LIKE = (3 + np.random.default_rng(0).gamma(1.6, 7, 6000)).astype(int).clip(3, 66)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from enct5 import bench, cli
+from enct5.cli import command
 from enct5.errors import is_installed
+from enct5.inference import bench
 from test_predict import saved_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -24,7 +25,7 @@ def test_the_last_line_has_every_way_and_workload(
     monkeypatch.setattr(bench, "ROUNDS", 2)
     monkeypatch.setattr("sys.argv", ["enct5", "bench", str(folder)])
     with pytest.raises(SystemExit) as stopped:
-        cli.main()
+        command.main()
     assert not stopped.value.code
     lines = capsys.readouterr().out.splitlines()
     record: dict[str, Any] = json.loads(lines[-1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from enct5.calibration import expected_calibration_error, fit_temperature, reliability
+from enct5.metrics.calibration import expected_calibration_error, fit_temperature, reliability
 
 
 def drawn(count: int, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:

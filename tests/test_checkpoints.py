@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from enct5.checkpoints import damage_of, damage_of_weights, newest_whole
 from enct5.errors import EncT5Error
+from enct5.training.checkpoints import damage_of, damage_of_weights, newest_whole
 from runs import CHECKPOINT_FILES, make_checkpoint
 
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from enct5.class_weights import LARGEST_POSITIVE_WEIGHT, balanced_classes, balanced_labels
+from enct5.tasks.multi_label import LARGEST_POSITIVE_WEIGHT, balanced_labels
+from enct5.tasks.single_label import balanced_classes
 
 
 def test_every_class_has_the_same_total() -> None:

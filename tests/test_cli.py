@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import pytest
 import transformers
 
-from enct5 import __version__, cli, start, training
-from enct5.data import read_table
-from enct5.predict import Predictor
-from enct5.training_config import TrainConfig
+from enct5 import __version__, training
+from enct5.cli import command, start
+from enct5.data.reading import read_table
+from enct5.inference.predictor import Predictor
+from enct5.training.config import TrainConfig
 from test_predict import saved_model
 from without_torch import run_command
 
@@ -43,7 +44,7 @@ def enct5(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["enct5", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            command.main()
         written = capsys.readouterr()
         return Ended(int(ended.value.code or 0), written.out, written.err)
 
@@ -353,10 +354,10 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("enct5.inspection.inspect", broken)
+    monkeypatch.setattr("enct5.inference.inspection.inspect", broken)
     monkeypatch.setattr(sys, "argv", ["enct5", "info", "x"])
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        cli.main()
+        command.main()
 
 
 def test_an_interruption_tells_how_to_go_on(
@@ -527,11 +528,11 @@ def test_the_demo_trains_measures_and_predicts(
 
 
 def test_labels_that_look_like_markup_are_shown_as_they_are(enct5: Callable[..., Ended], capsys: Any) -> None:
-    from enct5 import console
+    from enct5.cli import tables
 
     per_label = [{"label": name, "f1": 0.5, "support": 3} for name in ("[/close]", "[red]", ":smile:")]
-    console.show_metrics({"accuracy": 0.5}, per_label, "6 rows of [b]data[/b].csv")
-    console.show_predictions([{"text": "[/x]", "predicted": "[b]"}])
+    tables.show_metrics({"accuracy": 0.5}, per_label, "6 rows of [b]data[/b].csv")
+    tables.show_predictions([{"text": "[/x]", "predicted": "[b]"}])
     out = capsys.readouterr().out
     for name in ("[/close]", "[red]", ":smile:", "6 rows of [b]data[/b].csv", "[/x]", "[b]"):
         assert name in out

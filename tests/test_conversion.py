@@ -23,9 +23,11 @@ from transformers import (
 )
 from transformers.models.t5.modeling_t5 import T5Attention
 
-from enct5 import EncT5Config, EncT5ForSequenceClassification, conversion
-from enct5.conversion import Conversion, convert, convert_folder
+from enct5 import EncT5Config, EncT5ForSequenceClassification
+from enct5.cli.conversion import convert_folder
 from enct5.errors import EncT5Error
+from enct5.model import conversion, t5_checkpoint
+from enct5.model.conversion import Conversion, convert
 
 NEW = ["transformer.decoder.embed_tokens.weight", "classifier.weight", "classifier.bias"]
 INDEX = "model.safetensors.index.json"
@@ -184,7 +186,7 @@ def test_dropped_tensors_are_never_read(
             read.add(name)
             return self.file.get_slice(name)
 
-    monkeypatch.setattr(conversion, "safe_open", Recorder)
+    monkeypatch.setattr(t5_checkpoint, "safe_open", Recorder)
     result = convert(str(folder), 3)
     assert read == set(result.copied.values())
     assert all(is_kept(name) for name in read)
@@ -194,7 +196,7 @@ def test_dropped_tensors_are_never_read(
 
 @pytest.mark.parametrize("slice_bytes", [1, 1000])
 def test_slices_add_up(slice_bytes: int, t5_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "SLICE_BYTES", slice_bytes)
+    monkeypatch.setattr(t5_checkpoint, "SLICE_BYTES", slice_bytes)
     folder = t5_folder(vocab_size=50, num_layers=1)
     assert_copied(convert(str(folder), 3), weights(folder))
 
@@ -271,7 +273,7 @@ def test_a_quantised_checkpoint_is_refused_with_the_remedy(
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("stored", "target"), itertools.permutations(conversion.DTYPES.values(), 2))
+@pytest.mark.parametrize(("stored", "target"), itertools.permutations(t5_checkpoint.DTYPES.values(), 2))
 def test_values_are_the_files_but_for_rounding(
     stored: torch.dtype, target: torch.dtype, tmp_path: Path, t5_folder: Callable[..., Path]
 ) -> None:

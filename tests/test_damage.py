@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from enct5.errors import EncT5Error
-from enct5.inspection import inspect
-from enct5.loading import load_model
-from enct5.predict import Predictor
+from enct5.inference.inspection import inspect
+from enct5.inference.predictor import Predictor
+from enct5.model.loading import load_model
 from test_predict import saved_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -20,18 +20,14 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from enct5 import reading
-from enct5.data import (
-    check_columns,
-    infer_task,
-    label_values,
-    read_labelled,
-    read_table,
-    split_rows,
-    tokenize,
-)
+from enct5.data import delimited
+from enct5.data.columns import check_columns
+from enct5.data.reading import read_table
+from enct5.data.split import split_rows
 from enct5.errors import EncT5Error
-from enct5.tasks import TASKS
+from enct5.tasks.labelled import infer_task, label_values, read_labelled
+from enct5.tasks.registry import TASKS
+from enct5.training.dataset import tokenize
 
 
 def write(folder: Path, name: str, content: str | bytes) -> str:
@@ -81,7 +77,7 @@ def test_csv_field_beyond_the_usual_limit(tmp_path: Path) -> None:
 
 def test_csv_field_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What may be all of the file behind an open quote is not gathered without end."""
-    monkeypatch.setattr(reading, "_LONGEST", 20)
+    monkeypatch.setattr(delimited, "_LONGEST", 20)
     path = write(tmp_path, "a.csv", 'text,label\na,1\n"b,2\n' + "c,3\n" * 20)
     former = csv.field_size_limit(10)
     try:
@@ -275,7 +271,7 @@ def test_system_errors_are_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(*arguments: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(reading, "_delimited_rows", refuse)
+    monkeypatch.setattr(delimited, "_delimited_rows", refuse)
     with pytest.raises(EncT5Error, match=r"cannot read .*a.csv: Permission denied"):
         read_table(write(tmp_path, "a.csv", "text\na\n"))
 
@@ -624,7 +620,7 @@ def test_copies_are_found_in_pairs_and_lists_of_words_too() -> None:
 def test_processes_of_one_run_split_alike() -> None:
     """Python's hashes of texts, by which copies are found, are others in each."""
     code = (
-        "from enct5.data import split_rows\n"
+        "from enct5.data.split import split_rows\n"
         "print(split_rows([f'text {row % 40}' for row in range(60)], ['a', 'b'] * 30, 0.3, 0)[1].tolist())"
     )
     outputs = [

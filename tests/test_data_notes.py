@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from enct5.data_notes import in_rows, line
+from enct5.data.notes import in_rows, line
 from enct5.errors import EncT5Error
-from enct5.training_config import TrainConfig
-from enct5.training_data import read_rows
+from enct5.training.config import TrainConfig
+from enct5.training.data import read_rows
 from runs import write_rows
 
 

@@ -7,7 +7,9 @@ import datasets
 import pytest
 from datasets import Dataset, DatasetInfo, concatenate_datasets
 
-from enct5.digests import digest, digest_of_checkpoint, digest_of_data, digests_of_tokenizer, digests_of_weights
+from enct5.data.digests import digest_of_data
+from enct5.files.digests import digest
+from enct5.model.digests import digest_of_checkpoint, digests_of_tokenizer, digests_of_weights
 
 HALVES = (slice(0, 1234), slice(1234, None))
 

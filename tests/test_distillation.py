@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enct5 import distillation, training
 from enct5.assets import bundled_t5
-from enct5.distillation_config import DistillConfig
 from enct5.errors import EncT5Error
-from enct5.export import export
-from enct5.loading import load_tokenizer
-from enct5.predict import Predictor
-from enct5.teacher_outputs import FILE
+from enct5.export.onnx import export
+from enct5.inference.predictor import Predictor
+from enct5.model.loading import load_tokenizer
+from enct5.training import distillation
+from enct5.training import run as training_run
+from enct5.training.distillation.config import DistillConfig
+from enct5.training.distillation.teacher_outputs import FILE
 from runs import (
     LABELS,
     InterruptedRunError,
@@ -228,7 +229,7 @@ def test_a_resumed_student_ends_with_the_weights_of_an_uninterrupted_one(
 
     monkeypatch.setattr(Predictor, "logits", asked)
     with monkeypatch.context() as patched:
-        patched.setattr(training, "_conclude", lambda *arguments: {})  # which asks the student
+        patched.setattr(training_run, "conclude", lambda *arguments: {})  # which asks the student
         distill(teacher, run.base, out, source, resume=True)
     monkeypatch.undo()
     distill(teacher, run.base, out, source, resume=True)
@@ -238,7 +239,7 @@ def test_a_resumed_student_ends_with_the_weights_of_an_uninterrupted_one(
 def test_what_does_not_fit_is_refused_in_one_line(
     run: Run, teacher: Path, tmp_path: Path, t5_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from enct5.conversion import convert_folder
+    from enct5.cli.conversion import convert_folder
 
     def asked(*arguments: object) -> None:
         raise AssertionError("the teacher is asked first")
@@ -277,13 +278,13 @@ def test_a_column_without_any_label_is_refused(run: Run, teacher: Path, tmp_path
 
 
 def test_the_command(run: Run, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
-    from enct5 import cli
+    from enct5.cli import command
 
     source = write_rows(tmp_path / "new.jsonl", without_labels(messages(60, seed=12)))
     arguments = ["enct5", "distill", str(teacher), source, "--text", "text", "--base", str(run.base), "--epochs", "1"]
     monkeypatch.setattr("sys.argv", [*arguments, "--out", str(tmp_path / "run"), "--batch-size", "8"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        command.main()
     assert ended.value.code == 0
     said = capfd.readouterr().out
     assert "teacher: big, single-label classification: one class per text, 3 outputs" in said

@@ -22,7 +22,7 @@ def test_cli_docs_are_the_commands_own_help(monkeypatch):
 
 def test_readme_blocks_run(tmp_path, monkeypatch, t5_folder, capsys):
     from enct5 import EncT5ForSequenceClassification
-    from enct5.loading import load_tokenizer
+    from enct5.model.loading import load_tokenizer
 
     folder = t5_folder()
     model = EncT5ForSequenceClassification.from_t5(str(folder), id2label={0: "parcel", 1: "invoice"})

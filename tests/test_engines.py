@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from enct5.engines import CompiledEngine, FoldedEngine, PlainEngine
+from enct5.inference.engines import CompiledEngine, FoldedEngine, PlainEngine
 from test_folding import TASKS, TOKENS, random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from seqeval.metrics.sequence_labeling import get_entities
 
-from enct5.entities import (
+from enct5.errors import EncT5Error
+from enct5.tasks.entities import (
     Entities,
     Span,
     align_entities,
@@ -15,7 +16,6 @@ from enct5.entities import (
     spans_of_tags,
     tag_names,
 )
-from enct5.errors import EncT5Error
 
 
 @pytest.mark.parametrize(

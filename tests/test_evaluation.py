@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from enct5.errors import EncT5Error
-from enct5.evaluation import evaluate, write_json
-from enct5.predict import Predictor
+from enct5.inference.evaluation import evaluate, write_json
+from enct5.inference.predictor import Predictor
 from test_predict import LABELS, saved_model, sentences
 
 Base = Callable[..., Path]

@@ -13,7 +13,8 @@ from transformers import ByT5Tokenizer
 
 from enct5 import EncT5Config, EncT5ForSequenceClassification, Predictor
 from enct5.errors import EncT5Error
-from enct5.explain import MOST_LABELS, Explanation, cross_attention, integrated_gradients
+from enct5.explanations.attribution import cross_attention, integrated_gradients
+from enct5.explanations.explain import MOST_LABELS, Explanation
 from test_predict import LABELS, saved_model, sentences
 
 pytestmark = pytest.mark.usefixtures("one_thread")

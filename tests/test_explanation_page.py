@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from enct5 import explanation_page
 from enct5.errors import EncT5Error
-from enct5.explain import Explanation, LabelExplanation
-from enct5.words import Span
+from enct5.explanations.explain import Explanation, LabelExplanation
+from enct5.explanations.words import Span
+from enct5.reports import explanation_page
 from test_report import Page
 
 TEXT = "Where is <b>it</b> & why?"

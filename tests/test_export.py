@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from enct5 import Predictor, cli, export
+from enct5 import Predictor
+from enct5.cli import command
 from enct5.errors import EncT5Error
-from enct5.loading import load_model
-from enct5.onnx_model import OnnxEncT5
+from enct5.export import onnx as export
+from enct5.export.onnx_session import OnnxEncT5
+from enct5.model.loading import load_model
 from test_conversion import hub_cache
 from test_predict import LABELS, saved_model, sentences
 
@@ -80,7 +82,7 @@ def run_command(*arguments: str) -> tuple[int, str, str]:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
         patch.setattr("sys.argv", ["enct5", *arguments])
         with pytest.raises(SystemExit) as stopped:
-            cli.main()
+            command.main()
     return int(stopped.value.code or 0), output.getvalue(), errors.getvalue()
 
 
@@ -124,8 +126,8 @@ def test_labels_and_tokenizer_lie_beside_the_graph(folders: tuple[Path, Path]) -
 
 
 def test_taggers_give_the_same_entities(t5_folder: Base, tmp_path: Path) -> None:
-    from enct5.conversion import convert
-    from enct5.loading import load_tokenizer
+    from enct5.model.conversion import convert
+    from enct5.model.loading import load_tokenizer
 
     base = str(t5_folder())
     names = dict(enumerate(["O", "B-thing", "I-thing"]))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from enct5 import cli
-from enct5.predict import Predictor
+from enct5.cli import command
+from enct5.inference.predictor import Predictor
 from test_predict import saved_model
 
 pytest.importorskip("resource", reason="limits of processes are POSIX's")
@@ -55,7 +55,7 @@ def run(*arguments: object) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["enct5", *map(str, arguments)])
         with pytest.raises(SystemExit) as stopped:
-            cli.main()
+            command.main()
     return int(stopped.value.code or 0)
 
 

@@ -10,9 +10,9 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from enct5.fingerprint import WHOLE, Fingerprint, _sample
-from enct5.folding import FoldedEncT5
-from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.folding.model import FoldedEncT5
+from enct5.model.fingerprint import WHOLE, Fingerprint, _sample
+from enct5.model.modeling_enct5 import EncT5ForClassification
 from test_folding import random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")

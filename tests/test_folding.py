@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from enct5 import EncT5Config, EncT5ForSequenceClassification, EncT5ForTokenClassification, Predictor
-from enct5.conversion import convert
-from enct5.folded_decoder import PromptDecoder
-from enct5.folded_layers import Run
-from enct5.folding import FoldedEncT5, runs_of
-from enct5.loading import load_tokenizer
-from enct5.modeling_enct5 import EncT5ForClassification
+from enct5.folding.decoder import PromptDecoder
+from enct5.folding.layers import Run
+from enct5.folding.model import FoldedEncT5, runs_of
+from enct5.model.conversion import convert
+from enct5.model.loading import load_tokenizer
+from enct5.model.modeling_enct5 import EncT5ForClassification
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

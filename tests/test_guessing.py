@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from enct5.errors import EncT5Error
-from enct5.guessing import guess
+from enct5.tasks.guessing import guess
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 PRICES = [19 + 37 * row for row in range(40)]

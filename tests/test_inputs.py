@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase, T5Tokenizer
 
 from conftest import TOKENIZER, shared
-from enct5.entities import tag_names
-from enct5.inputs import IGNORED, Windows
-from enct5.tasks import TASKS
-from enct5.token_offsets import tokens_with_offsets
-from enct5.unread import Unread
+from enct5.tasks.entities import tag_names
+from enct5.tasks.registry import TASKS
+from enct5.tokenization.offsets import tokens_with_offsets
+from enct5.tokenization.unread import Unread
+from enct5.tokenization.windows import IGNORED, Windows
 
 TOKENS = TASKS["tokens"]
 TEXTS = [

@@ -12,11 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from enct5 import console
-from enct5.conversion import convert_folder
-from enct5.digests import digest, digests_of_tokenizer
+from enct5.cli import tables
+from enct5.cli.conversion import convert_folder
 from enct5.errors import EncT5Error
-from enct5.inspection import inspect
+from enct5.files.digests import digest
+from enct5.inference.inspection import inspect
+from enct5.model.digests import digests_of_tokenizer
 from test_predict import saved_model
 
 Base = Callable[..., Path]
@@ -67,7 +68,7 @@ def test_tuned_thresholds_are_described(t5_folder: Callable[..., Path], tmp_path
 
 
 def test_facts_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    console.show_facts({"labels": "2: [bold]a[/bold], :smile:, [/x]"})
+    tables.show_facts({"labels": "2: [bold]a[/bold], :smile:, [/x]"})
     assert "2: [bold]a[/bold], :smile:, [/x]" in capsys.readouterr().out
 
 

@@ -10,8 +10,8 @@ import torch
 from transformers import AutoTokenizer
 
 from enct5.errors import EncT5Error
-from enct5.label_prompts import are_untrained, label_words, read_descriptions, start_from_words
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.training.label_prompts import are_untrained, label_words, read_descriptions, start_from_words
 
 NAMES = ["card_arrival", "no", "ärger"]
 DESCRIPTIONS = {"no": "a refusal", "card_arrival": "where is my card: lost?", "ärger": 'he said "nö", angrily'}

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase
 
-from enct5.conversion import convert, convert_folder
+from enct5.cli.conversion import convert_folder
 from enct5.errors import EncT5Error
-from enct5.export import export
-from enct5.loading import check_tokenizer, load_tokenizer
-from enct5.predict import Predictor
+from enct5.export.onnx import export
+from enct5.inference.predictor import Predictor
+from enct5.model.conversion import convert
+from enct5.model.loading import check_tokenizer, load_tokenizer
 from runs import messages, start, write_rows
 
 Base = Callable[..., Path]

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from enct5.errors import EncT5Error
-from enct5.locks import LOCK, only_writer
-from enct5.output_parts import Parts
-from enct5.run_folder import CHECKPOINTS, claim
+from enct5.files.locks import LOCK, only_writer
+from enct5.inference.output_parts import Parts
+from enct5.model.folder import CHECKPOINTS
+from enct5.training.run_folder import claim
 
 
 def hold(folder: Path, held: Event) -> None:

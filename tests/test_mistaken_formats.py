@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from enct5.data import check_columns, read_table
+from enct5.data.columns import check_columns
+from enct5.data.mistaken_formats import by_content, by_names
+from enct5.data.reading import read_table
 from enct5.errors import EncT5Error
-from enct5.mistaken_formats import by_content, by_names
 
 ROWS = b"text,label\n" + b"".join(b'"late, again %d",bad\n' % row for row in range(200))
 

@@ -13,8 +13,9 @@ import torch
 import yaml
 from huggingface_hub import ModelCard
 
-from enct5 import EncT5Config, model_card
-from enct5.thresholds import FEWEST_POSITIVES
+from enct5 import EncT5Config
+from enct5.metrics.thresholds import FEWEST_POSITIVES
+from enct5.reports import model_card
 
 METRICS = {
     "single_label_classification": {"accuracy": 0.9125, "macro_f1": 0.8, "matthews_correlation": 0.75},
@@ -225,7 +226,8 @@ def test_a_converted_folder_is_named_without_its_place(tmp_path: Path) -> None:
 
 def test_importing_is_light() -> None:
     heavy = "{'torch', 'transformers', 'jinja2', 'matplotlib', 'huggingface_hub'}"
-    code = f"import sys, enct5.model_card, enct5.report; print(sorted({heavy} & set(sys.modules)))"
+    modules = "enct5.reports.model_card, enct5.reports.training_report"
+    code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

@@ -28,8 +28,9 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import logging as transformers_logging
 
 from conftest import shared
-from enct5 import EncT5Config, EncT5ForSequenceClassification, modeling_enct5
-from enct5.modeling_enct5 import EncT5Model, clamp_half_precision
+from enct5 import EncT5Config, EncT5ForSequenceClassification
+from enct5.model import modeling_enct5
+from enct5.model.modeling_enct5 import EncT5Model, clamp_half_precision
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 REFERENCES = [(kind, case) for kind in ("relu", "gated") for case in ("single_label", "regression", "multi_label")]

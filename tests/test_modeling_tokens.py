@@ -13,10 +13,11 @@ import torch
 from torch.nn import functional
 from transformers import AutoModel, AutoModelForTokenClassification, Trainer, TrainingArguments, pipeline
 
-from enct5 import EncT5Config, EncT5ForSequenceClassification, EncT5ForTokenClassification, modeling_enct5
-from enct5.conversion import convert
-from enct5.loading import load_tokenizer
-from enct5.modeling_enct5 import EncT5Decoder
+from enct5 import EncT5Config, EncT5ForSequenceClassification, EncT5ForTokenClassification
+from enct5.model import modeling_enct5
+from enct5.model.conversion import convert
+from enct5.model.loading import load_tokenizer
+from enct5.model.modeling_enct5 import EncT5Decoder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from enct5.normal_form import normal_form
+from enct5.text.normal_form import normal_form
 
 
 @pytest.mark.parametrize(

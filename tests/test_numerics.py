@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from enct5 import EncT5ForSequenceClassification
 from enct5.errors import EncT5Error
-from enct5.predict import Predictor
+from enct5.inference.predictor import Predictor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

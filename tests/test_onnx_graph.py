@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from enct5.folding import FoldedEncT5
-from enct5.modeling_enct5 import EncT5ForClassification
-from enct5.onnx_graph import TYPICAL_LENGTH, ExportableEncT5
+from enct5.export.padded import TYPICAL_LENGTH, ExportableEncT5
+from enct5.folding.model import FoldedEncT5
+from enct5.model.modeling_enct5 import EncT5ForClassification
 from test_folding import FAMILIES, MULTI, SMALL, TASKS, TOKENS, assert_near, random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,8 +13,8 @@ import torch
 
 from enct5 import EncT5Config, Predictor
 from enct5.errors import EncT5Error
-from enct5.loading import load_tokenizer
-from enct5.onnx_model import DATA, GRAPH, OnnxEncT5, is_exported
+from enct5.export.onnx_session import DATA, GRAPH, OnnxEncT5, is_exported
+from enct5.model.loading import load_tokenizer
 from test_predict import sentences
 
 onnx = pytest.importorskip("onnx", reason="needs the extra [onnx]")
@@ -116,7 +116,7 @@ def test_exported_models_of_the_hub_come_with_their_weights_and_by_revision(
     import huggingface_hub.constants
     import transformers.utils.hub
 
-    from enct5.conversion import convert
+    from enct5.model.conversion import convert
 
     trained = tmp_path / "trained"
     convert(str(t5_folder()), num_labels=2).model.save_pretrained(trained)
@@ -142,7 +142,7 @@ def test_what_the_hub_refuses_is_told_by_the_loader(monkeypatch: pytest.MonkeyPa
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError("no such repository")
 
-    monkeypatch.setattr("enct5.onnx_model.file_of", refuse)
+    monkeypatch.setattr("enct5.export.onnx_session.file_of", refuse)
     assert not is_exported("no/such-model")
     with pytest.raises(EncT5Error, match="cannot read a model at no/such-model"):
         Predictor.from_pretrained("no/such-model")

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from enct5.configuration_enct5 import EncT5Config
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
-from enct5.optimizer import relative_adamw
+from enct5.model.configuration_enct5 import EncT5Config
+from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.training.optimizer import relative_adamw
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from enct5 import cli, run_folder, training
-from enct5.conversion import convert_folder
+from enct5.cli import command
+from enct5.cli.conversion import convert_folder
+from enct5.cli.overwriting import CONVERTED, RUN, place, replace
 from enct5.errors import EncT5Error
-from enct5.overwriting import CONVERTED, RUN, place, replace
+from enct5.model.folder import CHECKPOINTS
+from enct5.reports import training_report
 from runs import RUN_FILES, Run, make_checkpoint, settings_of
 from test_predict import saved_model
 
@@ -28,7 +30,7 @@ def enct5(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     def run(*arguments: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["enct5", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            command.main()
         return int(ended.value.code or 0), capsys.readouterr().err
 
     return run
@@ -75,7 +77,7 @@ def test_a_run_is_replaced_when_the_new_one_is_complete(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training.report, "write", stop)
+        patched.setattr(training_report, "write", stop)
         status, error = enct5(*arguments_of(run, old, "--overwrite"))
     assert status == 130
     assert f"--resume continues the run in {aside(old)}" in error
@@ -256,7 +258,7 @@ def test_a_run_killed_at_its_very_end_is_replaced(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_is_resumed_where_it_is(tmp_path: Path) -> None:
-    (tmp_path / "out" / run_folder.CHECKPOINTS).mkdir(parents=True)
+    (tmp_path / "out" / CHECKPOINTS).mkdir(parents=True)
     assert place(tmp_path / "out", RUN) == tmp_path / "out"
     with pytest.raises(EncT5Error, match="holds no converted model"):
         place(tmp_path / "out", CONVERTED)

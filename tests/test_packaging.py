@@ -70,7 +70,7 @@ def test_the_wheel_holds_the_package_byte_for_byte_and_nothing_else(wheel: Path,
     assert {
         "enct5/py.typed",
         "enct5/assets/t5-tiny/model.safetensors",
-        "enct5/templates/report.html.jinja",
+        "enct5/reports/templates/report.html.jinja",
     } <= set(package)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from enct5.paths import is_text
+from enct5.files.paths import is_text
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from torch.nn.attention.flex_attention import flex_attention
 from transformers import T5Config
 from transformers.models.t5.modeling_t5 import T5Stack
 
-from enct5 import position_bias
-from enct5.position_bias import DENSE_BIAS_LENGTH, PositionBias, position_biases
+from enct5.folding import position_bias
+from enct5.folding.position_bias import DENSE_BIAS_LENGTH, PositionBias, position_biases
 
 LONG = DENSE_BIAS_LENGTH + 1
 

@@ -19,14 +19,16 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from enct5 import EncT5ForSequenceClassification, cli, predict
+from enct5 import EncT5ForSequenceClassification
 from enct5.assets import bundled_t5
-from enct5.conversion import convert
+from enct5.cli import command
 from enct5.errors import EncT5Error
-from enct5.folding import FoldedEncT5
-from enct5.loading import load_tokenizer
-from enct5.predict import Predictor
-from enct5.training_config import TrainConfig
+from enct5.folding.model import FoldedEncT5
+from enct5.inference import predictor as predictor_module
+from enct5.inference.predictor import Predictor
+from enct5.model.conversion import convert
+from enct5.model.loading import load_tokenizer
+from enct5.training.config import TrainConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -153,7 +155,7 @@ def test_batches_keep_the_token_budget(predictor: Predictor, monkeypatch: pytest
     monkeypatch.setattr(FoldedEncT5, "forward", watched)
     predictor.logits(sentences(400))
     assert sum(len(lengths) for lengths in batches) == 400
-    assert all(len(lengths) * max(lengths) <= predict.MAX_BATCH_TOKENS for lengths in batches)
+    assert all(len(lengths) * max(lengths) <= predictor_module.MAX_BATCH_TOKENS for lengths in batches)
     assert len(batches) < 12
 
 
@@ -186,10 +188,10 @@ def test_the_budget_of_a_batch_can_be_chosen(
 def test_a_gpu_gets_larger_batches_as_far_as_its_memory_goes(
     folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert predictor.settings()["batch_tokens"] == predict.MAX_BATCH_TOKENS
+    assert predictor.settings()["batch_tokens"] == predictor_module.MAX_BATCH_TOKENS
     monkeypatch.setattr(type(predictor.model), "device", torch.device("cuda"))
     a_token = 16 * 32 * 4  # states of d_model 32 in float32
-    for free, wanted in ((80e9, predict.MAX_BATCH_TOKENS_OF_A_GPU), (4 * a_token * 5000, 5000), (1e6, 2048)):
+    for free, wanted in ((80e9, predictor_module.MAX_BATCH_TOKENS_OF_A_GPU), (4 * a_token * 5000, 5000), (1e6, 2048)):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (int(free), int(free)))
         assert predictor._budget() == wanted
         assert Predictor(predictor.model, predictor.tokenizer, batch_tokens=7)._budget() == 7
@@ -203,7 +205,7 @@ def test_a_run_folders_predictor_is_copied_with_its_settings(predictor: Predicto
 
 def test_padded_batches_are_bounded_by_their_attention(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts, rows = ["parcel " * 60] * 6, []
-    monkeypatch.setattr(predict, "MAX_BATCH_SCORES", 4 * 2 * 62**2)  # two rows of 62 tokens, in four heads
+    monkeypatch.setattr(predictor_module, "MAX_BATCH_SCORES", 4 * 2 * 62**2)  # two rows of 62 tokens, in four heads
     for fold, wanted in ((True, [6]), (False, [2, 2, 2])):
         other = Predictor.from_pretrained(folder, fold=fold)
         engine = type(other._engine())
@@ -223,11 +225,11 @@ def test_many_labels_make_small_batches(t5_folder: Base, tmp_path: Path, monkeyp
     predictor.model.register_forward_pre_hook(
         lambda _, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
     )
-    monkeypatch.setattr(predict, "MAX_BATCH_PROMPTS", 7)
+    monkeypatch.setattr(predictor_module, "MAX_BATCH_PROMPTS", 7)
     np.testing.assert_allclose(predictor.logits(sentences(10)), expected, atol=1e-4)
     assert rows == [2] * 5  # of three labels each
     rows.clear()
-    monkeypatch.setattr(predict, "MAX_BATCH_PROMPTS", 2)
+    monkeypatch.setattr(predictor_module, "MAX_BATCH_PROMPTS", 2)
     predictor.logits(sentences(4))
     assert rows == [1] * 4
 
@@ -331,7 +333,7 @@ def test_lists_columns_and_generators_of_texts_are_taken(predictor: Predictor) -
 
 
 def test_refusals_count_texts_from_the_first_of_all(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict, "CHUNK_TEXTS", 2)
+    monkeypatch.setattr(predictor_module, "CHUNK_TEXTS", 2)
     with pytest.raises(EncT5Error, match=r"text 4: .* at character 3 is half of a surrogate pair"):
         predictor.predict(["a", "b", "c", "d \udc00"])
     with pytest.raises(EncT5Error, match="text 6 is `7`"):
@@ -341,7 +343,7 @@ def test_refusals_count_texts_from_the_first_of_all(predictor: Predictor, monkey
 
 
 def test_a_stream_is_read_a_chunk_at_a_time(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict, "CHUNK_TEXTS", 4)
+    monkeypatch.setattr(predictor_module, "CHUNK_TEXTS", 4)
     read: list[str] = []
 
     def source() -> Iterator[str]:
@@ -393,7 +395,7 @@ def test_regression_results_are_the_numbers_themselves(t5_folder: Base, tmp_path
 
 
 def test_abstaining_takes_the_labels_of_low_scores(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict, "CHUNK_TEXTS", 7)
+    monkeypatch.setattr(predictor_module, "CHUNK_TEXTS", 7)
     texts = sentences(20)
     plain = predictor.predict(texts)
     limit = sorted(result["score"] for result in plain)[10]
@@ -562,7 +564,7 @@ def test_command_and_pipeline_without_enct5_agree_with_the_predictor(
     out = tmp_path / "out.jsonl"
     monkeypatch.setattr(sys, "argv", ["enct5", "predict", str(folder), str(tmp_path / "texts.jsonl"), "-o", str(out)])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        command.main()
     assert ended.value.code == 0
     by_command = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert by_command == [{"text": text, **result} for text, result in zip(texts, wanted, strict=True)]

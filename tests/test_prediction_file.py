@@ -19,14 +19,15 @@ import pytest
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
 
-from enct5 import cli, prediction_file
-from enct5.data import read_table
+from enct5.cli import command
+from enct5.data.reading import read_table
 from enct5.errors import EncT5Error
-from enct5.predict import Predictor
-from enct5.prediction_file import WRITERS, check_output, predict_table
-from enct5.tasks import find_task
-from enct5.trained_on import TrainedOn
-from enct5.unread import Unread
+from enct5.inference import prediction_file
+from enct5.inference.prediction_file import WRITERS, check_output, predict_table
+from enct5.inference.predictor import Predictor
+from enct5.model.trained_on import TrainedOn
+from enct5.tasks.registry import find_task
+from enct5.tokenization.unread import Unread
 from test_predict import saved_model
 
 TEXTS = [
@@ -442,7 +443,7 @@ def test_a_model_is_resumed_with_by_its_weights_wherever_it_lies(
     def predict(model: Path, *options: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["enct5", "predict", str(model), str(given), "-o", str(out), *options])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            command.main()
         return int(ended.value.code or 0), capsys.readouterr().err
 
     def interrupted(*arguments: object) -> Iterator[dict[str, Any]]:

@@ -10,11 +10,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from enct5 import prediction_file
-from enct5.batching import length_ordered_batches
-from enct5.data import read_table
-from enct5.predict import Predictor
-from enct5.prediction_file import predict_table
+from enct5.data.reading import read_table
+from enct5.inference import prediction_file
+from enct5.inference.prediction_file import predict_table
+from enct5.inference.predictor import Predictor
+from enct5.tokenization.batches import length_ordered_batches
 from test_predict import saved_model
 from test_prediction_file import Echo, write
 from test_reading_properties import texts

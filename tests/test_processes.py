@@ -17,12 +17,13 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from enct5 import training
-from enct5.configuration_enct5 import EncT5Config
 from enct5.errors import EncT5Error
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
-from enct5.optimizer import relative_adamw
-from enct5.processes import agreed, process_state, whole_model
-from enct5.training_config import TrainConfig
+from enct5.model.configuration_enct5 import EncT5Config
+from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.training import run as training_run
+from enct5.training.config import TrainConfig
+from enct5.training.distributed import agreed, process_state, whole_model
+from enct5.training.optimizer import relative_adamw
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -195,7 +196,7 @@ def test_batches_that_processes_cannot_share_are_refused(processes: int, rows: i
     config = TrainConfig.checked(data="unused", out="unused", label="label", **SETTINGS)
     prepared: Any = SimpleNamespace(train=range(rows), train_texts=rows)
     with pytest.raises(EncT5Error, match=problem):
-        training._check_processes(config, prepared, processes)
+        training_run._check_processes(config, prepared, processes)
 
 
 if __name__ == "__main__":

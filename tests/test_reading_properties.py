@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from enct5.data import check_columns, infer_task, label_values
+from enct5.data.columns import check_columns
+from enct5.data.reading import read_chunks, read_table
 from enct5.errors import EncT5Error
-from enct5.guessing import guess
-from enct5.labels import sort_names
-from enct5.reading import read_chunks, read_table
-from enct5.tasks import TASKS
+from enct5.tasks.guessing import guess
+from enct5.tasks.labelled import infer_task, label_values
+from enct5.tasks.labels import sort_names
+from enct5.tasks.registry import TASKS
 
 some = settings(
     max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -17,8 +17,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, BertCon
 import enct5
 from enct5 import EncT5Config, EncT5ForSequenceClassification
 from enct5.errors import EncT5Error
-from enct5.loading import first_line, load_model, load_tokenizer
-from enct5.registration import register_when_needed
+from enct5.model.loading import first_line, load_model, load_tokenizer
+from enct5.model.registration import register_when_needed
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,9 @@ print(*(f"{item.__module__}.{item.__name__}" for item in found))
 )
 def test_auto_classes_load_a_folder_without_trusting_it(before: str, folder: Path) -> None:
     assert fresh(f"import sys\n{before}\n{LOAD}", folder).split() == [
-        "enct5.configuration_enct5.EncT5Config",
-        "enct5.modeling_enct5.EncT5ForSequenceClassification",
-        "enct5.modeling_enct5.EncT5Model",
+        "enct5.model.configuration_enct5.EncT5Config",
+        "enct5.model.modeling_enct5.EncT5ForSequenceClassification",
+        "enct5.model.modeling_enct5.EncT5Model",
     ]
 
 

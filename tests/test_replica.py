@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from enct5.errors import EncT5Error
-from enct5.replica import evaluating
+from enct5.model.replica import evaluating
 from test_folding import TASKS, random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")

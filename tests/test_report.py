@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from enct5 import report
-from enct5.tasks import TASKS
-from enct5.training_config import TrainConfig
+from enct5.reports import charts, training_report
+from enct5.tasks.registry import TASKS
+from enct5.training.config import TrainConfig
 
 Array = npt.NDArray[Any]
 
@@ -123,7 +123,7 @@ def make(
         **changes,
     }
     rows = [text if isinstance(text, dict) else {"review": text} for text in texts]
-    report.write(record, SETTINGS.described(), kind, rows, logits, labels, folder)
+    training_report.write(record, SETTINGS.described(), kind, rows, logits, labels, folder)
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
@@ -282,12 +282,12 @@ def test_large_errors_need_no_decimals(tmp_path: Path) -> None:
 
 def test_the_training_loss_is_a_running_mean() -> None:
     points = [(float(step), float(step % 2)) for step in range(32)]
-    smooth = report._running_mean(points)
+    smooth = charts._running_mean(points)
     assert [epoch for epoch, _ in smooth] == [epoch for epoch, _ in points]
     assert [value for _, value in smooth[:4]] == pytest.approx([0, 0.5, 1 / 3, 0.5])
     assert {value for _, value in smooth[3:]} == {0.5}
-    assert report._running_mean([]) == []
-    assert report._running_mean(points[:5]) == points[:5]
+    assert charts._running_mean([]) == []
+    assert charts._running_mean(points[:5]) == points[:5]
 
 
 def test_no_history_and_no_mistakes(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from enct5.conversion import convert
-from enct5.rescaling import rescale_outputs
+from enct5.model.conversion import convert
+from enct5.model.rescaling import rescale_outputs
 
 IDS = torch.tensor([[5, 9, 1, 0], [7, 8, 9, 1]])
 

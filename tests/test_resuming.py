@@ -15,7 +15,7 @@ import pytest
 from datasets import Dataset
 
 from enct5.errors import EncT5Error
-from enct5.resuming import RECORD
+from enct5.training.resuming import RECORD
 from runs import (
     LABELS,
     RUN_FILES,

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from enct5.conversion import convert_folder
+from enct5.cli.conversion import convert_folder
 from enct5.errors import EncT5Error
-from enct5.run_folder import Ancestry, ancestry, claim, finish, public_name
+from enct5.model.folder import Ancestry, ancestry_of, public_name
+from enct5.training.run_folder import claim, finish
 from runs import Run, make_checkpoint
 
 
@@ -91,9 +92,9 @@ def test_finishing_deletes_the_checkpoints_alone(tmp_path: Path) -> None:
 
 
 def test_a_run_folder_tells_where_its_model_comes_from(run: Run, tmp_path: Path) -> None:
-    assert ancestry(str(run.base)) == Ancestry(run.base.name)
-    assert ancestry(str(run.out)) == Ancestry(run.base.name, Path(run.source).name)
-    assert ancestry("google-t5/t5-base") == Ancestry("google-t5/t5-base")
+    assert ancestry_of(str(run.base)) == Ancestry(run.base.name)
+    assert ancestry_of(str(run.out)) == Ancestry(run.base.name, Path(run.source).name)
+    assert ancestry_of("google-t5/t5-base") == Ancestry("google-t5/t5-base")
     for record, known in (
         ("damaged", Ancestry(tmp_path.name)),
         ("[1]", Ancestry(tmp_path.name)),
@@ -102,12 +103,12 @@ def test_a_run_folder_tells_where_its_model_comes_from(run: Run, tmp_path: Path)
         ('{"data": {"file": "a.csv"}}', Ancestry(tmp_path.name, "a.csv")),
     ):
         (tmp_path / "metrics.json").write_text(record, encoding="utf-8")
-        assert ancestry(str(tmp_path)) == known
+        assert ancestry_of(str(tmp_path)) == known
 
 
 def test_a_converted_folder_tells_which_t5_it_was_made_of(run: Run, tmp_path: Path) -> None:
     convert_folder(str(run.base), tmp_path / "converted", num_labels=3)
-    assert ancestry(str(tmp_path / "converted")) == Ancestry(run.base.name)
+    assert ancestry_of(str(tmp_path / "converted")) == Ancestry(run.base.name)
 
 
 def test_a_folder_has_a_name_wherever_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

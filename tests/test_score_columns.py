@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from enct5.errors import EncT5Error
-from enct5.predict import Predictor
-from enct5.prediction_file import predict_table
-from enct5.score_columns import names, values
+from enct5.inference.prediction_file import predict_table
+from enct5.inference.predictor import Predictor
+from enct5.inference.score_columns import names, values
 from runs import messages, write_rows
 from test_predict import saved_model
 

@@ -10,9 +10,10 @@ import pytest
 
 from enct5 import errors, training
 from enct5.errors import EncT5Error
-from enct5.search import search, searched
-from enct5.tasks import TASKS
-from enct5.training_config import TrainConfig
+from enct5.tasks.registry import TASKS
+from enct5.training import run as training_run
+from enct5.training.config import TrainConfig
+from enct5.training.search import search, searched
 from runs import assert_same_weights, messages, settings_of, start, weights, write_rows
 
 pytest.importorskip("optuna", reason="needs optuna (the `hpo` extra)")
@@ -202,7 +203,7 @@ def test_a_run_is_trained_with_the_best_settings_and_so_is_a_resumed_one(
 def test_mistakes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     several = SimpleNamespace(is_main_process=True, num_processes=2)
     with monkeypatch.context() as patched:
-        patched.setattr(training, "process_state", lambda: several)
+        patched.setattr(training_run, "process_state", lambda: several)
         with pytest.raises(EncT5Error, match="--hpo searches in one process"):
             start(Path("bundled"), tmp_path / "run", "unused", hpo=2)
     monkeypatch.setattr(errors.importlib.util, "find_spec", lambda package: None)

@@ -20,9 +20,9 @@ from torch.nn.utils import parametrizations, prune
 from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
 from enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification, Predictor
-from enct5.conversion import convert
-from enct5.loading import load_tokenizer
-from enct5.tasks import TASKS
+from enct5.model.conversion import convert
+from enct5.model.loading import load_tokenizer
+from enct5.tasks.registry import TASKS
 from test_predict import sentences
 
 pytestmark = pytest.mark.usefixtures("one_thread")

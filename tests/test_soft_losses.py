@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from enct5.soft_losses import SoftLoss, soft_classes, soft_labels, soft_values
-from enct5.tasks import TASKS
+from enct5.tasks.registry import TASKS
+from enct5.training.distillation.losses import SoftLoss, soft_classes, soft_labels, soft_values
 
 STUDENT = torch.tensor([[1.0, 0.0, -1.0], [0.5, 2.0, 0.0]])
 TEACHER = torch.tensor([[2.0, 1.0, 0.5], [3.0, -1.0, 1.0]])

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from enct5 import sources
 from enct5.errors import EncT5Error
-from enct5.paths import foreign, is_file_name
-from enct5.sources import check_source, described, prepare_for_hub
+from enct5.files.paths import foreign, is_file_name
+from enct5.inference.described import described
+from enct5.model import sources
+from enct5.model.sources import check_source, prepare_for_hub
 
 
 @pytest.mark.parametrize("name", ["https://example.org/x", "s3://bucket/x.csv", "HTTP://x", "file:///x"])

@@ -11,14 +11,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from enct5 import training
-from enct5.conversion import convert_folder
+from enct5.cli.conversion import convert_folder
 from enct5.errors import EncT5Error
-from enct5.loading import load_tokenizer
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
-from enct5.predict import Predictor
-from enct5.starting_model import build_model, start_as_mean
-from enct5.tasks import find_task
+from enct5.inference.predictor import Predictor
+from enct5.model.loading import load_tokenizer
+from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.tasks.registry import find_task
+from enct5.training import run as training_run
+from enct5.training.model_init import build_model, start_as_mean
 from runs import LABELS, Run, messages, numbers, several_labels, start, values, weights, write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -38,7 +38,7 @@ def first_prompts(run: Run, source: str, out: Path, monkeypatch: pytest.MonkeyPa
 
     said: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr(training, "build_trainer", build)
+        patch.setattr(training_run, "build_trainer", build)
         with pytest.raises(PromptsSeenError):
             start(run.base, out, source, said, **options)
     return found[0], said

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from enct5 import thresholds
-from enct5.thresholds import FEWEST_POSITIVES, decide, tune
+from enct5.metrics import thresholds
+from enct5.metrics.thresholds import FEWEST_POSITIVES, decide, tune
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

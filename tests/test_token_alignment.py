@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from transformers import ByT5Tokenizer
 
-from enct5 import distillation
 from enct5.assets import bundled_t5
-from enct5.distillation_config import DistillConfig
-from enct5.entities import tag_names
 from enct5.errors import EncT5Error
-from enct5.inputs import TaggedText
-from enct5.loading import load_tokenizer
-from enct5.predict import Predictor
-from enct5.tasks import TASKS
-from enct5.token_alignment import TokenTargets
-from enct5.token_offsets import tokens_with_offsets
+from enct5.inference.predictor import Predictor
+from enct5.model.loading import load_tokenizer
+from enct5.tasks.entities import tag_names
+from enct5.tasks.registry import TASKS
+from enct5.tokenization.offsets import tokens_with_offsets
+from enct5.tokenization.windows import TaggedText
+from enct5.training import distillation
+from enct5.training.distillation.config import DistillConfig
+from enct5.training.distillation.token_alignment import TokenTargets
 from test_token_runs import Run as TokenRun
 from test_token_runs import rows, write_rows
 

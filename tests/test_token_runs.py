@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from enct5 import Predictor, cli, training
-from enct5.data import read_table
+from enct5 import Predictor, training
+from enct5.cli import command
+from enct5.data.reading import read_table
 from enct5.errors import EncT5Error
-from enct5.evaluation import evaluate
-from enct5.inspection import inspect
-from enct5.starting_model import build_model
-from enct5.tasks import TASKS
-from enct5.training_config import TrainConfig
+from enct5.inference.evaluation import evaluate
+from enct5.inference.inspection import inspect
+from enct5.tasks.registry import TASKS
+from enct5.training.config import TrainConfig
+from enct5.training.model_init import build_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -108,7 +109,7 @@ def test_command_and_predictor_agree(run: Run, tmp_path: Path, monkeypatch: pyte
             "sys.argv", ["enct5", "predict", str(run.out), str(run.config.eval), "-o", str(tmp_path / name)]
         )
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            command.main()
         assert ended.value.code == 0
         table = read_table(str(tmp_path / name))
         column = "predicted_entities"

@@ -13,10 +13,11 @@ from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase
 
 from conftest import TOKENIZER
 from enct5.errors import EncT5Error
-from enct5.inputs import WholeTexts, Windows
-from enct5.token_offsets import tokens_with_offsets
-from enct5.tokenization import tokenize
-from enct5.words import align
+from enct5.explanations.words import align
+from enct5.tokenization.offsets import tokens_with_offsets
+from enct5.tokenization.rows import tokenize
+from enct5.tokenization.whole_texts import WholeTexts
+from enct5.tokenization.windows import Windows
 
 
 def made(kind: str) -> PreTrainedTokenizerBase:

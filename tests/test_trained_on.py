@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from enct5.errors import EncT5Error
-from enct5.evaluation import evaluate
-from enct5.inspection import inspect
-from enct5.predict import Predictor
-from enct5.trained_on import TrainedOn
-from enct5.training_config import TrainConfig
+from enct5.inference.evaluation import evaluate
+from enct5.inference.inspection import inspect
+from enct5.inference.predictor import Predictor
+from enct5.model.trained_on import TrainedOn
+from enct5.training.config import TrainConfig
 from runs import Run
 
 pytestmark = pytest.mark.usefixtures("one_thread")

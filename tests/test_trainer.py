@@ -21,8 +21,9 @@ from transformers.trainer_pt_utils import LabelSmoother
 
 from conftest import TOKENIZER
 from enct5.errors import EncT5Error
-from enct5.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
-from enct5.trainer import EncT5Trainer, Narrator
+from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
+from enct5.training.callbacks import Narrator
+from enct5.training.trainer import EncT5Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,17 +12,21 @@ import torch
 from datasets import Dataset
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, pipeline
 
-from enct5 import data, run_folder, training
 from enct5.assets import bundled_t5
-from enct5.calibration import fit_temperature
-from enct5.digests import digest
+from enct5.data import reading
+from enct5.data.split import split_rows
 from enct5.errors import EncT5Error, is_installed
-from enct5.evaluation import evaluate
-from enct5.loading import load_tokenizer
-from enct5.modeling_enct5 import EncT5ForSequenceClassification
-from enct5.predict import Predictor
-from enct5.tasks import TASKS
-from enct5.training import FEWEST_TO_CHOOSE_BY
+from enct5.files.digests import digest
+from enct5.inference.evaluation import evaluate
+from enct5.inference.predictor import Predictor
+from enct5.metrics.calibration import fit_temperature
+from enct5.model.loading import load_tokenizer
+from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.tasks.registry import TASKS
+from enct5.training import finish, run_folder
+from enct5.training import run as training_run
+from enct5.training import trainer as trainer_module
+from enct5.training.trainer import FEWEST_TO_CHOOSE_BY
 from runs import (
     LABELS,
     RUN_FILES,
@@ -69,8 +73,8 @@ def test_the_folder_says_from_which_code_it_loads(run: Run) -> None:
 
 
 def held_out(run: Run, path: Path) -> str:
-    table = data.read_table(run.source)
-    return write_rows(path, table.select(data.split_rows(table["text"][:], table["label"][:], 0.1, 42)[1]).to_list())
+    table = reading.read_table(run.source)
+    return write_rows(path, table.select(split_rows(table["text"][:], table["label"][:], 0.1, 42)[1]).to_list())
 
 
 def test_metrics_are_those_of_the_saved_model_on_the_held_out_rows(run: Run, tmp_path: Path) -> None:
@@ -161,13 +165,13 @@ def test_gradient_checkpointing_gives_the_same_weights(
 ) -> None:
     if lora:
         pytest.importorskip("peft", reason="needs peft (the `peft` extra)")
-    build_trainer, models = training.build_trainer, []
+    build_trainer, models = trainer_module.build_trainer, []
 
     def watched(model: Any, *arguments: Any, **options: Any) -> Any:
         models.append(model)
         return build_trainer(model, *arguments, **options)
 
-    monkeypatch.setattr(training, "build_trainer", watched)
+    monkeypatch.setattr(training_run, "build_trainer", watched)
     for checkpointing in (False, True):
         out = tmp_path / str(checkpointing)
         start(run.base, out, run.source, lora=lora, epochs=2, gradient_checkpointing=checkpointing)
@@ -206,7 +210,7 @@ def test_the_best_model_is_saved_or_with_few_evaluation_texts_the_last(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     script_scores(monkeypatch, [0.5, 0.9, 0.6])
-    monkeypatch.setattr(training, "FEWEST_TO_CHOOSE_BY", FEWEST_TO_CHOOSE_BY)
+    monkeypatch.setattr(trainer_module, "FEWEST_TO_CHOOSE_BY", FEWEST_TO_CHOOSE_BY)
     monkeypatch.setattr(run_folder, "finish", lambda out: None)  # keep the checkpoints
     chosen_by = write_rows(tmp_path / "eval.jsonl", messages(rows))
     record = start(run.base, tmp_path / "run", run.source, eval=chosen_by, epochs=2, patience=5)
@@ -230,7 +234,7 @@ def test_the_best_model_is_saved_or_with_few_evaluation_texts_the_last(
 
 
 def uncalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_calibrate", lambda model, fit, logits, labels, scores, say: (logits, {}))
+    monkeypatch.setattr(finish, "_calibrate", lambda model, fit, logits, labels, scores, say: (logits, {}))
 
 
 def test_the_saved_model_is_calibrated_on_the_evaluation_texts(
@@ -239,10 +243,10 @@ def test_the_saved_model_is_calibrated_on_the_evaluation_texts(
     uncalibrated(monkeypatch)
     start(run.base, tmp_path / "plain", run.source)
     source = held_out(run, tmp_path / "held_out.jsonl")
-    texts = data.read_table(source)["text"][:]
+    texts = reading.read_table(source)["text"][:]
     plain, saved = Predictor.from_pretrained(tmp_path / "plain"), Predictor.from_pretrained(run.out)
     logits, temperature = plain.logits(texts), run.record["temperature"]
-    labels = np.array([LABELS.index(label) for label in data.read_table(source)["label"][:]])
+    labels = np.array([LABELS.index(label) for label in reading.read_table(source)["label"][:]])
     assert abs(temperature - 1) > 0.01
     assert temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-4)
     np.testing.assert_allclose(saved.logits(texts), logits / temperature, atol=1e-4)
@@ -310,7 +314,9 @@ def test_label_smoothing_reaches_the_trainer(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], wanted: float
 ) -> None:
     seen = []
-    monkeypatch.setattr(training.EncT5Trainer, "train", lambda self, **_: seen.append(self.args.label_smoothing_factor))
+    monkeypatch.setattr(
+        trainer_module.EncT5Trainer, "train", lambda self, **_: seen.append(self.args.label_smoothing_factor)
+    )
     start(run.base, tmp_path / "run", run.source, epochs=1, **options)
     assert seen == [wanted]
     assert settings_of(tmp_path / "run").label_smoothing == wanted

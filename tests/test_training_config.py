@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enct5.errors import EncT5Error
-from enct5.training_config import TrainConfig
+from enct5.training.config import TrainConfig
 from runs import settings_of
 
 NEEDED = {"data": "reviews.csv", "text": ("review",), "label": "verdict", "out": "runs/reviews"}

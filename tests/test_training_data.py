@@ -7,8 +7,8 @@ import pytest
 
 from enct5.assets import bundled_t5
 from enct5.errors import EncT5Error
-from enct5.evaluation import evaluate
-from enct5.predict import Predictor
+from enct5.inference.evaluation import evaluate
+from enct5.inference.predictor import Predictor
 from runs import Run, messages, start, write_rows
 from without_torch import run_code
 
@@ -108,8 +108,8 @@ def test_texts_cut_are_counted_and_reported(run: Run, tmp_path: Path) -> None:
 
 def test_rows_are_read_and_checked_without_torch(run: Run) -> None:
     ended = run_code(
-        "from enct5.training_config import TrainConfig\n"
-        "from enct5.training_data import read_rows\n"
+        "from enct5.training.config import TrainConfig\n"
+        "from enct5.training.data import read_rows\n"
         f"config = TrainConfig.checked(data={run.source!r}, text=('text',), label='label', out='x')\n"
         "rows = read_rows(config, print)\n"
         "print(len(rows.table), len(rows.held_out))\n"

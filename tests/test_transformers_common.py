@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from enct5 import EncT5Config, EncT5ForSequenceClassification, EncT5ForTokenClassification
-from enct5.modeling_enct5 import EncT5Model
+from enct5.model.modeling_enct5 import EncT5Model
 from transformers_common import common_tests
 
 modeling, configuration = common_tests()

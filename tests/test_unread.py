@@ -9,8 +9,9 @@ from transformers import AutoTokenizer, ByT5Tokenizer, GPT2Tokenizer, PreTrained
 from conftest import TOKENIZER
 from enct5.assets import bundled_t5
 from enct5.errors import EncT5Error
-from enct5.inputs import WholeTexts, Windows
-from enct5.unread import Unread, check, cut, examples, measure, notes, percent
+from enct5.tokenization.unread import Unread, check, cut, examples, measure, notes, percent
+from enct5.tokenization.whole_texts import WholeTexts
+from enct5.tokenization.windows import Windows
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from transformers import ByT5Tokenizer, PreTrainedTokenizerBase
 
-from enct5.loading import load_tokenizer
-from enct5.words import Alignment, align
+from enct5.explanations.words import Alignment, align
+from enct5.model.loading import load_tokenizer
 
 ACCENT = "e\u0301"
 FAMILY = "👩\u200d👩\u200d👧"

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from enct5.errors import EncT5Error
-from enct5.writing import atomic_file, atomic_folder, check_file, refuse_occupied, write_text
+from enct5.files.writing import atomic_file, atomic_folder, check_file, refuse_occupied, write_text
 
 
 def written(out: Path, **files: str) -> None:

@@ -3,20 +3,20 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from enct5.registration import register_when_needed
+from enct5.model.registration import register_when_needed
 from enct5.version import __version__
 
 if TYPE_CHECKING:
-    from enct5.configuration_enct5 import EncT5Config
-    from enct5.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
-    from enct5.predict import Predictor
+    from enct5.inference.predictor import Predictor
+    from enct5.model.configuration_enct5 import EncT5Config
+    from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
 
 # torch and transformers take seconds to import, so every name waits for its first use.
 _MODULES = {
-    "EncT5Config": "enct5.configuration_enct5",
-    "EncT5ForSequenceClassification": "enct5.modeling_enct5",
-    "EncT5ForTokenClassification": "enct5.modeling_enct5",
-    "Predictor": "enct5.predict",
+    "EncT5Config": "enct5.model.configuration_enct5",
+    "EncT5ForSequenceClassification": "enct5.model.modeling_enct5",
+    "EncT5ForTokenClassification": "enct5.model.modeling_enct5",
+    "Predictor": "enct5.inference.predictor",
 }
 
 __all__ = ["EncT5Config", "EncT5ForSequenceClassification", "EncT5ForTokenClassification", "Predictor", "__version__"]

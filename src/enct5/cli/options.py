@@ -1,0 +1,82 @@
+"""Arguments that several commands share, and what commands do before they start."""
+
+import os
+from typing import Annotated, Literal
+
+import typer
+
+from enct5.errors import printable
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Run folder, another EncT5 checkpoint, or hub id.")]
+
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
+]
+
+AllowUnknown = Annotated[
+    bool, typer.Option("--allow-unknown", help="Train even if half of the texts is unknown to BASE's tokenizer.")
+]
+
+EvalFraction = Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")]
+Precision = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")]
+Seed = Annotated[int | None, typer.Option(help="Seed; default 42.")]
+ResumeRun = Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")]
+
+OverwriteRun = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the finished run in --out, when the new one is complete.")
+]
+
+Text = Annotated[str | None, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")]
+Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
+
+AbstainBelow = Annotated[
+    float | None, typer.Option(help="Give no label where its score (0 to 1) is lower; single-label only.")
+]
+
+LabelSeparator = Annotated[str | None, typer.Option(help="What separates several labels in one field (multi-label).")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or another; auto takes a GPU if there is one.")]
+
+Dtype = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    typer.Option(help="Of weights and arithmetic; auto: by the device."),
+]
+
+Quantize = Annotated[
+    Literal["int8"] | None,
+    typer.Option(help="int8: faster on a CPU, approximate; needs onnx, onnxscript and onnxruntime."),
+]
+
+BatchTokens = Annotated[
+    int | None,
+    typer.Option("--batch-tokens", min=1, help="Most tokens of a batch, padding included; default: by the device."),
+]
+
+
+def speaks() -> bool:
+    """Whether this process is the first on its machine, of those that `torchrun` or `accelerate launch` started."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(printable(line), flush=True)
+
+
+def columns_of(text: str | None) -> tuple[str, ...] | None:
+    """The columns that an option names."""
+    """The columns that a user names; one alone may have blanks at its ends, as some files have it."""
+    if text is None:
+        return None
+    if "," not in text:
+        return (text,) if text.strip() else ()
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def load_for(model: str) -> None:
+    """Refuse what can be no model, then import what runs one."""
+    from enct5.cli import libraries
+    from enct5.model.sources import check_source, prepare_for_hub
+
+    check_source(model)
+    prepare_for_hub(model)
+    libraries.load()

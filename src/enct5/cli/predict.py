@@ -1,0 +1,194 @@
+"""The commands that run a trained model: evaluate, predict, explain, bench, info."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from enct5 import progress
+from enct5.cli.options import (
+    AbstainBelow,
+    BatchTokens,
+    Data,
+    Device,
+    Dtype,
+    Label,
+    LabelSeparator,
+    Model,
+    Quantize,
+    Text,
+    columns_of,
+    load_for,
+    say,
+)
+from enct5.errors import EncT5Error, show
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    text: Text = None,
+    label: Label = None,
+    label_separator: LabelSeparator = None,
+    abstain_below: AbstainBelow = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quantize: Quantize = None,
+    batch_tokens: BatchTokens = None,
+) -> None:
+    """Measure a model on labelled texts; the columns are those it was trained with unless named."""
+    from enct5.cli import libraries, tables
+    from enct5.data import notes as data_notes
+    from enct5.files.writing import check_file
+    from enct5.inference import evaluation
+    from enct5.inference.described import described
+    from enct5.model.sources import prepare_for_hub
+
+    if json_file is not None:
+        check_file(json_file)
+    known = described(model)
+    prepare_for_hub(model, data)
+    rows = known and evaluation.read_rows(known, data, columns_of(text), label, abstain_below, label_separator)
+    libraries.load()
+    from enct5.inference.predictor import Predictor
+
+    with progress.bar("loading"):
+        predictor = Predictor.from_pretrained(
+            model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
+        )
+    predictor.warns_of_unknown = False  # the notes tell
+    record = evaluation.evaluate(predictor, data, columns_of(text), label, abstain_below, label_separator, rows)
+    for note in record["notes"]:
+        say(data_notes.line(note))
+    tables.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
+    if json_file is not None:
+        evaluation.write_json(record, json_file)
+    tables.show_settings(predictor.settings())
+
+
+def predict(
+    model: Model,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="File or hub dataset of texts, `-` for lines, or one text itself.")
+    ],
+    second: Annotated[str | None, typer.Argument(metavar="SECOND", help="The second text of one pair.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File to write: .csv, .tsv, .jsonl or .parquet; default: CSV.")
+    ] = None,
+    text: Text = None,
+    abstain_below: AbstainBelow = None,
+    top_k: Annotated[
+        int | None, typer.Option(help="Also the scores of the N likeliest labels (not of numbers, nor entities).")
+    ] = None,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="Also the scores of all labels.")] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quantize: Quantize = None,
+    batch_tokens: BatchTokens = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted call for the same --out.")
+    ] = False,
+) -> None:
+    """Predict for every text: the input's columns and the predictions'."""
+    from enct5.cli import libraries, tables
+    from enct5.files.paths import is_text
+    from enct5.inference import prediction_file
+    from enct5.inference.described import described
+    from enct5.model.digests import digest_of_checkpoint
+    from enct5.model.sources import prepare_for_hub
+    from enct5.tasks.base import check_abstention, check_top_k
+
+    if all_scores and top_k is not None:
+        raise EncT5Error("--top-k and --all-scores do not go together; leave out one of them")
+    most = None if all_scores else 1 if top_k is None else top_k
+    known = described(model)
+    if known is not None and abstain_below is not None:
+        check_abstention(known.task, abstain_below)
+    if known is not None and most != 1:
+        check_top_k(known.task, most)
+    one = second is not None or (text is None and is_text(data))
+    if one and (out is not None or text is not None or resume):
+        raise EncT5Error(f"{show(data)} is one text, whose result is shown here; leave out --out, --text and --resume")
+    if one and known is not None:
+        _check_parts(known, second is not None)
+    prediction_file.check_output(out, data)
+    prepare_for_hub(model, None if one or data == prediction_file.STDIN else data)
+    rows = None if one else known and prediction_file.read_rows(known, data, columns_of(text))
+    libraries.load()
+    from enct5.inference.predictor import Predictor
+
+    with progress.bar("loading"):
+        predictor = Predictor.from_pretrained(
+            model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
+        )
+    if one:
+        _check_parts(predictor, second is not None)
+        ((result, best),) = predictor.scored([data if second is None else (data, second)], abstain_below, most)
+        tables.show_prediction(result, best)
+        return
+    run = None
+    if out is not None and data != prediction_file.STDIN:  # what can be resumed
+        run = {"model": digest_of_checkpoint(model), "quantize": quantize, "dtype": predictor.settings().get("dtype")}
+    prediction_file.predict_table(predictor, data, columns_of(text), out, abstain_below, resume, run, rows, most)
+    if out is not None:
+        tables.show_settings(predictor.settings())
+
+
+def _check_parts(model: Any, is_pair: bool) -> None:
+    """Refuse one text for a model of pairs, and a pair for one of single texts."""
+    if model.config is not None and (len(model.config.text) == 2) != is_pair:
+        columns = " and ".join(map(show, model.config.text))
+        raise EncT5Error(f"the model was trained on {columns}; give {'one text' if is_pair else 'two texts'}")
+
+
+def explain(
+    model: Model,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text.")],
+    second: Annotated[str | None, typer.Argument(metavar="SECOND", help="The second text of a pair.")] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Label to explain; default: those predicted, at most 5.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write a page to this file.")] = None,
+) -> None:
+    """Show which words moved a prediction, and which were attended to."""
+    from enct5.files.writing import check_file
+
+    if html is not None:
+        check_file(html)
+    load_for(model)
+    from enct5.cli import tables
+    from enct5.inference.predictor import Predictor
+    from enct5.reports import explanation_page
+
+    with progress.bar("explaining"):
+        predictor = Predictor.from_pretrained(model)
+        explanation = predictor.explain(text if second is None else (text, second), label)
+    tables.show_explanation(explanation)
+    if html is not None:
+        explanation_page.write(explanation, html)
+        say(f"page: {html}")
+
+
+def bench(model: Model) -> None:
+    """Measure how fast a model runs here, by every way to run it; the last line is one JSON object."""
+    import json
+
+    load_for(model)
+    from enct5.cli import tables
+    from enct5.inference import bench
+
+    record = bench.bench(model, say)
+    tables.show_speed(record["results"])
+    say(json.dumps(record))
+
+
+def info(model: Model) -> None:
+    """Say what a checkpoint is, and whether it is whole."""
+    load_for(model)
+    from enct5.cli import tables
+    from enct5.inference import inspection
+
+    with progress.bar("checking"):
+        facts = inspection.inspect(model)
+    tables.show_facts(facts)

@@ -1,0 +1,81 @@
+"""What a cell of a table holds: nothing, a number, a list."""
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_LARGEST = 3e38  # a model's numbers are float32
+BRACKETS = ("[", "(", "{")
+_NEIGHBOURS = re.compile(r"""['"]\s+['"]""")
+
+
+def as_number(value: object) -> float | None:
+    """The number that a cell holds, or None where it holds none that a model can predict."""
+    if isinstance(value, str):
+        if not _NUMBER.fullmatch(value.strip()):
+            return None
+    elif isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return number if abs(number) <= _LARGEST else None
+
+
+def read_percents(values: Sequence[Any]) -> Sequence[Any]:
+    """Read texts such as `12%`, when all are, as the texts of their numbers; any other column comes back as it is."""
+    if not all(isinstance(value, str) and value.rstrip().endswith("%") for value in values):
+        return values
+    numbers = [value.rstrip().removesuffix("%") for value in values]
+    return values if any(as_number(number) is None for number in numbers) else numbers
+
+
+def read_lists(values: Sequence[Any]) -> Sequence[Any]:
+    """Read lists that a CSV file holds as text, of JSON or of Python; any other column comes back as it is."""
+    if not all(isinstance(value, str) and value.lstrip()[:1] in BRACKETS for value in values):
+        return values
+    lists = []
+    for value in values:
+        found = _read_list(value)
+        if found is None:
+            return values
+        lists.append(found)
+    return lists
+
+
+def _read_list(text: str) -> list[Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):  # no JSON, or one of endless numbers or lists
+        found = _read_python(text)
+    if isinstance(found, tuple):
+        return list(found)
+    if isinstance(found, set):
+        return sorted(found, key=str)
+    return found if isinstance(found, list) else None
+
+
+def _read_python(text: str) -> object:
+    """The value that a text writes as Python does; None where it writes none."""
+    # Python would join neighbouring texts, as numpy writes those of an array, to one
+    if _NEIGHBOURS.search(text):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd escapes
+        try:
+            found: object = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            found = None
+    return found
+
+
+def is_missing(value: object) -> bool:
+    """Whether a cell of a label column is empty: null, NaN, or a blank text."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())

@@ -1,0 +1,134 @@
+"""The columns of a table, checked, and their texts."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from enct5.data.cells import is_missing
+from enct5.data.mistaken_formats import by_names
+from enct5.errors import EncT5Error, show, unknown
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+ANSWER, _REJECTED = "answer", ("reject", "ignore")  # a column of Prodigy, and its values
+
+
+def check_columns(
+    table: "Dataset",
+    source: str,
+    text: Sequence[str],
+    label: str | None,
+    separator: str | None = None,
+    takes_words: bool = False,
+    first_row: int = 1,
+) -> None:
+    """Refuse wrong column names, texts that are no texts, and missing values.
+
+    Args:
+        table: The table.
+        source: Where it came from, for messages.
+        text: One text column, or two for pairs.
+        label: The label column, or None when there is none to check.
+        separator: What separates labels in one text; when given, an empty label means a text without labels.
+        takes_words: Whether a text may be a list of words.
+        first_row: The number of the table's first row, where it is a part of a larger one.
+
+    Raises:
+        EncT5Error: If anything is wrong with the columns.
+    """
+    if len(text) not in (1, 2):
+        raise EncT5Error(f"{len(text)} text columns given ({', '.join(text) or 'none'}); name one, or two for a pair")
+    names = [*text, *([label] if label is not None else [])]
+    for name in names:
+        if name not in table.column_names:
+            raise _no_column(name, table, source)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise EncT5Error(f"column {show(twice)} of {source} is named twice; each text and the label needs its own")
+    for name in text:
+        _check_texts(table[name][:], name, source, takes_words, first_row)
+    if label is not None:
+        # with a separator a blank text is a row without labels
+        missing = [
+            is_missing(value) and not (separator is not None and isinstance(value, str)) for value in table[label][:]
+        ]
+        _refuse_missing(missing, "label", label, source, first_row)
+
+
+def _no_column(name: str, table: "Dataset", source: str) -> EncT5Error:
+    names = table.column_names
+    several = [part.strip() for part in name.split(",")]
+    if len(several) > 1 and set(several) <= set(names):
+        return EncT5Error(
+            f"--label names one column, not {len(several)} ({', '.join(map(show, several))}); write the names of each "
+            "text's labels into one column, with --label-separator for several"
+        )
+    said = by_names(names)
+    if len(table) == 1 and any(isinstance(value, list | dict) for value in table[0].values()):
+        said = "it holds one object; a table is one list of objects, a row each, or one object a line"
+    error = unknown("column", name, names, source)
+    return error if said is None else EncT5Error(f"{error}; {said}")
+
+
+def _check_texts(values: list[Any], column: str, source: str, takes_words: bool, first_row: int) -> None:
+    # not `is_missing`: a blank text is one, and a table that holds numbers marks an absent one by NaN
+    _refuse_missing([value is None or value != value for value in values], "text", column, source, first_row)
+    for row, value in enumerate(values, first_row):
+        if isinstance(value, list):
+            if not takes_words:
+                raise refused_list(value, f"column {show(column)} of {source}, row {row}")
+            if wrong := [word for word in value if not isinstance(word, str)]:
+                raise EncT5Error(
+                    f"column {show(column)} of {source}, row {row}: {show(wrong[0])} is not a word but of type "
+                    f"{type(wrong[0]).__name__}; name a column of lists of words"
+                )
+        elif not isinstance(value, str):
+            remedy = "quote the values"
+            if isinstance(value, dict):
+                remedy = 'give a list of objects, a row each (orient="records" in pandas)'
+            raise EncT5Error(
+                f"column {show(column)} of {source}, row {row}: {show(value)} is not a text but of type "
+                f"{type(value).__name__}; name a column of texts, or {remedy}"
+            )
+        if type(value) is not type(values[0]):
+            raise EncT5Error(
+                f"column {show(column)} of {source}, row {row}: texts and lists of words are mixed; give one kind"
+            )
+
+
+def refused_list(value: list[Any], where: str) -> EncT5Error:
+    """The error for a list in the place of a text, for the caller to raise."""
+    return EncT5Error(
+        f"{where}: {show(value)} is a list, not a text; lists of words are for tagging tokens (--task tokens), with "
+        "tags or entities as labels: name a column of texts"
+    )
+
+
+def _refuse_missing(missing: list[bool], kind: str, column: str, source: str, first_row: int) -> None:
+    if any(missing):
+        of = f"{len(missing)} rows" if first_row == 1 else f"rows {first_row} to {first_row + len(missing) - 1}"
+        raise EncT5Error(
+            f"column {show(column)} of {source} lacks the {kind} in {sum(missing)} of {of} "
+            f"(first: row {missing.index(True) + first_row}); fill it in or remove the rows"
+        )
+
+
+def read_texts(table: "Dataset", columns: Sequence[str]) -> list[Any]:
+    """Texts, or pairs of texts, of a table's columns."""
+    return table[columns[0]][:] if len(columns) == 1 else list(zip(*(table[name][:] for name in columns), strict=True))
+
+
+def rejected(table: "Dataset", named: Sequence[str]) -> list[int]:
+    """The places of the rows that an annotator has rejected or passed over, as Prodigy marks them.
+
+    Args:
+        table: The table.
+        named: The columns that are texts or labels, which mark nothing.
+    """
+    if ANSWER in named or ANSWER not in table.column_names:
+        return []
+    answers = table[ANSWER][:]
+    if not {"accept"} <= set(answers) <= {"accept", *_REJECTED}:
+        return []
+    return [row for row, answer in enumerate(answers) if answer in _REJECTED]

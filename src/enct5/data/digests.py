@@ -1,0 +1,31 @@
+"""SHA-256 of a table's content: whether data is still what a run or a file of predictions began with."""
+
+import hashlib
+
+from enct5.files.digests import digest
+
+_ROWS = 1000
+
+
+def digest_of_data(source: str) -> str | None:
+    """SHA-256 of a table: of its file, or of all rows of a data set of the hub; `None` for a pipe.
+
+    A data set is known by neither its name nor its revision: the one stays when rows change, the other changes with a
+    word in its description.
+
+    Args:
+        source: What `reading.read_table` has read, so that it is in the cache.
+
+    Raises:
+        EncT5Error: If it can no longer be loaded.
+    """
+    from enct5.data.hub import load_hub
+    from enct5.data.reading import is_path
+
+    if is_path(source):
+        return digest(source)
+    found = hashlib.sha256()
+    for part in load_hub(source).with_format("arrow").iter(_ROWS):
+        # as Python writes them, and not Arrow's bytes, which depend on where its blocks begin
+        found.update(repr(part.to_pydict()).encode(errors="backslashreplace"))
+    return found.hexdigest()

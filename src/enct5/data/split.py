@@ -1,0 +1,81 @@
+"""The held-out part of a table: copies of a text on one side, every group on both."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from enct5.errors import EncT5Error
+from enct5.text.normal_form import normal_form
+
+
+def text_keys(texts: Sequence[Any]) -> list[int]:
+    """A number for each text, the same for texts that differ in case, blanks or Unicode form only.
+
+    Args:
+        texts: Texts, pairs of texts or lists of words, as from `read_texts`.
+    """
+    return [hash(_plain(text)) for text in texts]
+
+
+def _plain(text: Any) -> object:
+    if isinstance(text, tuple):
+        return tuple(map(normal_form, text))
+    return normal_form(text if isinstance(text, str) else " ".join(text))
+
+
+def split_rows(texts: Sequence[Any], strata: Sequence[str], fraction: float, seed: int) -> tuple[Any, Any]:
+    """Choose rows to hold out for evaluation.
+
+    Rows of one text (as `text_keys` has it) go to the same part, and the share is that of the texts; a text of more
+    rows than are to be held out is for training. Every group keeps its share in both parts where the held-out part is
+    large enough for that. In any case each group has a row in the training part, so a group of one row is there. The
+    same seed gives the same choice.
+
+    Args:
+        texts: The texts, as from `read_texts`.
+        strata: One group name per row, as from `Task.strata`.
+        fraction: Share to hold out, above 0 and at most 0.5.
+        seed: Seed of the choice.
+
+    Returns:
+        The places of the rows for training and of those held out, int64 and ascending.
+
+    Raises:
+        EncT5Error: If the fraction is out of range or the table too small.
+    """
+    if not 0 < fraction <= 0.5:
+        raise EncT5Error(f"cannot hold out a fraction of {fraction}; give one above 0 and at most 0.5")
+    groups = np.unique(np.array(strata), return_inverse=True)[1]
+    numbers: dict[int, int] = {}
+    text_of = np.array([numbers.setdefault(key, len(numbers)) for key in text_keys(texts)])
+    _, firsts, copies = np.unique(text_of, return_index=True, return_counts=True)
+    pool = np.flatnonzero(copies <= max(1, fraction * len(texts)))
+    chosen = _held_out_texts(groups[firsts[pool]], fraction, seed)
+    if not len(chosen):
+        few = f"{len(texts)} row{'' if len(texts) == 1 else 's'}"
+        if len(copies) < len(texts):
+            few += f" of {len(copies)} different text{'' if len(copies) == 1 else 's'}"
+        elif len(texts) > 1 and (alone := np.sum(np.bincount(groups)[groups] == 1)):
+            few += f", of which only {len(texts) - alone} share their class with another"
+        raise EncT5Error(
+            f"cannot hold out {fraction:.0%} of {few}: that is less than one; give more rows, a larger "
+            "--eval-fraction, or a file to evaluate on"
+        )
+    is_held_out = np.isin(text_of, pool[chosen])
+    for group in np.setdiff1d(groups, groups[~is_held_out]):  # a text whose rows differ stands for one group of several
+        is_held_out[text_of == text_of[np.argmax(groups == group)]] = False
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def _held_out_texts(groups: Any, fraction: float, seed: int) -> Any:
+    """The places of those held out of texts with such groups."""
+    from sklearn.model_selection import train_test_split
+
+    _, firsts, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    pool = np.flatnonzero(sizes[groups] > 1)
+    count = int(fraction * len(pool))
+    if count and count >= np.sum(sizes > 1):
+        return train_test_split(pool, test_size=count, random_state=seed, stratify=groups[pool])[1]
+    # too few texts to hold out one of each group: choose freely, but leave one of each for training
+    return np.random.default_rng(seed).permutation(np.setdiff1d(pool, firsts))[:count]

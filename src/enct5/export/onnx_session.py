@@ -1,0 +1,134 @@
+"""An exported model, run by ONNX Runtime: no torch module, the same logits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+
+from enct5.errors import EncT5Error, require
+from enct5.model.configuration_enct5 import EncT5Config
+from enct5.model.loading import file_of, first_line
+from enct5.model.sources import check_source
+from enct5.tokenization.batches import pad
+
+GRAPH = "model.onnx"  # what an exported folder has instead of model.safetensors
+DATA = f"{GRAPH}.data"  # the weights of a graph that is too large for one file
+
+
+def is_exported(source: str, **hub: Any) -> bool:
+    """Whether a folder or hub checkpoint (`revision`, `token`) holds an exported model and nothing else to run."""
+    folder = Path(source)
+    if folder.exists():
+        return (folder / GRAPH).is_file() and not any(folder.glob("*.safetensors"))
+    weights = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME)
+    try:
+        return not any(file_of(source, name, **hub) for name in weights) and file_of(source, GRAPH, **hub) is not None
+    except OSError:  # no such repository or revision, which whoever loads the model tells
+        return False
+
+
+class OnnxEncT5:
+    """A graph that `enct5 export` wrote, ready to be run on the CPU.
+
+    A pickled one carries the graph, and makes its session anew where it is unpickled.
+
+    Args:
+        graph: the file, with its weights beside it if they are too large for it.
+        config: the configuration of the model it was made of.
+        folder: the graph's, if it is to be kept as long as this only.
+
+    Attributes:
+        config: as given.
+        megabytes: size of the graph and its weights.
+        form: what is run, in a few words.
+        pads: that the rows of a batch are padded to one length.
+
+    Raises:
+        EncT5Error: without onnxruntime, or for a damaged graph.
+    """
+
+    form = "ONNX Runtime"
+    pads = True
+
+    def __init__(self, graph: Path, config: EncT5Config, folder: TemporaryDirectory[str] | None = None) -> None:
+        require("onnxruntime", "onnx", "an exported model")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # its warnings are about the graph, which the user cannot change
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # it raises whatever the damage leads to
+            raise EncT5Error(f"cannot load {graph}: {first_line(error)}; export the model again") from error
+        self.config: Any = config
+        self._graph, self._folder, self._files = graph, folder, _sizes_and_times(graph)
+        self.megabytes = sum(size for size, _ in self._files.values()) / 1e6
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            if _sizes_and_times(self._graph) == self._files:
+                return _unpickled, ({file.name: file.read_bytes() for file in self._files}, self.config)
+        except OSError:
+            pass
+        raise EncT5Error(f"{self._graph} is not what it was when it was loaded; load the model again to copy it")
+
+    @classmethod
+    def from_pretrained(cls, source: str, **hub: Any) -> "OnnxEncT5":
+        """Load an exported model.
+
+        Args:
+            source: folder or hub id.
+            hub: `revision` and `token` on the hub.
+
+        Raises:
+            EncT5Error: when it holds none, or a damaged one.
+        """
+        check_source(source)
+        try:
+            graph, config = cached_file(source, GRAPH, **hub), AutoConfig.from_pretrained(source, **hub)
+            file_of(source, DATA, **hub)  # beside the graph; there is one of large models only
+        except Exception as error:  # transformers raises whatever the damage leads to
+            raise EncT5Error(f"cannot read an exported model at {source}: {first_line(error)}") from error
+        if not isinstance(config, EncT5Config):
+            raise EncT5Error(f"{source} is a checkpoint of type {config.model_type!r}, not an EncT5 model")
+        return cls(Path(str(graph)), config)
+
+    def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        """Float32 logits of a padded batch, `(batch, num_labels)`; of tokens `(batch, length, num_labels)`.
+
+        Args:
+            input_ids: `(batch, length)`.
+            attention_mask: likewise; 0 for padding.
+
+        Raises:
+            EncT5Error: when the graph cannot be run, such as for want of memory.
+        """
+        feed = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
+        try:
+            return self._session.run(None, feed)[0]
+        except Exception as error:  # onnxruntime's own classes
+            raise EncT5Error(f"ONNX Runtime stopped: {first_line(error)}") from error
+
+    def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The logits of every row of token ids: `(num_labels,)`, or of tokens `(tokens or more, num_labels)`."""
+        logits: Any = np.asarray(self.logits(**pad(rows, int(self.config.pad_token_id or 0))))
+        return logits
+
+
+def _sizes_and_times(graph: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of change of a graph's file, and of that of its weights where there is one."""
+    found = [(file, file.stat()) for file in (graph, graph.with_name(DATA)) if file.exists()]
+    return {file: (state.st_size, state.st_mtime_ns) for file, state in found}
+
+
+def _unpickled(contents: dict[str, bytes], config: EncT5Config) -> OnnxEncT5:
+    folder: TemporaryDirectory[str] = TemporaryDirectory(prefix="enct5-onnx-")
+    for name, content in contents.items():
+        (Path(folder.name) / name).write_bytes(content)
+    return OnnxEncT5(Path(folder.name) / GRAPH, config, folder)

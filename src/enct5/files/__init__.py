@@ -1,0 +1,1 @@
+"""Files: what is written appears whole or not at all, by one writer at a time."""

@@ -1,0 +1,146 @@
+"""The inference form of a trained model: the same logits but for rounding, in less time and memory.
+
+A text is as long as it is: nothing is padded, and what the text does not influence is computed once per model.
+`layers` holds the encoder's layers, `decoder` the decoder's.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from enct5.folding.decoder import PromptDecoder, TokenDecoder
+from enct5.folding.layers import EncoderLayer, Run, fold_norm, normalize
+from enct5.folding.position_bias import position_biases
+from enct5.model.fingerprint import global_hooks, hooks_of
+from enct5.model.modeling_enct5 import EncT5ForClassification
+
+# Where the classes of T5's modules are; others may do what is unknown here.
+KNOWN_MODULES = (
+    "torch.nn.modules.",
+    "transformers.activations",
+    "transformers.models.t5.",
+    "transformers.models.umt5.",
+    "enct5.model.modeling_enct5",
+)
+
+
+def check_foldable(model: nn.Module) -> None:
+    """Refuse what is not EncT5 as it was trained, such as a model with adapters or hooks, or a quantised one.
+
+    Raises:
+        ValueError: the message is a clause that says why.
+    """
+    if global_hooks():
+        raise ValueError("torch has hooks for every module, which only the plain model runs")
+    for name, module in model.named_modules():
+        kind = f"{type(module).__module__}.{type(module).__name__}"
+        if not kind.startswith(KNOWN_MODULES):
+            raise ValueError(f"{f'its `{name}`' if name else 'the model'} is a {kind}")
+        if hooks := hooks_of(module):
+            hook = getattr(hooks[0], "__qualname__", type(hooks[0]).__name__)
+            raise ValueError(
+                f"{f'its `{name}`' if name else 'the model'} has a hook or `forward` of its own ({hook}), which only "
+                "the plain model runs"
+            )
+    for name, parameter in model.named_parameters():
+        if type(parameter.data) is not torch.Tensor or not parameter.is_floating_point():
+            raise ValueError(f"its `{name}` is quantised")
+        if not parameter.is_contiguous():
+            raise ValueError(f"its `{name}` does not lie in memory row by row")
+    devices = {str(parameter.device) for parameter in model.parameters()}
+    if len(devices) > 1 or "meta" in devices:
+        raise ValueError(f"its weights are on {' and '.join(sorted(devices))}")
+
+
+def runs_of(lengths: Sequence[int]) -> list[Run]:
+    """Runs of neighbouring texts of equal length, given the length of every text."""
+    runs, start = [], 0
+    for length, group in groupby(lengths):
+        runs.append(Run(start, len(list(group)), length))
+        start += runs[-1].texts * length
+    return runs
+
+
+class FoldedEncT5(nn.Module):
+    """A trained EncT5 model for inference, on packed tokens: texts one after the other, without padding.
+
+    It holds the weights of the time when it was made, those that are unchanged in the model's own memory, and always
+    predicts as in evaluation mode. The model stays as it is. Nothing here can be trained.
+
+    Args:
+        model: EncT5 for labels of texts or of tokens.
+
+    Attributes:
+        labels_tokens: Whether every token has logits, not every text.
+
+    Raises:
+        ValueError: for a model that cannot be folded; see `check_foldable`.
+    """
+
+    embedding: torch.Tensor
+    head_weight: torch.Tensor
+    head_bias: torch.Tensor
+
+    @torch.no_grad()
+    def __init__(self, model: EncT5ForClassification) -> None:
+        super().__init__()
+        check_foldable(model)
+        encoder, decoder = model.transformer.encoder, model.transformer.decoder
+        self.register_buffer("embedding", encoder.embed_tokens.weight.detach())
+        biases = position_biases(encoder.block)
+        self.encoder = nn.ModuleList(EncoderLayer(*pair) for pair in zip(encoder.block, biases, strict=True))
+        self.encoder_epsilon = encoder.final_layer_norm.variance_epsilon
+        self.labels_tokens = model.config.problem_type == "token_classification"
+        self.decoder: PromptDecoder | TokenDecoder | None = None
+        if decoder is not None:
+            kind = TokenDecoder if decoder.embed_tokens is None else PromptDecoder
+            self.decoder = kind(decoder, encoder.final_layer_norm)
+        last_norm = (encoder if decoder is None else decoder).final_layer_norm
+        self.decoder_epsilon = last_norm.variance_epsilon
+        self.register_buffer("head_weight", fold_norm(last_norm, model.classifier))
+        self.register_buffer("head_bias", model.classifier.bias.detach())
+
+    def forward(self, input_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """Logits of texts.
+
+        Args:
+            input_ids: the texts' token ids one after the other, `(tokens,)`, on the model's device.
+            lengths: the number of tokens of each text. Texts of equal length side by side are fastest.
+
+        Returns:
+            `(texts, num_labels)`; for a model that tags tokens `(tokens, num_labels)`.
+
+        Raises:
+            ValueError: for lengths that do not add up to the tokens, or a text without tokens.
+        """
+        if min(lengths, default=1) < 1 or sum(lengths) != len(input_ids):
+            raise ValueError(f"`lengths` must be at least 1 and add up to {len(input_ids)} tokens, not {sum(lengths)}")
+        if not len(input_ids):
+            return self.head_bias.new_empty(0, len(self.head_bias))
+        runs = runs_of(lengths)
+        return self.decode(input_ids, self.encode(input_ids, runs), runs)
+
+    def encode(self, input_ids: torch.Tensor, runs: list[Run]) -> torch.Tensor:
+        """The encoder's states, normalised without weight: `(tokens,)` to `(tokens, d_model)`."""
+        hidden = functional.embedding(input_ids, self.embedding)
+        for layer in self.encoder:
+            hidden = layer(hidden, runs)
+        return normalize(hidden, self.encoder_epsilon).to(self.head_weight.dtype)
+
+    def decode(self, input_ids: torch.Tensor, states: torch.Tensor, runs: list[Run]) -> torch.Tensor:
+        """Logits, as `forward` has them, from the encoder's states."""
+        if self.decoder is None:
+            return functional.linear(states, self.head_weight, self.head_bias)
+        if isinstance(self.decoder, TokenDecoder):
+            hidden = self.decoder(functional.embedding(input_ids, self.embedding), states, runs)
+        else:
+            hidden = self.decoder(states, runs)  # (texts, prompts, d_model)
+        states = normalize(hidden, self.decoder_epsilon).to(self.head_weight.dtype)
+        if isinstance(self.decoder, PromptDecoder):
+            if states.shape[1] > 1:  # one prompt a label
+                return torch.einsum("tpd,pd->tp", states, self.head_weight) + self.head_bias
+            states = states[:, 0]
+        return functional.linear(states, self.head_weight, self.head_bias)

@@ -1,0 +1,142 @@
+"""Measure a trained model on a file of labelled texts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enct5 import progress
+from enct5.data import reading
+from enct5.data.columns import check_columns, read_texts
+from enct5.errors import EncT5Error
+from enct5.files.writing import write_text
+from enct5.inference.described import Described
+from enct5.metrics.classification import abstention_metrics
+from enct5.tasks.base import check_abstention
+from enct5.tasks.labelled import read_labelled
+from enct5.tokenization import unread
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from enct5.inference.predictor import Predictor
+
+
+@dataclass
+class Rows:
+    """Labelled rows that were read to measure a model.
+
+    Attributes:
+        table: the rows.
+        text: their text columns.
+        values: their labels, as the task takes them.
+        notes: on the data, as in `enct5.data.notes`.
+    """
+
+    table: "Dataset"
+    text: tuple[str, ...]
+    values: list[Any]
+    notes: list[str]
+
+
+def text_columns(model: "Predictor | Described", text: Sequence[str] | None) -> tuple[str, ...]:
+    """The text columns named by the user, else those the model was trained with."""
+    if text is not None:
+        return tuple(text)
+    if model.config is None or not model.config.text:
+        raise EncT5Error("the model does not say which columns it was trained with; name the text column with --text")
+    return model.config.text
+
+
+def read_rows(
+    model: "Predictor | Described",
+    source: str,
+    text: Sequence[str] | None = None,
+    label: str | None = None,
+    abstain_below: float | None = None,
+    label_separator: str | None = None,
+) -> Rows:
+    """Read the rows to measure a model on, and refuse those that do not fit it.
+
+    Args:
+        model: the model, or what its folder says of it.
+        source: file or hub dataset.
+        text: as for `evaluate`.
+        label: likewise.
+        abstain_below: likewise.
+        label_separator: likewise.
+
+    Raises:
+        EncT5Error: as `evaluate`.
+    """
+    if abstain_below is not None:
+        check_abstention(model.task, abstain_below)
+    columns = text_columns(model, text)
+    trained = model.config
+    label = label or (trained.label if trained else None)
+    if label is None:
+        raise EncT5Error("the model does not say which label column it was trained with; name it with --label")
+    separator = label_separator if label_separator is not None else trained.label_separator if trained else None
+    table = reading.read_table(source)
+    check_columns(table, source, columns, label, separator, model.task.inputs.takes_words)
+    table, values, notes = read_labelled(table, source, columns, label, model.task, separator)
+    return Rows(table, columns, values, notes)
+
+
+def evaluate(
+    predictor: "Predictor",
+    source: str,
+    text: Sequence[str] | None = None,
+    label: str | None = None,
+    abstain_below: float | None = None,
+    label_separator: str | None = None,
+    rows: Rows | None = None,
+) -> dict[str, Any]:
+    """Measure a model on labelled data.
+
+    Args:
+        predictor: the model.
+        source: file or hub dataset.
+        text: text column, or two for pairs; by default those of the training.
+        label: label column; by default that of the training.
+        abstain_below: also measure predictions that are withheld where their score is lower (single-label only).
+        label_separator: what separates the labels in one text; by default that of the training.
+        rows: those of the source, where they have been read already (`read_rows`).
+
+    Returns:
+        `data`, `rows`, `notes` on the data, `task`, `metrics` and `per_label`; and what of the texts the model did not
+        read (`unread`, as in `enct5.tokenization.unread`).
+
+    Raises:
+        EncT5Error: for data that does not fit the model.
+    """
+    rows = rows or read_rows(predictor, source, text, label, abstain_below, label_separator)
+    task, config = predictor.task, predictor.model.config
+    labels = task.encode(rows.values, config.label2id)
+    before = predictor.unread
+    with progress.bar("evaluating", total=len(rows.table)):
+        logits = predictor.logits(read_texts(rows.table, rows.text))
+    read = predictor.unread - before
+    names = [config.id2label[index] for index in range(config.num_labels)]
+    figures = task.metrics(logits, labels, names, config.thresholds)
+    if abstain_below is not None:
+        figures |= abstention_metrics(task.scores(logits), labels, abstain_below)
+    return {
+        "data": Path(source).name if Path(source).exists() else source,
+        "rows": len(rows.table),
+        "notes": [*rows.notes, *unread.notes(read, "the texts", max_length=predictor.tokenizer.model_max_length)],
+        "task": task.name,
+        "metrics": figures,
+        "per_label": task.per_label(logits, labels, names, config.thresholds),
+        "unread": read.record(),
+    }
+
+
+def write_json(record: dict[str, Any], path: Path) -> None:
+    """Write a record, whole or not at all.
+
+    Raises:
+        EncT5Error: when the file cannot be written.
+    """
+    write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", path)

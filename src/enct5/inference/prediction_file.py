@@ -1,0 +1,238 @@
+"""Predict for a file of texts: the input's columns and the predictions', in the same rows."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from enct5 import progress
+from enct5.data import reading
+from enct5.data.columns import check_columns, read_texts
+from enct5.data.digests import digest_of_data
+from enct5.data.notes import line
+from enct5.errors import EncT5Error, InterruptedByUserError, show
+from enct5.files.writing import check_file
+from enct5.inference import score_columns
+from enct5.inference.described import Described
+from enct5.inference.evaluation import text_columns
+from enct5.inference.output_formats import WRITERS, write_csv
+from enct5.inference.output_parts import Parts
+from enct5.tokenization.unread import Unread, notes
+from enct5.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
+
+    from enct5.inference.predictor import Predictor
+
+STDIN = "-"
+CHUNK_ROWS = 16384  # held in memory at a time
+
+
+def check_output(out: Path | None, source: str = STDIN) -> None:
+    """Refuse an output that could not be written, before any work is done.
+
+    Args:
+        out: file to write; `None` is standard output.
+        source: what is read.
+
+    Raises:
+        EncT5Error: for an unknown file type, a folder that does not exist, or the input itself.
+    """
+    if out is None:
+        return
+    if out.suffix.lower() not in WRITERS:
+        raise EncT5Error(f"cannot write {out}: its name must end in one of {', '.join(WRITERS)}")
+    if out.exists() and Path(source).exists() and out.samefile(source):
+        raise EncT5Error(f"{out} is the input itself; choose another output")
+    check_file(out)
+
+
+class Rows(NamedTuple):
+    """The rows to predict for.
+
+    Attributes:
+        chunks: Tables of their rows from a number on, which is a multiple of `CHUNK_ROWS`.
+        text: The text columns.
+        names: All columns.
+        total: Number of rows; None for not known.
+    """
+
+    chunks: Callable[[int], Iterator["Dataset"]]
+    text: Sequence[str]
+    names: list[str]
+    total: int | None
+
+
+def _lines_of_stdin(first: int) -> Iterator["Dataset"]:
+    from datasets import Dataset
+
+    lines = (line.rstrip("\r\n") for line in sys.stdin)
+    try:
+        while part := list(islice(lines, CHUNK_ROWS)):
+            yield Dataset.from_dict({"text": part})
+    except (
+        UnicodeDecodeError,
+        UnicodeEncodeError,
+    ) as error:  # where Python lets bytes through that are not, the table does not take them
+        raise EncT5Error(f"standard input is not UTF-8 ({error.reason}); convert it first") from error
+
+
+def read_rows(model: "Predictor | Described", source: str, text: Sequence[str] | None) -> Rows:
+    """Read a table once, so that its faults are told before any work is done.
+
+    Args:
+        model: the model, or what its folder says of it.
+        source: file, hub dataset, or `-` for lines of standard input.
+        text: text column, or two for pairs; by default those of the training.
+
+    Raises:
+        EncT5Error: for a table that cannot be read, or lacks the columns.
+    """
+    if source == STDIN:
+        if text is not None:
+            raise EncT5Error("standard input has lines, not columns; leave out --text, or name a file")
+        # One text column however the model was trained: a line is a text.
+        return Rows(_lines_of_stdin, ("text",), ["text"], None)
+    columns = text_columns(model, text)
+    names: dict[str, None] = {}
+    count = 0
+    for chunk in reading.read_chunks(source, CHUNK_ROWS):
+        takes_words = model.task.inputs.takes_words
+        check_columns(chunk, source, columns, None, takes_words=takes_words, first_row=count + 1)
+        names |= dict.fromkeys(chunk.column_names)
+        count += len(chunk)
+    return Rows(
+        lambda first: islice(reading.read_chunks(source, CHUNK_ROWS), first // CHUNK_ROWS, None),
+        columns,
+        list(names),
+        count,
+    )
+
+
+def _frames(
+    predictor: "Predictor", rows: Rows, first: int, abstain_below: float | None, top_k: int | None, nested: bool
+) -> Iterator["pd.DataFrame"]:
+    """Chunk by chunk, the columns of the input and of the predictions."""
+    import pandas as pd
+
+    id2label = {} if top_k == 1 else predictor.model.config.id2label
+    labels = [id2label[index] for index in range(len(id2label))]
+    new: dict[str, str] = {}  # columns of predictions, by the task's names for them
+    for name in (*predictor.task.prediction_columns, *score_columns.names(labels, top_k, nested)):
+        new[name] = name
+        while new[name] in rows.names:  # predictions for the output of an earlier call have `predicted_label`, too
+            new[name] = f"predicted_{new[name]}"
+    count = 0
+    for chunk in rows.chunks(first):
+        count += len(chunk)
+        texts = read_texts(chunk, rows.text)
+        if top_k == 1:
+            found = [list(record.values()) for record in predictor.stream(texts, abstain_below)]
+        else:
+            found = [
+                [*record.values(), *score_columns.values(best, labels, top_k, nested)]
+                for record, best in predictor.scored(texts, abstain_below, top_k)
+            ]
+        columns = {name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names}
+        columns |= dict(zip(new.values(), map(list, zip(*found, strict=True)), strict=True))
+        yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+    if not count and not first:
+        yield pd.DataFrame(columns=[*rows.names, *new.values()], dtype=object)
+
+
+def predict_table(
+    predictor: "Predictor",
+    source: str,
+    text: Sequence[str] | None,
+    out: Path | None,
+    abstain_below: float | None = None,
+    resume: bool = False,
+    run: dict[str, Any] | None = None,
+    rows: Rows | None = None,
+    top_k: int | None = 1,
+) -> None:
+    """Predict for every row of a table and write all columns, in memory that does not grow with the table.
+
+    A prediction column whose name the input has already is written as `predicted_<name>`. Until all rows are done,
+    what is done lies in the folder `<out>.partial`, from which an interrupted call can be resumed.
+
+    Args:
+        predictor: the model.
+        source: file, hub dataset, or `-` for lines of standard input.
+        text: text column, or two for pairs; by default those of the training.
+        out: file to write, whole or not at all; `None` writes CSV to standard output.
+        abstain_below: leave the label empty where its score is lower (single-label only).
+        resume: go on with an interrupted call for the same output.
+        run: what else decides the predictions, such as the model; a call that resumes another has to have the same.
+        rows: those of the source, where they have been looked at already (`read_rows`).
+        top_k: also write the scores of so many of the likeliest labels, or of all (`None`).
+
+    Raises:
+        EncT5Error: for a table without such columns, an output that cannot be written, or nothing to resume.
+    """
+    import pyarrow as pa
+
+    if resume and (out is None or source == STDIN):
+        raise EncT5Error("only predictions of a file's rows to another file can be resumed; name both")
+    rows = rows or read_rows(predictor, source, text)
+    before, predictor.warns_of_unknown = predictor.unread, False  # it is told at the end
+    if out is None:
+        # On a terminal the rows themselves show how far it is.
+        with nullcontext() if sys.stdout.isatty() else progress.bar("predicting", rows.total):
+            for number, frame in enumerate(_frames(predictor, rows, 0, abstain_below, top_k, False)):
+                write_csv(frame, sys.stdout, number == 0)
+                sys.stdout.flush()
+        _tell(predictor, predictor.unread - before)
+        return
+    kind = WRITERS[out.suffix.lower()]
+    with Parts(out, _asked_for(source, rows, abstain_below, top_k, run or {}), resume) as parts:
+        try:
+            written = parts.count * CHUNK_ROWS
+            with progress.bar("predicting", rows.total, written):
+                for frame in _frames(predictor, rows, written, abstain_below, top_k, kind.nested):
+                    with parts.next() as file:
+                        kind.write(frame, file, parts.count == 0)
+                    written += len(frame)
+            parts.join(kind.join)
+        except (OSError, KeyboardInterrupt) as error:
+            if source == STDIN:
+                parts.remove()
+            again = "" if source == STDIN else "; the same command with --resume goes on with what is done"
+            if isinstance(error, OSError):
+                raise EncT5Error(f"cannot write {out}: {error.strerror or error}{again}") from error
+            raise InterruptedByUserError(f"interrupted{again}") from error
+        except pa.ArrowException as error:  # a column of different types, say, which JSON may hold
+            parts.remove()
+            raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error
+        except BaseException:
+            parts.remove()
+            raise
+    count = written if rows.total is None else rows.total
+    print(f"{count} prediction{'' if count == 1 else 's'} written to {out}", file=sys.stderr)
+    _tell(predictor, predictor.unread - before)
+
+
+def _tell(predictor: "Predictor", read: Unread) -> None:
+    """Say what of the texts the model did not read."""
+    for note in notes(read, f"{read.texts:,} texts", max_length=predictor.tokenizer.model_max_length):
+        print(line(note), file=sys.stderr)
+
+
+def _asked_for(
+    source: str, rows: Rows, abstain_below: float | None, top_k: int | None, run: dict[str, Any]
+) -> dict[str, Any]:
+    """What has to be the same in a call that resumes another."""
+    return {
+        "version of enct5": __version__,
+        **run,
+        "data": source,
+        "content of the data": None if source == STDIN else digest_of_data(source),
+        "text": list(rows.text),
+        "abstain_below": abstain_below,
+        "top_k": top_k,
+        "rows of a part": CHUNK_ROWS,
+    }

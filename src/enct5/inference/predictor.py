@@ -1,0 +1,448 @@
+"""Predict with a trained model: texts in, results out in the same order."""
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Set
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from enct5 import progress
+from enct5.errors import EncT5Error, show, unknown
+from enct5.export.onnx_session import OnnxEncT5, is_exported
+from enct5.inference.engines import CompiledEngine, Engine, FoldedEngine, PlainEngine
+from enct5.model.folder import TRAIN_CONFIG
+from enct5.model.loading import check_tokenizer, file_of, first_line, load_model, load_tokenizer
+from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.model.sources import check_source
+from enct5.model.trained_on import TrainedOn
+from enct5.tasks.base import Task, best_labels, check_abstention, check_top_k, withhold
+from enct5.tasks.registry import find_task
+from enct5.text.surrogates import check_unicode
+from enct5.tokenization.batches import length_ordered_batches
+from enct5.tokenization.unread import Unread, notes
+
+if TYPE_CHECKING:
+    from enct5.explanations.explain import Explanation
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
+MAX_BATCH_TOKENS_OF_A_GPU = 32768
+STATES_OF_A_TOKEN = 16  # that are in memory together, at most
+MAX_BATCH_SCORES = 2**26  # attention's, of all heads, where texts are padded: their mask and bias take as many numbers
+MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
+_FEWEST_UNKNOWN = 10  # characters that a warning needs
+CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
+BACKENDS = ("auto", "torch", "onnx")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+Text = str | tuple[str, str] | list[str]
+
+
+class Predictor:
+    """A trained model with its tokenizer, ready for texts.
+
+    Predictions are those of evaluation mode, of the weights that the model has when they are asked for, and change
+    nothing in it: not its mode, its attention, nor the tokenizer's settings. So a `Predictor` may be
+
+    - used by any number of threads, and from asyncio (`await asyncio.to_thread(predictor.predict, texts)`);
+    - made of a model that is being trained, and asked between two steps (in a `TrainerCallback`, say). What another
+      thread's optimiser is writing while texts are predicted is read half written, as by any forward pass;
+    - pickled, copied, and given to processes that are started anew (`spawn`, joblib); ONNX Runtime's sessions are made
+      again on the other side. A process that is forked after a prediction hangs if torch has several threads;
+    - made of a model with hooks, pruned or parametrised layers or adapters, which then runs as it is.
+
+    Attributes:
+        model: the model, or an exported one.
+        tokenizer: its tokenizer; texts longer than `tokenizer.model_max_length` tokens are cut, or read in overlapping
+            windows by models that tag tokens.
+        task: what the model predicts.
+        config: what the model was trained on, if its folder says so.
+        fold: whether predictions come from the model's inference form (`enct5.folding`), which gives the same logits
+            but for rounding, faster; False also for a model that has none, which a warning says. It is made anew when
+            the model has changed; `enct5.model.fingerprint.Fingerprint` says what is noticed.
+        compile: whether predictions come from the model compiled by torch; False also where that fails, which a warning
+            says.
+        batch_tokens: the most tokens of a batch, padding included, unless one text has more; None for what suits the
+            device.
+        unread: what of all texts so far the model did not read; with several threads some may not be counted.
+        warns_of_unknown: whether a warning is to say, once, that much of the texts is unknown to the tokenizer: 5 % or
+            more of a call's characters or texts, or of all so far, and at least 10 characters, as one `é` alone says
+            little of the texts to come. False also afterwards.
+
+    Raises:
+        EncT5Error: for a `batch_tokens` below 1, or a tokenizer that gives ids beyond the model's embedding.
+    """
+
+    def __init__(
+        self,
+        model: EncT5ForClassification | OnnxEncT5,
+        tokenizer: PreTrainedTokenizerBase,
+        config: TrainedOn | None = None,
+        fold: bool = True,
+        compile: bool = False,
+        batch_tokens: int | None = None,
+    ) -> None:
+        if batch_tokens is not None and batch_tokens < 1:
+            raise EncT5Error(f"`batch_tokens` (--batch-tokens) is {batch_tokens}; give a number from 1 on")
+        check_tokenizer(tokenizer, model.config.vocab_size)
+        self.model: OnnxEncT5 | Any = model  # Any: of a T5's configuration, fields of EncT5's are asked for
+        self.tokenizer = tokenizer
+        self.config = config
+        self.fold, self.compile, self.batch_tokens = fold, compile, batch_tokens
+        self.unread, self.warns_of_unknown = Unread(), True
+        self._forget_engines()
+
+    def _forget_engines(self) -> None:
+        self._folded: FoldedEngine | None = None
+        self._compiled: CompiledEngine | None = None
+        self._making = threading.Lock()  # of engines
+
+    def __getstate__(self) -> dict[str, Any]:
+        engines = {"_folded", "_compiled", "_making"}  # what can be made again, and a lock
+        return {name: value for name, value in self.__dict__.items() if name not in engines}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget_engines()
+
+    @property
+    def task(self) -> Task:
+        """What the model predicts."""
+        return find_task(str(self.model.config.problem_type))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        fold: bool = True,
+        backend: str = "auto",
+        dtype: str = "auto",
+        quantize: str | None = None,
+        compile: bool = False,
+        batch_tokens: int | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+    ) -> "Predictor":
+        """Load a run folder, another EncT5 checkpoint, an exported model, or one from the hub.
+
+        Args:
+            path: folder or hub id.
+            device: `auto` takes a GPU if there is one.
+            fold: False to predict with the plain model, which needs less memory.
+            backend: `torch`, `onnx` for a model that `enct5 export` wrote, `auto` for the one that a folder has.
+            dtype: of weights and arithmetic: `float32`, `bfloat16`, `float16`; `auto` is float32 on a CPU and what the
+                checkpoint holds elsewhere.
+            quantize: `int8` for matrix products of 8-bit numbers by ONNX Runtime on the CPU: faster, approximate.
+            compile: run the plain model compiled by torch in place of the inference form. Compiling takes a minute or
+                so, and pays on GPUs if anywhere.
+            batch_tokens: the most tokens of a batch; by default what suits the device.
+            revision: branch, tag or commit on the hub.
+            token: access token of the hub; True for the one that `hf auth login` keeps.
+
+        Raises:
+            EncT5Error: when there is no EncT5 model, or it is damaged; or for settings that do not go together.
+        """
+        source = str(path)
+        for name, value, known in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
+            if value not in known:
+                raise unknown(name, value, known)
+        if quantize not in (None, "int8"):
+            raise unknown("quantize", str(quantize), ["int8"])
+        check_source(source)
+        hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
+        exported = backend == "onnx" or (backend == "auto" and is_exported(source, **hub))
+        if exported or quantize:
+            _check_onnx(device, dtype, compile, quantize if exported else None)
+        model: EncT5ForClassification | OnnxEncT5
+        if exported:
+            model = OnnxEncT5.from_pretrained(source, **hub)
+        else:
+            if device == "auto":
+                device = "cuda" if torch.cuda.is_available() and not quantize else "cpu"
+            model = load_model(source, "float32" if dtype == "auto" and device == "cpu" else dtype, **hub)
+        tokenizer = load_tokenizer(source, **hub)
+        if not isinstance(model, OnnxEncT5):
+            if quantize:
+                from enct5.export.onnx import in_memory
+
+                model = in_memory(model, int8=True)
+            else:
+                model = _placed(model, device)
+        return cls(model, tokenizer, _trained_with(source, **hub), fold, compile, batch_tokens)
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a string is no list of texts
+        self, texts: str, abstain_below: float | None = None, top_k: Literal[1] = 1
+    ) -> dict[str, Any]: ...
+
+    @overload
+    def predict(
+        self, texts: Iterable[Text], abstain_below: float | None = None, top_k: Literal[1] = 1
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def predict(
+        self, texts: str | Iterable[Text], abstain_below: float | None = None, top_k: int | None = 1
+    ) -> Any: ...
+
+    def predict(self, texts: str | Iterable[Text], abstain_below: float | None = None, top_k: int | None = 1) -> Any:
+        """Classify (or score) texts.
+
+        Args:
+            texts: texts, or pairs `(A, B)`; for a model that tags tokens texts, or lists of words: a list, a generator,
+                or a column (of pandas, NumPy, datasets). Or one text. A tuple is a list of texts: one pair is
+                `[(A, B)]`.
+            abstain_below: give no label (`None`) where the score is lower (single-label only).
+            top_k: with more than 1, or `None` for all, the result of a text is a list of its likeliest labels, as that
+                of transformers' pipeline (single-label and multi-label only).
+
+        Returns:
+            One result a text, in their order, or that of the one text: `label` and `score`; `labels` and `scores`
+            (multi-label); `value` (regression); or `entities` (tokens), each with `start`, `end`, `label`, `text` and
+            `score`, where start and end count characters of a string or words of a list. With `top_k` a list of
+            `label` and `score`, best first: the probabilities of labels that exclude each other (all of them add up to
+            1), or of each label by itself (multi-label).
+
+        Raises:
+            EncT5Error: for what are no texts, a model that cannot abstain, or one without probabilities of labels.
+        """
+        if top_k != 1 and abstain_below is not None:
+            raise EncT5Error("`abstain_below` and `top_k` do not go together: all scores are told, whether high or low")
+        one = isinstance(texts, str)
+        found = self.scored([texts] if isinstance(texts, str) else texts, abstain_below, top_k)
+        results = [record if top_k == 1 else best for record, best in found]
+        return results[0] if one else results
+
+    def stream(self, texts: Iterable[Text], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
+        """Like `predict`, for texts that need not fit into memory together."""
+        return (record for record, _ in self.scored(texts, abstain_below, 1))
+
+    def scored(
+        self, texts: Iterable[Text], abstain_below: float | None = None, top_k: int | None = None
+    ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+        """Like `stream`, and beside each result the likeliest labels, as `predict` gives them.
+
+        Where `top_k` is 1 the list is empty.
+        """
+        if abstain_below is not None:
+            check_abstention(self.task, abstain_below)
+        task, config = self.task, self.model.config
+        if top_k != 1:
+            check_top_k(task, top_k)
+        remaining = _checked(texts, task)
+        while chunk := list(islice(remaining, CHUNK_TEXTS)):
+            logits = self._logits(chunk)
+            records = task.decode(logits, config.id2label, config.thresholds)
+            if abstain_below is not None:
+                records = [withhold(record, abstain_below) for record in records]
+            best = [] if top_k == 1 else best_labels(task, logits, config.id2label, top_k)
+            yield from zip(records, best or ([] for _ in records), strict=True)
+
+    def rank(
+        self, query: str, documents: Iterable[str], label: str | None = None, top_k: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Order documents by how well they match a query, by a model trained on pairs of such texts.
+
+        Args:
+            query: the first text of every pair.
+            documents: the second texts: a list, a generator or a column.
+            label: the label (or target) to rank by. Without it: the number of a regression; the expected grade where
+                all labels are whole numbers; of two labels the one that says yes, if one does ("yes", "relevant", ...).
+            top_k: how many to return; all by default.
+
+        Returns:
+            Records of `index` (place in `documents`), `document` and `score` (the number, the expected grade, or the
+            label's probability), best first; documents of equal score keep their order.
+
+        Raises:
+            EncT5Error: for a model of single texts, or one that does not say what to rank by.
+        """
+        if self.task.relevance is None:
+            raise EncT5Error(f"this model does {self.task.description}; it cannot rank")
+        if self.config is not None and len(self.config.text) == 1:
+            raise EncT5Error(
+                f"the model was trained on single texts (column {show(self.config.text[0])}); to rank, train one on "
+                "pairs: --text query,document"
+            )
+        if not isinstance(query, str) or isinstance(documents, str):
+            raise EncT5Error(
+                f"the query is {show(repr(query))} and the documents are {show(repr(documents))}; give one string, and "
+                "a list of strings"
+            )
+        if top_k is not None and top_k < 1:
+            raise EncT5Error(f"`top_k` is {top_k}; give a number from 1 on")
+        documents = list(_items(documents))  # once, by place: a generator has no second time, and a column other keys
+        logits = self.logits([(query, document) for document in documents])
+        scores = self.task.relevance(logits, self.model.config.id2label, label)
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        return [{"index": int(i), "document": documents[i], "score": float(scores[i])} for i in order]
+
+    def logits(self, texts: Iterable[Text]) -> Any:
+        """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
+        return self._logits(list(_checked(texts, self.task)))
+
+    @torch.inference_mode()
+    def settings(self) -> dict[str, Any]:
+        """How predictions are made on this machine.
+
+        Returns:
+            `form` (inference form, plain model, compiled model, ONNX Runtime), `device`, `dtype` (of torch's forms),
+            `threads` of the CPU, and `batch_tokens`, the most tokens of a batch unless one text has more.
+        """
+        settings = {"form": self._engine().form, "device": "cpu"}
+        if not isinstance(self.model, OnnxEncT5):
+            settings |= {"device": str(self.model.device), "dtype": str(self.model.dtype).removeprefix("torch.")}
+        return {**settings, "threads": torch.get_num_threads(), "batch_tokens": self._budget()}
+
+    def explain(self, text: Text, label: str | None = None) -> "Explanation":
+        """What each label's prompt attended to in a text, and what moved its logit; see `enct5.explanations.explain`.
+
+        Args:
+            text: a text, or a pair `(A, B)`.
+            label: the label to explain; by default those that were predicted, or else the likeliest one.
+
+        Raises:
+            EncT5Error: for something else than a text or pair, or a label that the model does not know.
+        """
+        from enct5.explanations.explain import explain
+
+        if isinstance(self.model, OnnxEncT5):
+            raise EncT5Error("an exported model has no gradients to explain it by; use the folder it was exported from")
+        return explain(self.model, self.tokenizer, self.task, text, label, lambda: self.logits([text]))
+
+    @torch.inference_mode()
+    def _logits(self, texts: list[Any]) -> Any:
+        config = self.model.config
+        inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
+        self._count(inputs.unread)
+        result = inputs.room(config.num_labels)
+        if not inputs.rows:
+            return inputs.outputs(result, config.num_labels)
+        engine = self._engine()
+        most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
+        most_squares = MAX_BATCH_SCORES // config.num_heads if engine.pads else None
+        lengths = [len(row) for row in inputs.rows]
+        for batch in length_ordered_batches(lengths, self._budget(), most_rows, most_squares):
+            outputs = engine([inputs.rows[index] for index in batch])
+            for index, logits in zip(batch, outputs, strict=True):
+                if not np.isfinite(logits).all():
+                    raise self._no_numbers()
+                result[index] = logits
+            progress.advance(len(batch) * len(texts) / len(inputs.rows))  # a long text may be several rows
+        return inputs.outputs(result, config.num_labels)
+
+    def _budget(self) -> int:
+        """The most tokens of a batch."""
+        if self.batch_tokens is not None:
+            return self.batch_tokens
+        if isinstance(self.model, OnnxEncT5) or self.model.device.type != "cuda":
+            return MAX_BATCH_TOKENS
+        config, number = self.model.config, self.model.dtype.itemsize
+        free, _ = torch.cuda.mem_get_info(self.model.device)
+        a_token = STATES_OF_A_TOKEN * max(config.d_model, config.num_heads * config.d_kv) * number
+        return max(MAX_BATCH_TOKENS, min(MAX_BATCH_TOKENS_OF_A_GPU, free // 4 // a_token))
+
+    def _count(self, read: Unread) -> None:
+        self.unread += read  # a new object, which no other thread changes while it is looked at
+        for found in (read, self.unread):
+            enough = found.unknown_characters + found.spelt_characters >= _FEWEST_UNKNOWN
+            warnings = [note for note in notes(found, f"{found.texts:,} texts") if note.startswith("warning: ")]
+            if self.warns_of_unknown and enough and warnings:
+                self.warns_of_unknown = False
+                logger.warning("%s", warnings[0].removeprefix("warning: "))
+
+    def _no_numbers(self) -> EncT5Error:
+        said = "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"
+        if not isinstance(self.model, OnnxEncT5) and self.model.dtype == torch.float16:
+            said += "; or they leave the range of float16: choose another dtype"
+        return EncT5Error(said)
+
+    def _engine(self) -> Engine:
+        """What runs the model; what was made of it is made anew where the model has changed since."""
+        if isinstance(self.model, OnnxEncT5):
+            return self.model
+        with self._making:  # once, however many threads ask for it
+            return self._engine_of(self.model)
+
+    def _engine_of(self, model: EncT5ForClassification) -> Engine:
+        pad_token_id = int(self.tokenizer.pad_token_id)
+        if self.compile and (self._compiled is None or not self._compiled.is_current()):
+            try:
+                self._compiled = CompiledEngine(model, pad_token_id)
+            except Exception as error:  # compilers raise whatever they stumble over
+                logger.warning("predicting with a model that is not compiled: %s", first_line(error))
+                self.compile = False
+        if self.compile and self._compiled is not None:
+            return self._compiled
+        if self.fold and (self._folded is None or not self._folded.is_current()):
+            try:
+                self._folded = FoldedEngine(model)
+            except ValueError as error:
+                logger.warning("predicting with the plain model, which is slower: %s", error)
+                self.fold = False
+        if self.fold and self._folded is not None:
+            return self._folded
+        return PlainEngine(model, pad_token_id)
+
+
+def _trained_with(source: str, **hub: Any) -> TrainedOn | None:
+    """What a checkpoint was trained on, if its folder says so."""
+    file = file_of(source, TRAIN_CONFIG, **hub)
+    return None if file is None else TrainedOn.read(file)
+
+
+def _placed(model: EncT5ForClassification, device: str) -> EncT5ForClassification:
+    """The model on its device."""
+    try:
+        return cast(Any, model).to(device)  # `to` of transformers' models is typed as that of one without arguments
+    except (RuntimeError, AssertionError) as error:  # no such device, or none of its kind here
+        raise EncT5Error(f"cannot use the device {show(device)}: {first_line(error)}") from error
+
+
+def _check_onnx(device: str, dtype: str, compile: bool, quantize: str | None) -> None:
+    """Refuse settings that ONNX Runtime on the CPU does not have."""
+    if device not in ("auto", "cpu"):
+        raise EncT5Error(f"device is {show(device)}, but ONNX Runtime runs on the CPU here; leave it out")
+    if dtype not in ("auto", "float32"):
+        raise EncT5Error(f"dtype is {show(dtype)}, but an exported model has the numbers it was exported with")
+    if compile:
+        raise EncT5Error("compile is True, but torch does not run the model where ONNX Runtime does; leave it out")
+    if quantize is not None:
+        raise EncT5Error("the model is exported already; quantise it when you export it: enct5 export --int8")
+
+
+def _checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
+    """The texts, one by one, as long as the task takes them and they are all of one kind."""
+    first_is_plain: bool | None = None
+    for number, text in enumerate(_items(texts), start=1):
+        plain = task.inputs.is_plain(text)
+        if plain is None:
+            raise EncT5Error(f"text {number} is {show(repr(text))}; give {task.inputs.accepts}")
+        if first_is_plain not in (None, plain):
+            raise EncT5Error(f"text {number}: texts and {task.inputs.other_kind} are mixed; give one kind at a time")
+        first_is_plain = plain
+        for part in [text] if isinstance(text, str) else text:
+            check_unicode(part, "text", number)
+        yield text
+
+
+def _items(texts: Iterable[Any]) -> Iterator[Any]:
+    """What a list, generator or column of texts holds, one by one; a table's or dictionary's names are no texts."""
+    if isinstance(texts, str):
+        raise EncT5Error(f"{show(texts)} is one text; give a list of texts")
+    kind = type(texts).__name__
+    if any(hasattr(type(texts), name) for name in ("columns", "column_names")):
+        raise EncT5Error(f"a {kind} is no list of texts; name its column of texts, as in `table['text']`")
+    if isinstance(texts, (bytes, bytearray, Mapping, Set)):
+        raise EncT5Error(f"{show(repr(texts))} is a {kind}; give a list of texts, so that they have an order")
+    try:
+        return iter(texts)
+    except TypeError:
+        raise EncT5Error(f"{show(repr(texts))} is a {kind}; give a list of texts") from None

@@ -1,0 +1,1 @@
+"""What people read: a run's report, cards, explanations as pages."""

@@ -1,0 +1,1 @@
+"""The kinds of task: all that differs between them, a file each."""

@@ -1,0 +1,310 @@
+"""The data of a training run: read, checked, split and encoded before torch is imported, then tokenised."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from enct5.assets import BUNDLED
+from enct5.data import reading
+from enct5.data.columns import check_columns, read_texts
+from enct5.data.notes import line
+from enct5.data.split import split_rows, text_keys
+from enct5.errors import EncT5Error, shorten, show
+from enct5.model.folder import public_name
+from enct5.tasks.base import Task
+from enct5.tasks.labelled import infer_task, read_labelled
+from enct5.tasks.notes import without_evaluation
+from enct5.tasks.registry import TASKS
+from enct5.tokenization import unread
+from enct5.tokenization.unread import Unread
+from enct5.tokenization.whole_texts import WholeTexts
+from enct5.tokenization.windows import Windows
+from enct5.training.config import TrainConfig
+from enct5.training.dataset import as_dataset, tokenize
+from enct5.training.label_prompts import label_words, read_descriptions
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sklearn.preprocessing import StandardScaler
+    from transformers import PreTrainedTokenizerBase
+
+    from enct5.training.teaching import Teaching
+
+_MOST_LISTED, _MOST_COUNTS = 5, 200
+
+
+@dataclass
+class Rows:
+    """The rows of a run, checked and split, with their labels as the task encodes them; nothing is tokenised yet.
+
+    Where the task's labels have a unit, the targets are standardised by `scaler`.
+    """
+
+    task: Task
+    label_names: list[str]
+    counts: dict[str, int]
+    scaler: "StandardScaler | None"
+    table: "Dataset"  # to train on
+    train_targets: Any
+    held_out: "Dataset"
+    targets: Any  # of `held_out`
+    labels: Any  # of `held_out`, in the user's unit
+    split: str
+    shared: int  # of `held_out`, which are in `table`, too
+    prompt_texts: list[str] | None
+    class_weights: list[float] | None
+    notes: list[str]
+    teaching: "Teaching | None" = None
+
+
+@dataclass
+class Prepared:
+    """Tokenised data and what is known about it.
+
+    Where the task's labels have a unit, those of `train` and `evaluation` are standardised by `scaler`.
+    """
+
+    task: Task
+    label_names: list[str]
+    counts: dict[str, int]
+    scaler: "StandardScaler | None"
+    train: "Dataset"
+    train_texts: int
+    evaluation: "Dataset"  # longest first
+    evaluation_order: list[int]  # number of every row of `evaluation` in `evaluation_inputs`
+    evaluation_inputs: WholeTexts | Windows
+    evaluation_texts: list[dict[str, Any]]  # the raw rows
+    evaluation_labels: Any  # of the raw rows, as the task encodes them, in the user's unit
+    split: str
+    shared_texts: int  # of the evaluation, which training sees, too
+    texts_cut: int
+    notes: list[str]  # on the data, as in `enct5.data.notes`
+    unread: Unread  # of the training texts; that of the evaluation is in its inputs
+    prompt_texts: list[str] | None  # what each label's new prompt starts from, instead of `<pad>`
+    class_weights: list[float] | None
+    teaching: "Teaching | None" = None  # what is learned from a teacher
+
+    def lengths(self) -> dict[str, int]:
+        """Tokens of the texts of both splits, as they were kept."""
+        lengths = np.concatenate([part["length"][:] for part in (self.train, self.evaluation)])
+        return {
+            "median": int(np.median(lengths)),
+            "percentile_95": int(np.percentile(lengths, 95, method="higher")),
+            "longest": int(lengths.max()),
+        }
+
+
+def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
+    """Read, check and split the data of a run.
+
+    Args:
+        config: the run's settings.
+        say: called with every line of what was found.
+
+    Raises:
+        EncT5Error: for data that cannot be used, or settings that do not suit it.
+    """
+    notes: list[str] = []
+    table = reading.read_table(config.data)
+    check_columns(table, config.data, config.text, config.label, config.label_separator, takes_words=True)
+    task = infer_task(table, config.label, config.task, config.label_separator, notes.append)
+    _check_options(config, task)
+    table, values, found = read_labelled(table, config.data, config.text, config.label, task, config.label_separator)
+    notes += found + task.doubts(values)
+    names = task.label_names(values)
+    prompt_texts = prompts_of(config, task, names, say)
+    counts = task.class_counts(values)
+    known = len(counts) or len(names)
+    say(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
+    if counts:
+        more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
+        listed = ", ".join(f"{shorten(name)} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
+        say(f"{task.counted} a label: {listed}{more}")
+    if config.eval is None:
+        texts = read_texts(table, config.text)
+        training, held_out = split_rows(texts, task.strata(values), config.eval_fraction, config.seed)
+        eval_table, eval_values = table.select(held_out), [values[row] for row in held_out]
+        table, values = table.select(training), [values[row] for row in training]
+        split = split_of(config, texts, len(held_out), counts, task.class_counts(eval_values))
+        say(f"evaluation: {split}")
+    else:
+        split = Path(config.eval).name
+        eval_table = reading.read_table(config.eval)
+        check_columns(
+            eval_table, config.eval, config.text, config.label, config.label_separator, task.inputs.takes_words
+        )
+        eval_table, eval_values, found = read_labelled(
+            eval_table, config.eval, config.text, config.label, task, config.label_separator
+        )
+        notes += [f"{split}: {note}" for note in found]
+    notes += without_evaluation(counts, task.class_counts(eval_values), task.counted)
+    shared, found = (0, []) if config.eval is None else shared_texts(table, eval_table, config.text)
+    notes += found
+    label2id = {name: index for index, name in enumerate(names)}
+    train_labels, labels = (task.encode(part, label2id) for part in (values, eval_values))
+    scaler = None if task.fit_scaler is None else task.fit_scaler(train_labels)
+    train_targets, targets = (
+        values if scaler is None else scaler.transform(as_columns(values)).astype(np.float32)
+        for values in (train_labels, labels)
+    )
+    class_weights = None
+    if config.class_weights is not None:
+        if task.balance is None:
+            raise EncT5Error(f"--class-weights is for classes of texts, this is {task.description}; leave it out")
+        class_weights = task.balance(train_labels, len(names))
+    return Rows(
+        task=task,
+        label_names=names,
+        counts=counts,
+        scaler=scaler,
+        table=table,
+        train_targets=train_targets,
+        held_out=eval_table,
+        targets=targets,
+        labels=labels,
+        split=split,
+        shared=shared,
+        prompt_texts=prompt_texts,
+        class_weights=class_weights,
+        notes=notes,
+    )
+
+
+def prepare(
+    config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase", say: Callable[[str], None]
+) -> Prepared:
+    """Tokenise the data of a run.
+
+    Args:
+        config: the run's settings.
+        rows: its data.
+        tokenizer: the base model's.
+        say: called with every line of what was found.
+    """
+    task, table, held_out = rows.task, rows.table, rows.held_out
+    train, read = tokenize(table, tokenizer, config.text, config.max_length, rows.train_targets, task.inputs)
+    inputs = task.inputs(read_texts(held_out, config.text), tokenizer, config.max_length)
+    evaluation = as_dataset(inputs, rows.targets)
+    notes = [*rows.notes, *_notes_on_reading(config, read, inputs.unread)]
+    together = read + inputs.unread
+    if together.texts_cut:
+        say(f"{unread.cut(together, config.max_length)} (--max-length)")
+    elif together.long:
+        say(
+            f"{together.long} texts are longer than {config.max_length} tokens and are read in overlapping windows "
+            "(--max-length)"
+        )
+    for note in notes:
+        say(line(note))
+    lengths = evaluation["length"][:]
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    return Prepared(
+        task=task,
+        label_names=rows.label_names,
+        counts=rows.counts,
+        scaler=rows.scaler,
+        train=train,
+        train_texts=len(table),
+        evaluation=evaluation.select(order),
+        evaluation_order=order,
+        evaluation_inputs=inputs,
+        evaluation_texts=held_out.select_columns(list(config.text)).to_list(),
+        evaluation_labels=rows.labels,
+        split=rows.split,
+        shared_texts=rows.shared,
+        texts_cut=together.texts_cut,
+        notes=notes,
+        unread=read,
+        prompt_texts=rows.prompt_texts,
+        class_weights=rows.class_weights,
+        teaching=rows.teaching,
+    )
+
+
+def _notes_on_reading(config: TrainConfig, train: Unread, evaluation: Unread) -> list[str]:
+    """What of the texts the base's tokenizer does not know; held-out texts are like the others, and count with them."""
+    if config.eval is None:
+        parts = {"the texts": train + evaluation}
+    else:
+        parts = {"the training texts": train, "the evaluation texts": evaluation}
+    tokenizer = f"the tokenizer of {'the bundled T5' if config.base == BUNDLED else public_name(config.base)}"
+    notes = []
+    for texts, part in parts.items():
+        if not config.allow_unknown:
+            unread.check(part, texts, tokenizer)
+        notes += unread.notes(part, texts, tokenizer)
+    return notes
+
+
+def split_of(
+    config: TrainConfig, texts: Sequence[Any], held_out: int, counts: dict[str, int], evaluated: dict[str, int]
+) -> str:
+    """What was held out, in words.
+
+    Args:
+        config: the run's settings.
+        texts: all texts, as from `columns.read_texts`.
+        held_out: rows that were held out.
+        counts: of the labels of all rows.
+        evaluated: of those of the rows that were held out.
+    """
+    absent = len(counts.keys() - evaluated)
+    how = f"without {absent} of the {len(counts)} labels" if absent else "stratified" if counts else "at random"
+    how += ", copies of a text together" if len(set(text_keys(texts))) < len(texts) else ""
+    return f"{held_out} rows held out of {Path(config.data).name} ({how}, seed {config.seed})"
+
+
+def shared_texts(table: "Dataset", held_out: "Dataset", columns: Sequence[str]) -> tuple[int, list[str]]:
+    """How many texts of the evaluation stand in the training part, too, whatever their labels; and the note of it."""
+    known = set(text_keys(read_texts(table, columns)))
+    shared = sum(key in known for key in text_keys(read_texts(held_out, columns)))
+    note = (
+        f"{shared} of the {len(held_out)} evaluation texts are training texts, too, which makes the figures too "
+        "good; evaluate on texts that training does not see (--eval)"
+    )
+    return shared, [note] if shared else []
+
+
+def _check_options(config: TrainConfig, task: Task) -> None:
+    """Refuse settings that belong to another kind of task."""
+    for other in TASKS.values():
+        for name in set(other.options) - set(task.options):
+            if getattr(config, name) != TrainConfig.model_fields[name].default:
+                raise EncT5Error(
+                    f"--{name.replace('_', '-')} goes with --task {other.alias}, not {task.alias}; leave it out"
+                )
+    if config.label_smoothing and not config.has_plain_loss:
+        raise EncT5Error(
+            f"--label-smoothing {config.label_smoothing:g} goes with plain cross-entropy; leave it out, or --loss and "
+            "--class-weights"
+        )
+
+
+def prompts_of(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
+    """What each label's prompt starts from; `None` for `<pad>`."""
+    asked_for = config.label_descriptions is not None or config.label_prompts == "names"
+    if not asked_for and (config.label_prompts == "pad" or not task.prompt_per_label):
+        return None
+    if not task.prompt_per_label:
+        option = "--label-descriptions" if config.label_descriptions else "--label-prompts names"
+        raise EncT5Error(
+            f"{option} needs a prompt per label, as multi-label classification has; this is {task.description}, with "
+            "one prompt for all: leave the option out"
+        )
+    if config.label_descriptions is not None:
+        texts, unused = read_descriptions(config.label_descriptions, names)
+        if unused:
+            listed = ", ".join(show(name) for name in unused[:_MOST_LISTED])
+            more = f" and {len(unused) - _MOST_LISTED} more" if len(unused) > _MOST_LISTED else ""
+            say(f"{config.label_descriptions} also describes {listed}{more}, which the data does not have")
+        return texts
+    return [label_words(name) or name for name in names]
+
+
+def as_columns(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Numbers as a scaler takes them: a column for each target, and precise."""
+    return values.reshape(len(values), -1).astype(np.float64)

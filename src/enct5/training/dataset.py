@@ -1,0 +1,79 @@
+"""Texts as data sets of token ids, unpadded."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from enct5.data.columns import read_texts
+from enct5.tokenization.unread import Unread
+from enct5.tokenization.whole_texts import WholeTexts
+from enct5.tokenization.windows import Windows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+
+_TOKENIZE_ROWS = 1000
+
+
+def tokenize(
+    table: "Dataset",
+    tokenizer: "PreTrainedTokenizerBase",
+    text_columns: Sequence[str],
+    max_length: int | None,
+    labels: Any = None,
+    inputs: type[WholeTexts] | type[Windows] = WholeTexts,
+) -> tuple["Dataset", Unread]:
+    """Turn texts into token ids, unpadded.
+
+    Padding is left to whoever makes batches.
+
+    Args:
+        table: The table, its columns checked.
+        tokenizer: The model's tokenizer.
+        text_columns: One text column, or two for pairs.
+        max_length: Most tokens of a row, the end token included; None for no limit.
+        labels: Labels as from `Task.encode`, one row per text, or None.
+        inputs: What rows the texts become, as `Task.inputs`.
+
+    Returns:
+        The columns `input_ids`, `length` and, when given, `labels`; and what of the texts they lack.
+    """
+    import pyarrow as pa
+    from datasets import Dataset
+
+    chunks, unread = [], Unread()
+    for start in range(0, len(table), _TOKENIZE_ROWS):
+        chunk = slice(start, start + _TOKENIZE_ROWS)
+        part = inputs(read_texts(table.select(range(len(table))[chunk]), text_columns), tokenizer, max_length)
+        chunks.append(_arrow(part, None if labels is None else labels[chunk]))
+        unread += part.unread
+    return Dataset(pa.concat_tables(chunks)), unread
+
+
+def as_dataset(inputs: WholeTexts | Windows, labels: Any = None) -> "Dataset":
+    """The rows of texts as `tokenize` gives them."""
+    from datasets import Dataset
+
+    return Dataset(_arrow(inputs, labels))
+
+
+def _arrow(inputs: WholeTexts | Windows, labels: Any) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.compute
+
+    # 32-bit arrow values take a tenth of the memory of lists of Python numbers
+    ids = pa.array(inputs.rows, type=pa.list_(pa.int32()))
+    columns = {"input_ids": ids, "length": pa.compute.list_value_length(ids)}
+    if labels is not None:
+        targets = inputs.targets(labels)
+        if isinstance(targets, list):
+            columns["labels"] = pa.array(targets, type=pa.list_(pa.int64()))
+        else:
+            # not through Python lists: thousands of labels a row would take ten times the memory
+            values = pa.array(targets.ravel())
+            columns["labels"] = (
+                values if targets.ndim == 1 else pa.FixedSizeListArray.from_arrays(values, targets.shape[1])
+            )
+    return pa.table(columns)

@@ -1,0 +1,43 @@
+"""Settings that follow from the task, the size of the data, the size of the base model and the GPU."""
+
+import torch
+
+from enct5.tasks.base import Task
+from enct5.training.config import TrainConfig
+
+# Up to 900 texts take 20 epochs; eight times the data takes a quarter of the epochs, so twice the steps.
+_FEW_TEXTS, _FEWEST_EPOCHS, _MOST_EPOCHS = 900, 3, 20
+# The peak rate up to this width; the wider, the smaller (T5-base: 0.0019; T5's authors fine-tuned at 0.001).
+_LEARNING_RATE, _NARROW = 0.01, 256
+_LABEL_SMOOTHING = 0.1
+
+
+def bfloat16_on_gpu() -> bool:
+    """Whether there is a GPU that computes in bfloat16.
+
+    A CPU may have it, too, but its kernels are compiled anew for every shape of a batch, which costs a small model more
+    than they save.
+    """
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
+def resolve(config: TrainConfig, task: Task, d_model: int, rows: int) -> TrainConfig:
+    """Fill in what a user left open.
+
+    Args:
+        config: the settings as given.
+        task: what is learned.
+        d_model: width of the base model.
+        rows: number of training rows.
+    """
+    smooths = "label_smoothing" in task.options and config.label_smoothing is None
+    epochs = min(max(_MOST_EPOCHS * (_FEW_TEXTS / rows) ** (2 / 3), _FEWEST_EPOCHS), _MOST_EPOCHS)
+    resolved = {
+        "learning_rate": config.learning_rate or _LEARNING_RATE * min(1.0, _NARROW / d_model) ** 1.5,
+        "epochs": config.epochs or float(round(epochs)),
+        "label_smoothing": _LABEL_SMOOTHING * config.has_plain_loss if smooths else config.label_smoothing,
+        "precision": ("bfloat16" if bfloat16_on_gpu() else "float32")
+        if config.precision == "auto"
+        else config.precision,
+    }
+    return config.model_copy(update=resolved)

@@ -1,0 +1,106 @@
+"""The texts of a distillation, and the labels that some of them have: read and checked before torch is imported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from enct5.data import reading
+from enct5.data.cells import is_missing
+from enct5.data.columns import check_columns, rejected
+from enct5.errors import EncT5Error, show, unknown
+from enct5.tasks.base import Task
+from enct5.tasks.labelled import label_values
+from enct5.training.distillation.config import DistillConfig
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from enct5.inference.described import Described
+    from enct5.inference.predictor import Predictor
+
+
+@dataclass
+class Part:
+    """A table of texts.
+
+    Attributes:
+        table: the rows.
+        labelled: which of them have a label, bool (rows,).
+        values: the labels of those, as the task takes them.
+    """
+
+    table: "Dataset"
+    labelled: npt.NDArray[np.bool_]
+    values: list[Any]
+
+
+@dataclass
+class Texts:
+    """What a student learns from and, where there is a file of it, what it is judged by."""
+
+    train: Part
+    evaluation: Part | None
+
+
+def read_distillation_texts(config: DistillConfig, teacher: "Predictor | Described") -> Texts:
+    """Read the rows of a distillation, and refuse those that do not fit its teacher.
+
+    Args:
+        config: the run's settings.
+        teacher: the teacher, or what its folder says of it.
+
+    Raises:
+        EncT5Error: for data that cannot be used, or settings that do not suit the teacher.
+    """
+    task = teacher.task
+    _check_columns(config, task, () if teacher.config is None else teacher.config.text)
+    if task.fit_scaler is not None and "temperature" in config.model_fields_set:
+        raise EncT5Error(f"--temperature softens probabilities, and the teacher does {task.description}; leave it out")
+    train = _read(config.data, config, task, must_have_labels=True)
+    return Texts(train, None if config.eval is None else _read(config.eval, config, task, must_have_labels=False))
+
+
+def _check_columns(config: DistillConfig, task: Task, trained_on: Sequence[str]) -> None:
+    """Refuse pairs for a teacher of single texts, and the other way round."""
+    if len(config.text) == 2 and task.inputs.takes_words:
+        raise EncT5Error("tagging tokens reads one text column, not two; name one with --text")
+    if trained_on and len(trained_on) != len(config.text):
+        kinds = {1: "single texts", 2: "pairs of texts"}
+        raise EncT5Error(
+            f"the teacher was trained on {kinds[len(trained_on)]} ({', '.join(map(show, trained_on))}), and --text "
+            f"names {len(config.text)} column{'s' if len(config.text) > 1 else ''}; name {len(trained_on)}"
+        )
+
+
+def _read(source: str, config: DistillConfig, task: Task, must_have_labels: bool) -> Part:
+    table = reading.read_table(source)
+    check_columns(table, source, config.text, None, takes_words=task.inputs.takes_words)
+    none = np.zeros(len(table), dtype=np.bool_)
+    label, separator = config.label, config.label_separator
+    if label is None or (label not in table.column_names and not must_have_labels):
+        return Part(table, none, [])
+    if label not in table.column_names:
+        raise unknown("column", label, table.column_names, source)
+    labelled = np.array([_has_label(value, separator) for value in table[label][:]])
+    labelled[rejected(table, [*config.text, label])] = False
+    if not labelled.any():
+        if must_have_labels:
+            raise EncT5Error(f"column {show(label)} of {source} has no label in any row; leave out --label")
+        return Part(table, none, [])
+    rows = table.select(np.flatnonzero(labelled))
+    try:
+        check_columns(rows, source, config.text, label, separator, task.inputs.takes_words)
+        values = label_values(rows, label, task, separator, config.text)
+    except EncT5Error as error:
+        if labelled.all():
+            raise
+        raise EncT5Error(f"{error} (of the {len(rows)} rows with a label, which alone are counted)") from error
+    return Part(table, labelled, values)
+
+
+def _has_label(value: Any, separator: str | None) -> bool:
+    """Whether a row has a label; with a separator a blank text is one: none of them."""
+    return not is_missing(value) or (separator is not None and isinstance(value, str))

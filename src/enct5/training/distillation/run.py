@@ -1,0 +1,275 @@
+"""Distillation: a small model learns what a large one says about texts, with labels or without (arXiv 1503.02531)."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from enct5.data.columns import read_texts
+from enct5.data.notes import blank_texts
+from enct5.data.split import split_rows
+from enct5.errors import EncT5Error, shorten
+from enct5.export.onnx_session import OnnxEncT5
+from enct5.inference.predictor import Predictor
+from enct5.model.digests import digest_of_checkpoint
+from enct5.model.folder import CHECKPOINTS, public_name
+from enct5.model.loading import check_tokenizer
+from enct5.tasks import entities
+from enct5.tasks.base import Task
+from enct5.tasks.entities import Entities, Span
+from enct5.tokenization.windows import tags_of_tokens
+from enct5.training import run as training_run
+from enct5.training.data import Rows, as_columns, prompts_of, shared_texts, split_of
+from enct5.training.distillation import teacher_outputs
+from enct5.training.distillation.config import DistillConfig
+from enct5.training.distillation.data import Texts, read_distillation_texts
+from enct5.training.distillation.losses import SoftLoss
+from enct5.training.distillation.token_alignment import TokenTargets
+from enct5.training.distributed import agreed
+from enct5.training.model_init import build_model
+from enct5.training.teaching import Teaching
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import StandardScaler
+
+
+Array = npt.NDArray[Any]
+_MOST_COUNTS = 200
+
+
+def distill(
+    config: DistillConfig, resume: bool = False, say: Callable[[str], None] = print, texts: Texts | None = None
+) -> dict[str, Any]:
+    """Train a student on what a teacher says about texts, and write its run folder.
+
+    The teacher is asked once, before training; its answers are kept beside the checkpoints until the run is complete.
+
+    Args:
+        config: the run's settings.
+        resume: continue the interrupted run in `config.out`.
+        say: called with every line of progress.
+        texts: its data, where they have been read already (`data.read_distillation_texts`).
+
+    Returns:
+        The run's record, as in the folder's metrics.json; what is about the teacher is in `distillation`.
+
+    Raises:
+        EncT5Error: for a teacher, data, settings or a base model that cannot be used or do not go together.
+    """
+    return training_run.train_on(
+        lambda base, tokenizer, say: _rows(config, texts, base, tokenizer, say), config, resume, say
+    )
+
+
+def _rows(
+    config: DistillConfig,
+    texts: Texts | None,
+    base: str,
+    tokenizer: PreTrainedTokenizerBase,
+    say: Callable[[str], None],
+) -> Rows:
+    """The rows of a run whose labels are numbers of rows of `SoftLoss`."""
+    predictor = Predictor.from_pretrained(config.teacher)
+    if not isinstance(predictor.model, OnnxEncT5) and not predictor.model.is_fine_tuned():
+        raise EncT5Error(f"the teacher {config.teacher} has never been trained; train it first (enct5 train)")
+    task, teacher = predictor.task, predictor.model.config
+    texts = texts or read_distillation_texts(config, predictor)
+    names = [teacher.id2label[index] for index in range(teacher.num_labels)]
+    parts = [texts.train, *([] if texts.evaluation is None else [texts.evaluation])]
+    labelled = np.concatenate([part.labelled for part in parts])
+    encoded = _encoded(task, [value for part in parts for value in part.values], names)
+    all_texts = [text for part in parts for text in read_texts(part.table, config.text)]
+    say(f"teacher: {public_name(config.teacher)}, {task.description}, {len(names)} outputs")
+
+    outputs, digest = _ask(predictor, config, base, tokenizer, all_texts, names)
+    records = task.decode(outputs, teacher.id2label, teacher.thresholds)
+    values = [_label_value(task, record[task.prediction_columns[0]]) for record in records]
+    decisions = task.encode(values, teacher.label2id)
+    by_labels = bool(texts.train.labelled.all())
+    values = texts.train.values if by_labels else values[: len(texts.train.table)]
+    counts = task.class_counts(values)
+    counted_by = "the labels" if by_labels else "the teacher's decisions"
+    if counts:
+        more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
+        listed = ", ".join(f"{shorten(name)} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
+        say(f"{task.counted} a label, by {counted_by}: {listed}{more}")
+
+    training_rows, held_out_rows = _split(config, texts, task.strata(values))
+    notes = blank_texts(all_texts[: len(texts.train.table)], config.data)
+    if texts.evaluation is None:
+        table, held_out, shared = texts.train.table.select(training_rows), texts.train.table.select(held_out_rows), 0
+        evaluated = task.class_counts(_take(values, held_out_rows))
+        split = split_of(config, all_texts, len(held_out), counts, evaluated)
+    else:
+        table, held_out, split = texts.train.table, texts.evaluation.table, Path(str(config.eval)).name
+        shared, found = shared_texts(table, held_out, config.text)
+        notes += found
+    judged_by_labels = bool(labelled[held_out_rows].all())
+    judge = "the labels" if judged_by_labels else "the teacher's decisions"
+    say(f"evaluation: {split}, judged by {judge}")
+    place = np.cumsum(labelled) - 1  # of a row with label among those
+    labels = _take(encoded, place[held_out_rows]) if judged_by_labels else _take(decisions, held_out_rows)
+    with_label = int(labelled[training_rows].sum())
+    if config.label is not None:
+        say(
+            f"labels: {with_label} of {len(training_rows)} training texts have one, with a weight of "
+            f"{config.label_weight:g} beside the teacher"
+        )
+    scaler = None if task.fit_scaler is None else task.fit_scaler(outputs[training_rows])
+    numbers: Any
+    if task.inputs.windowed:
+        targets = TokenTargets(outputs, tokenizer, teacher.id2label, task)
+        if targets.kept < 1:
+            say(f"{targets.kept:.1%} of the teacher's entities can be told in the base's tokens")
+        loss, numbers = _loss_of_tokens(config, task, targets, all_texts, encoded, labelled, place)
+    else:
+        loss, numbers = _loss_of_texts(config, task, outputs, encoded, labelled, scaler)
+    facts = {
+        "teacher": public_name(config.teacher),
+        "teacher_sha256": digest,
+        "label": config.label,
+        "labelled_texts": with_label,
+        "label_weight": config.label_weight if with_label else None,
+        "temperature": None if scaler is not None else config.temperature,
+        "judged_by": judge,
+        "counted_by": counted_by,
+    }
+    return Rows(
+        task=task,
+        label_names=names,
+        counts=counts,
+        scaler=scaler,
+        table=table,
+        train_targets=_take(numbers, training_rows),
+        held_out=held_out,
+        targets=_take(numbers, held_out_rows),
+        labels=labels,
+        split=split,
+        shared=shared,
+        prompt_texts=prompts_of(config, task, names, say),
+        class_weights=None,
+        notes=notes,
+        teaching=Teaching(
+            task=task,
+            loss=loss,
+            label_names=names,
+            facts=facts,
+            judged_by_labels=judged_by_labels,
+            outputs=_take(outputs, held_out_rows),
+            decisions=_take(decisions, held_out_rows),
+            labels=labels,
+            thresholds=teacher.thresholds,
+        ),
+    )
+
+
+def _ask(
+    predictor: Predictor,
+    config: DistillConfig,
+    base: str,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[Any],
+    names: list[str],
+) -> tuple[teacher_outputs.Outputs, str | None]:
+    """The teacher's outputs, which the main process has computed now or in an interrupted run, and its digest."""
+    file = Path(config.out) / CHECKPOINTS / teacher_outputs.FILE
+    digest = digest_of_checkpoint(config.teacher)
+    decided_by = teacher_outputs.identity(digest, texts)
+
+    def ask() -> None:
+        if not file.is_file():
+            # what is wrong with the base is told before a large model is asked about all texts
+            student = build_model(base, predictor.task, names, token_decoder=config.token_decoder)
+            check_tokenizer(tokenizer, student.config.vocab_size)
+            teacher_outputs.write(predictor, decided_by, texts, file)
+
+    agreed(ask)
+    return teacher_outputs.read(file, decided_by, texts), digest
+
+
+def _label_value(task: Task, decided: Any) -> Any:
+    """What a teacher decides as the label column would have it."""
+    if not task.inputs.windowed:
+        return decided
+    return Entities([Span(one["start"], one["end"], one["label"]) for one in decided])
+
+
+def _split(config: DistillConfig, texts: Texts, strata: list[str]) -> tuple[Array, Array]:
+    """The numbers of the rows to train on and to judge by, those of an evaluation file behind the others."""
+    rows = len(texts.train.table)
+    if texts.evaluation is not None:
+        return np.arange(rows), rows + np.arange(len(texts.evaluation.table))
+    return split_rows(read_texts(texts.train.table, config.text), strata, config.eval_fraction, config.seed)
+
+
+def _encoded(task: Task, values: list[Any], names: list[str]) -> Any:
+    """Label values as the task encodes them, None where there are none; what the teacher does not know is refused."""
+    if not values:
+        return None
+    if task.inputs.windowed and names != entities.tag_names(entities.entity_labels(names)):
+        raise EncT5Error(
+            f"labels go with a teacher of BIO tags (O, B-x, I-x, ...), not {', '.join(names[:5])}; leave out --label"
+        )
+    return task.encode(values, {name: index for index, name in enumerate(names)})
+
+
+def _take(values: Any, rows: Array) -> Any:
+    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
+
+
+def _loss_of_texts(
+    config: DistillConfig,
+    task: Task,
+    outputs: Array,
+    encoded: Array | None,
+    labelled: Array,
+    scaler: "StandardScaler | None",
+) -> tuple[SoftLoss, Array]:
+    """The loss whose rows are texts, and the row of each."""
+
+    def standardised(values: Array) -> Array:
+        return values if scaler is None else scaler.transform(as_columns(values)).astype(np.float32)
+
+    labels = None
+    if encoded is not None:
+        own = standardised(encoded)
+        labels = np.zeros((len(labelled), *own.shape[1:]), dtype=own.dtype)
+        labels[labelled] = own
+    return _loss(config, task, standardised(outputs), labels, labelled), np.arange(len(labelled))
+
+
+def _loss_of_tokens(
+    config: DistillConfig,
+    task: Task,
+    targets: TokenTargets,
+    texts: Sequence[Any],
+    encoded: Sequence[Any] | None,
+    labelled: Array,
+    place: Array,
+) -> tuple[SoftLoss, list[Array]]:
+    """The loss whose rows are the student's tokens, and the rows of those of each text."""
+    if encoded is None:
+        return _loss(config, task, targets.teacher, None, labelled), targets.numbers
+    labels = np.zeros(len(targets.teacher), dtype=np.int64)
+    has_label = np.zeros(len(targets.teacher), dtype=np.bool_)
+    for number in np.flatnonzero(labelled).tolist():
+        rows = targets.numbers[number]
+        tags = tags_of_tokens(texts[number], targets.offsets[number], encoded[int(place[number])])
+        labels[rows[rows >= 0]] = tags[rows >= 0]
+        has_label[rows[rows >= 0]] = True
+    return _loss(config, task, targets.teacher, labels, has_label), targets.numbers
+
+
+def _loss(config: DistillConfig, task: Task, outputs: Array, labels: Array | None, labelled: Array) -> SoftLoss:
+    return SoftLoss(
+        task=task,
+        teacher=torch.from_numpy(outputs),
+        labels=None if labels is None else torch.from_numpy(labels),
+        labelled=torch.from_numpy(labelled),
+        temperature=config.temperature,
+        label_weight=config.label_weight,
+    )

@@ -1,0 +1,174 @@
+"""The end of a training run: the model finished and measured, and its folder written."""
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import torch
+import transformers
+from transformers import (
+    PreTrainedTokenizerBase,
+    TrainerState,
+)
+
+from enct5 import progress
+from enct5.files.digests import digest
+from enct5.files.writing import atomic_folder
+from enct5.inference.predictor import Predictor
+from enct5.metrics.calibration import expected_calibration_error
+from enct5.model.digests import digests_of_tokenizer, digests_of_weights
+from enct5.model.folder import METRICS, TRAIN_CONFIG, Ancestry, public_name
+from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.model.rescaling import rescale_outputs
+from enct5.reports import model_card, training_report
+from enct5.training import lora, run_folder
+from enct5.training.config import TrainConfig
+from enct5.training.data import Prepared
+from enct5.version import __version__
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a run went, for its record.
+
+    Attributes:
+        ancestry: where its base comes from.
+        trials: those of its search.
+        state: the trainer's at the end.
+        started: when it started, in seconds of `time.time`.
+        resumed: whether it went on from where it had been interrupted.
+    """
+
+    ancestry: Ancestry
+    trials: list[dict[str, Any]]
+    state: TrainerState
+    started: float
+    resumed: bool
+
+    def record(self) -> dict[str, Any]:
+        """What is recorded of it, up to now."""
+        return {
+            "steps": self.state.global_step,
+            "best_step": self.state.best_global_step,
+            "seconds": round(time.time() - self.started, 1),
+            "resumed": self.resumed,
+            "history": self.state.log_history,
+            **({"trials": self.trials} if self.trials else {}),
+        }
+
+
+def conclude(
+    model: EncT5ForClassification,
+    adapter: lora.Adapter | None,
+    tokenizer: PreTrainedTokenizerBase,
+    prepared: Prepared,
+    settings: TrainConfig,
+    course: Course,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Finish the trained model, measure it, and write the run folder; return the run's record."""
+    out = Path(settings.out)
+    tokenizer.model_max_length = settings.max_length  # what a pipeline with truncation=True cuts to
+    texts = [tuple(row.values()) for row in prepared.evaluation_texts]
+    if prepared.scaler is not None:
+        rescale_outputs(model, prepared.scaler.scale_, prepared.scaler.mean_)
+    predictor = Predictor(model, tokenizer)
+    predictor.warns_of_unknown = False  # it was told of these texts
+    with progress.bar("evaluating", total=len(texts)):
+        logits = predictor.logits([parts[0] if len(parts) == 1 else parts for parts in texts])
+    labels = prepared.evaluation_labels
+    calibration: dict[str, Any] = {}
+    if prepared.task.fit_temperature is not None:
+        scores = None if prepared.teaching is None else prepared.teaching.scores_to_match
+        logits, calibration = _calibrate(model, prepared.task.fit_temperature, logits, labels, scores, say)
+    if prepared.task.tune is not None:
+        model.config.thresholds = prepared.task.tune(logits, labels)
+        say("thresholds tuned on the evaluation rows; the figures there with them are optimistic")
+    thresholds = model.config.thresholds
+
+    record = {
+        "task": prepared.task.name,
+        "data": {
+            "file": Path(settings.data).name,
+            "sha256": digest(settings.data),
+            "text": list(settings.text),
+            "label": settings.label,
+            "train_rows": prepared.train_texts,
+            "eval_rows": len(prepared.evaluation_texts),
+            "eval_file": None if settings.eval is None else Path(settings.eval).name,
+            "eval_split": prepared.split,
+            "eval_texts_in_training": prepared.shared_texts,
+            "class_counts": prepared.counts,
+            "texts_cut": prepared.texts_cut,
+            "unread": {
+                "training": prepared.unread.record(),
+                "evaluation": prepared.evaluation_inputs.unread.record(),
+            },
+            "notes": prepared.notes,
+            "tokens": prepared.lengths(),
+        },
+        "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),
+        "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
+        **calibration,
+        **({} if prepared.teaching is None else {"distillation": prepared.teaching.record(logits, thresholds)}),
+        "base": public_name(settings.base),
+        "origin": course.ancestry.origin,
+        "base_trained_on": course.ancestry.trained_on,
+        "parameters": model.num_parameters(),
+        "seed": settings.seed,
+        **course.record(),
+        "versions": {
+            "enct5": __version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    with atomic_folder(out) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        record["weights_sha256"] = digests_of_weights(folder)
+        record["tokenizer_sha256"] = digests_of_tokenizer(folder)
+        if adapter is not None:
+            adapter.write(folder / lora.ADAPTER, record["base"])
+        published = settings.published()
+        published.write(folder / TRAIN_CONFIG)
+        (folder / METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        model_card.write(record, folder)
+        training_report.write(
+            record, published.described(), prepared.task, prepared.evaluation_texts, logits, labels, folder
+        )
+    run_folder.finish(out)
+    return record
+
+
+def _calibrate(
+    model: EncT5ForClassification,
+    fit_temperature: Callable[[npt.NDArray[Any], npt.NDArray[Any]], float],
+    logits: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    scores: npt.NDArray[Any] | None,
+    say: Callable[[str], None],
+) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """Divide the model's logits by the temperature that calibrates these; return them so, and what is recorded.
+
+    Where there are scores (of a teacher, which are no ones and zeros) it is they that are matched, and not the labels:
+    the teacher's decisions are not the truth, of which a calibration error could be told.
+    """
+    temperature = fit_temperature(logits, labels if scores is None else scores)
+    rescale_outputs(model, 1 / temperature)
+    if scores is not None:
+        say(f"temperature {temperature:.3f} (fitted on the evaluation texts to the teacher's scores)")
+        return logits / temperature, {"temperature": temperature}
+    before, logits = expected_calibration_error(logits, labels), logits / temperature
+    after = expected_calibration_error(logits, labels)
+    say(
+        f"temperature {temperature:.3f} (fitted on the evaluation texts): expected calibration error {before:.4f} -> "
+        f"{after:.4f}"
+    )
+    return logits, {"temperature": temperature, "expected_calibration_error": {"before": before, "after": after}}

@@ -1,0 +1,164 @@
+"""Fine-tune an EncT5 model on a file of labelled texts: the steps of a run, in order."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import parse_flag_from_env
+from transformers import (
+    PreTrainedTokenizerBase,
+)
+
+from enct5.assets import BUNDLED, bundled_t5
+from enct5.errors import EncT5Error, require
+from enct5.files.writing import told_when_full
+from enct5.model.folder import CHECKPOINTS, ancestry_of
+from enct5.model.loading import load_tokenizer
+from enct5.training import lora, run_folder, search
+from enct5.training.config import TrainConfig
+from enct5.training.data import Prepared, Rows, prepare, read_rows
+from enct5.training.defaults import resolve
+from enct5.training.distributed import agreed, process_state, whole_model
+from enct5.training.finish import Course, conclude
+from enct5.training.model_init import is_enct5, new_model
+from enct5.training.resuming import remember
+from enct5.training.trainer import EncT5Trainer, build_trainer
+
+Reader = Callable[[str, PreTrainedTokenizerBase, Callable[[str], None]], Rows]
+_MAKE_ROOM = "make room, and the same command with --resume goes on from the last checkpoint"
+
+
+def train(
+    config: TrainConfig, resume: bool = False, say: Callable[[str], None] = print, rows: Rows | None = None
+) -> dict[str, Any]:
+    """Fine-tune a model and write its run folder.
+
+    Args:
+        config: the run's settings.
+        resume: continue the interrupted run in `config.out`.
+        say: called with every line of progress.
+        rows: its data, where they have been read already (`enct5.training.data.read_rows`).
+
+    Returns:
+        The run's record, as in the folder's metrics.json.
+
+    Raises:
+        EncT5Error: for data, settings or a base model that cannot be used.
+    """
+    return train_on(lambda base, tokenizer, say: rows or read_rows(config, say), config, resume, say)
+
+
+def train_on(read: Reader, config: TrainConfig, resume: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Like `train`, on rows that are read once the run folder is this run's.
+
+    Args:
+        read: from the base (folder or hub id), its tokenizer and what is called with every line of progress to the
+            rows; a process that is not the main one calls it, too.
+        config: as for `train`.
+        resume: likewise.
+        say: likewise.
+    """
+    with ExitStack() as held:  # the run folder, until the run ends in any way
+        return _train(config, resume, say, read, held)
+
+
+def _train(
+    config: TrainConfig, resume: bool, say: Callable[[str], None], read: Reader, held: ExitStack
+) -> dict[str, Any]:
+    out = Path(config.out)
+    started = time.time()
+    processes = process_state()
+    if not processes.is_main_process:
+        say = _say_nothing
+    _check_extras(config, processes.num_processes)
+    checkpoint = agreed(lambda: held.enter_context(run_folder.claim(out, resume, say)))
+    base = str(bundled_t5()) if config.base == BUNDLED else config.base
+    tokenizer = load_tokenizer(base)
+    prepared = prepare(config, read(base, tokenizer, say), tokenizer, say)
+    _check_processes(config, prepared, processes.num_processes)
+    names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
+    model = new_model(config, base, tokenizer, prepared)
+    starts_untrained = not model.is_fine_tuned()
+    if is_enct5(base) and starts_untrained:
+        say("the head is new: the base has none for these labels")
+    ancestry = ancestry_of(config.base)
+    if ancestry.trained_on is not None:
+        say(
+            f"the base was trained on {ancestry.trained_on}: figures on texts that it knows are too good; --eval takes "
+            "new ones"
+        )
+    settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
+    agreed(lambda: remember(settings, out, resume, continues=checkpoint is not None))
+    trials: list[dict[str, Any]] = []
+    if config.hpo:
+        found, trials = search.search(
+            settings,
+            names,
+            prepared.task,
+            lambda tried: _trial_trainer(tried, base, tokenizer, prepared),
+            out / CHECKPOINTS / search.JOURNAL,
+            say,
+        )
+        settings, model = settings.model_copy(update=found), new_model(config, base, tokenizer, prepared)
+    epochs = f"{settings.epochs:g} epoch{'' if settings.epochs == 1 else 's'}"
+    said = f"{epochs} of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
+    said += f"{model.num_parameters() / 1e6:.1f}M parameters"
+    trained: Any = lora.add_adapters(model) if config.lora else model
+    if config.lora:
+        said += f", {trained.num_parameters(only_trainable=True) / 1e6:.2g}M trained"
+    if config.base == BUNDLED:
+        said += ", from the bundled T5"
+    if processes.num_processes > 1:
+        said += f", {processes.num_processes} processes"
+    say(said)
+    gpus = torch.cuda.device_count()
+    if gpus > 1 and processes.num_processes == 1:
+        say(f"one of {gpus} GPUs is used; `torchrun --nproc-per-node {gpus} -m enct5.cli train ...` uses all of them")
+
+    trainer = build_trainer(trained, tokenizer, prepared, settings, say, starts_untrained=starts_untrained)
+    if checkpoint is not None:
+        say(f"continuing from {checkpoint}")
+    with told_when_full(out, _MAKE_ROOM):
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
+    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    model, adapter = lora.merge(trained) if config.lora else (whole_model(trained), None)
+    course = Course(ancestry, trials, trainer.state, started, resume)
+    with told_when_full(out, _MAKE_ROOM):
+        return agreed(lambda: conclude(model, adapter, tokenizer, prepared, settings, course, say))
+
+
+def _trial_trainer(
+    tried: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: Prepared
+) -> EncT5Trainer:
+    """The trainer of a trial: as that of the run, but silent and without checkpoints."""
+    model = new_model(tried, base, tokenizer, prepared)
+    trained = lora.add_adapters(model) if tried.lora else model
+    return build_trainer(trained, tokenizer, prepared, tried, _say_nothing, keeps=False)
+
+
+def _say_nothing(line: str) -> None:
+    """What trials and processes other than the main one say."""
+
+
+def _check_extras(config: TrainConfig, processes: int) -> None:
+    """Refuse LoRA and a search where they cannot be had."""
+    if config.lora:
+        require("peft", "peft", "--lora")
+    if config.lora and parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        raise EncT5Error("--lora and FSDP do not go together; leave out one of them")
+    if config.hpo:
+        require("optuna", "hpo", "--hpo")
+    if config.hpo and processes > 1:
+        raise EncT5Error("--hpo searches in one process; start it without a launcher, then train with what it found")
+
+
+def _check_processes(config: TrainConfig, prepared: Prepared, processes: int) -> None:
+    """Refuse batches that the processes cannot share."""
+    if config.batch_size % processes:
+        raise EncT5Error(f"--batch-size {config.batch_size} is no multiple of the {processes} processes that share it")
+    if len(prepared.train) < processes:
+        raise EncT5Error(f"{prepared.train_texts} texts are too few for {processes} processes; start fewer")
