@@ -1,6 +1,6 @@
 """The report of a training run: one HTML page of figures, curves, mistakes and settings that needs no network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +10,12 @@ from enct5.metrics.classification import AT_DEFAULT
 from enct5.reports import rendering
 from enct5.reports.charts import curves, reliability_diagram, scatter
 from enct5.tasks.base import Task
-from enct5.tasks.details import Details, Evaluated
-from enct5.tasks.multi_label import details_of_labels
-from enct5.tasks.regression import details_of_numbers
-from enct5.tasks.single_label import details_of_classes
-from enct5.tasks.tagging import details_of_entities
+from enct5.tasks.details import Evaluated
 
 Array = npt.NDArray[Any]
 Settings = Sequence[tuple[str, Any, str | None]]
 REPORT = "report.html"
 _MOST_CHARACTERS = 1500  # of a text that is shown
-
-_DETAILS: dict[str, Callable[[Evaluated], Details]] = {
-    "single_label_classification": details_of_classes,
-    "multi_label_classification": details_of_labels,
-    "regression": details_of_numbers,
-    "token_classification": details_of_entities,
-}
 
 
 def write(
@@ -53,7 +42,7 @@ def write(
     # the checkpoint was chosen before the thresholds were tuned
     at_default = task.metric_for_best_model + AT_DEFAULT
     tuned = at_default in record["metrics"]
-    details = _DETAILS[task.name](evaluation)
+    details = task.details(evaluation)
     page = rendering.render(
         "report.html.jinja",
         record=record,

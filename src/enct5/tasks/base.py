@@ -1,8 +1,9 @@
 """What a kind of task is, and what several kinds share."""
 
+import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from enct5.errors import EncT5Error, nearest, show, unknown
 from enct5.metrics.thresholds import Thresholds
 from enct5.tasks import labels
+from enct5.tasks.details import Details, Evaluated, Usage
 from enct5.tokenization.whole_texts import WholeTexts
 from enct5.tokenization.windows import Windows
 
@@ -22,85 +24,128 @@ Array = npt.NDArray[Any]
 _MOST_LISTED = 5
 
 
-@dataclass(frozen=True)
-class Task:
-    """What one kind of task does with label values and logits.
+class Task(ABC):
+    """What one kind of task does with label values and logits; all that differs between the kinds.
 
     A label value is a name (single-label), a list of names (multi-label), a number or list of numbers (regression), or
     `Entities` (tokens). Logits are an array (n, labels), but a list of `TaggedText` for tokens.
 
+    A kind without a method that may be None refuses what needs it. There is one of each kind, in `registry.TASKS`.
+
     Attributes:
         name: The `problem_type` of the model's configuration.
         alias: The name on the command line.
+        synonyms: What else it is called, with hyphens.
         description: What is learned, for a message to the user.
         prediction_columns: Keys of the records that `decode` makes.
         metric_for_best_model: The figure of `metrics` that chooses the best checkpoint.
         greater_is_better: Whether a higher figure is the better one.
-        parse: From a raw label column, its name and the label separator to label values.
-        label_names: From label values to output names, in id order.
-        class_counts: From label values to the number of rows of each class, in id order; empty for regression. For
-            tokens, the number of entities of each label.
-        strata: From label values to one group name per row, for a split that keeps the groups' shares.
-        encode: From label values and `label2id` to the array a model is trained on: int64 (n,), float32 (n, labels),
-            or float64 (n,) or (n, targets). For tokens, spans from which `inputs` makes the tokens' tags.
-        scores: From logits to probabilities (or values) of the same shape; for tokens the logits themselves.
-        decode: From logits, `id2label` and thresholds to one record of prediction columns per row.
-        metrics: From logits, encoded labels, label names and thresholds to figures.
-        per_label: From the same to one record of figures per label, in id order; none for regression.
-        tune: From logits and encoded labels to the thresholds for `decode`; None where scores are not cut off.
-        balance: From encoded labels and their number to `class_weights` that make up for rare ones; None where texts
-            have no classes.
         prompt_per_label: Whether each label has a prompt of its own, which may start from the label's words.
+        has_probabilities: Whether `scores` are probabilities of labels.
+        can_abstain: Whether predictions are a label and its score, so that those of low score can be withheld.
+        inputs: How texts become what the model reads, and its logits those of the texts.
+        counted: What `class_counts` and the support of `per_label` count.
+        options: Settings of a training run that only this kind has.
+        usage: What a model card says of the outputs.
         relevance: From logits of pairs, `id2label` and the label that means relevant (or None) to one number per pair,
             higher for a better match; None where pairs cannot be ranked.
         fit_scaler: From encoded labels to what standardises them, target by target; None where labels have no unit.
         fit_temperature: From logits and encoded labels to the number that calibrates the scores when it divides the
             logits; None where scores are not probabilities of classes that exclude each other.
-        has_probabilities: Whether `scores` are probabilities of labels.
-        can_abstain: Whether predictions are a label and its score, so that those of low score can be withheld.
-        inputs: How texts become what the model reads, and its logits those of the texts.
-        align: From label values, their texts and the label column's name to label values that fit their texts.
-        counted: What `class_counts` and the support of `per_label` count.
-        notes: From a raw label column, its label values and their texts to what is odd about them, a line each.
-        doubts: From label values to train with to what makes them hard to learn, a line each.
-        options: Settings of a training run that only this kind has.
+        tune: From logits and encoded labels to the thresholds for `decode`; None where scores are not cut off.
+        balance: From encoded labels and their number to `class_weights` that make up for rare ones; None where texts
+            have no classes.
     """
 
     name: str
     alias: str
+    synonyms: tuple[str, ...]
     description: str
     prediction_columns: tuple[str, ...]
     metric_for_best_model: str
-    greater_is_better: bool
-    parse: Callable[[Sequence[Any], str, str | None], list[Any]]
-    label_names: Callable[[Sequence[Any]], list[str]]
-    class_counts: Callable[[Sequence[Any]], dict[str, int]]
-    strata: Callable[[Sequence[Any]], list[str]]
-    encode: Callable[[Sequence[Any], Mapping[str, int]], Array]
-    scores: Callable[[Array], Array]
-    decode: Callable[[Any, Mapping[int, str], Thresholds], list[dict[str, Any]]]
-    metrics: Callable[[Any, Any, Sequence[str], Thresholds], dict[str, float]]
-    per_label: Callable[[Any, Any, Sequence[str], Thresholds], list[dict[str, Any]]]
-    notes: Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], list[str]]
-    doubts: Callable[[Sequence[Any]], list[str]]
+    greater_is_better = True
+    prompt_per_label = False
+    has_probabilities = False
+    can_abstain = False
+    inputs: type[WholeTexts] | type[Windows] = WholeTexts
+    counted = "texts"
+    options: tuple[str, ...] = ()
+    usage: Usage
     relevance: Callable[[Array, Mapping[int, str], str | None], Array] | None = None
     fit_scaler: Callable[[Array], "StandardScaler"] | None = None
     fit_temperature: Callable[[Array, Array], float] | None = None
-    has_probabilities: bool = False
-    can_abstain: bool = False
     tune: Callable[[Array, Array], list[float]] | None = None
     balance: Callable[[Array, int], list[float]] | None = None
-    prompt_per_label: bool = False
-    inputs: type[WholeTexts] | type[Windows] = WholeTexts
-    align: Callable[[Sequence[Any], Sequence[Any], str], list[Any]] = lambda values, texts, column: list(values)
-    counted: str = "texts"
-    options: tuple[str, ...] = ()
 
-    def __reduce__(self) -> tuple[Callable[[str], "Task"], tuple[str]]:
-        """Pickled and copied by name: there is one of each, and lambdas cannot be pickled."""
-        from enct5.tasks.registry import find_task
+    @abstractmethod
+    def parse(self, values: Sequence[Any], column: str, separator: str | None) -> list[Any]:
+        """From a raw label column, its name and the label separator to label values."""
 
-        return find_task, (self.name,)
+    def align(self, values: Sequence[Any], texts: Sequence[Any], column: str) -> list[Any]:
+        """From label values, their texts and the label column's name to label values that fit their texts."""
+        return list(values)
+
+    @abstractmethod
+    def label_names(self, values: Sequence[Any]) -> list[str]:
+        """From label values to output names, in id order.
+
+        Classes are sorted, by value when all are whole numbers; a regression has `value`, or `value_1`, ...
+
+        Raises:
+            EncT5Error: If there are too few classes to learn anything.
+        """
+
+    def class_counts(self, values: Sequence[Any]) -> dict[str, int]:
+        """From label values to the number of rows of each class, in id order; of tokens, entities of each label."""
+        return {}
+
+    def strata(self, values: Sequence[Any]) -> list[str]:
+        """From label values to one group name per row, for a split that keeps the groups' shares."""
+        return [""] * len(values)
+
+    @abstractmethod
+    def encode(self, values: Sequence[Any], label2id: Mapping[str, int]) -> Any:
+        """From label values and `label2id` to the array a model is trained on.
+
+        It is int64 (n,), float32 (n, labels), or float64 (n,) or (n, targets); for tokens, spans from which `inputs`
+        makes the tokens' tags.
+        """
+
+    @abstractmethod
+    def scores(self, logits: Any) -> Any:
+        """From logits to probabilities (or values) of the same shape; for tokens the logits themselves."""
+
+    @abstractmethod
+    def decode(self, logits: Any, id2label: Mapping[int, str], thresholds: Thresholds) -> list[dict[str, Any]]:
+        """From logits, `id2label` and thresholds to one record of prediction columns per row."""
+
+    @abstractmethod
+    def metrics(self, logits: Any, labels: Any, names: Sequence[str], thresholds: Thresholds) -> dict[str, float]:
+        """From logits, encoded labels, label names and thresholds to figures."""
+
+    def per_label(self, logits: Any, labels: Any, names: Sequence[str], thresholds: Thresholds) -> list[dict[str, Any]]:
+        """From the same to one record of figures per label, in id order; none for regression."""
+        return []
+
+    def notes(self, column: Sequence[Any], values: Sequence[Any], texts: Sequence[Any]) -> list[str]:
+        """From a raw label column, its label values and their texts to what is odd about them, a line each."""
+        return []
+
+    def doubts(self, values: Sequence[Any]) -> list[str]:
+        """From label values to train with to what makes them hard to learn, a line each."""
+        return []
+
+    @abstractmethod
+    def details(self, evaluation: Evaluated) -> Details:
+        """What a report shows of single rows and classes."""
+
+    def __reduce__(self) -> str:
+        """Pickled and copied by name, as there is one of each: `REGRESSION` in the kind's own file."""
+        return self._global
+
+    @property
+    def _global(self) -> str:
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).upper()
 
 
 def check_abstention(task: Task, below: float) -> None:

@@ -1,4 +1,4 @@
-"""What the report of a run shows of single rows and classes, in plain words and numbers."""
+"""What people read of a kind of task: rows and classes in a run's report, and how a model card says to use it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -57,6 +57,35 @@ class Details:
     confused_pairs: list[dict[str, Any]] = field(default_factory=list)
     scatters: list[Points] = field(default_factory=list)
     reliability: tuple[Array, Array] | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a reader of the card does with the outputs of one kind of task.
+
+    Attributes:
+        predicts: What the model gives for a text, in words.
+        decoding: Python lines from `logits` to printed results.
+        pipeline_options: Arguments of a `pipeline` call that make it show the whole result.
+        pipeline_note: What is left to do with the pipeline's result.
+        limitation: What else the figures do not tell.
+        auto_class: The Auto class that loads the model.
+        pipeline_tag: The task of the pipeline, as the hub names it.
+        pipeline_arguments: Arguments of the pipeline itself.
+        decoder: What stands between encoder and head.
+        windows: Whether enct5 reads long texts in windows instead of cutting them.
+    """
+
+    predicts: str
+    decoding: str
+    pipeline_options: str = ", truncation=True"
+    pipeline_note: str = ""
+    limitation: str = ""
+    auto_class: str = "AutoModelForSequenceClassification"
+    pipeline_tag: str = "text-classification"
+    pipeline_arguments: str = ""
+    decoder: str = "one T5 decoder layer that reads the encoder's states from constant prompts"
+    windows: bool = False
 
 
 def scored(name: str, score: float) -> str:

@@ -12,24 +12,9 @@ from enct5.tasks.single_label import SINGLE_LABEL
 from enct5.tasks.tagging import TAGGING
 
 Array = npt.NDArray[Any]
-_RECORDS = (SINGLE_LABEL, MULTI_LABEL, REGRESSION, TAGGING)
+_KINDS: tuple[Task, ...] = (SINGLE_LABEL, MULTI_LABEL, REGRESSION, TAGGING)
 
-# What else the tasks are called, with hyphens.
-_SYNONYMS = {
-    "single": (
-        *("classification", "text-classification", "sequence-classification", "sentiment-analysis"),
-        *("single-label", "single-label-classification", "multi-class", "multiclass", "multi-class-classification"),
-        *("multiclass-classification", "binary", "binary-classification"),
-    ),
-    "multi": ("multi-label", "multilabel", "multi-label-classification", "multilabel-classification"),
-    "regression": ("regressor", "text-regression"),
-    "tokens": (
-        *("token", "token-classification", "ner", "named-entity-recognition", "tagging", "entities"),
-        *("sequence-labeling", "sequence-labelling"),
-    ),
-}
-
-TASKS: dict[str, Task] = {key: task for task in _RECORDS for key in (task.name, task.alias)}
+TASKS: dict[str, Task] = {key: task for task in _KINDS for key in (task.name, task.alias)}
 
 
 def find_task(name: str) -> Task:
@@ -47,7 +32,7 @@ def find_task(name: str) -> Task:
     if name in TASKS:
         return TASKS[name]
     plain = name.lower().replace("_", "-").replace(" ", "-")
-    for alias, synonyms in _SYNONYMS.items():
-        if plain in (alias, *synonyms):
-            return TASKS[alias]
+    for task in _KINDS:
+        if plain in (task.alias, *task.synonyms):
+            return task
     raise unknown("task", name, TASKS)
