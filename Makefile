@@ -32,10 +32,11 @@ $(OLDEST)/installed: pyproject.toml scripts/lower_bounds.py
 test-oldest: $(OLDEST)/installed $(VENV)/installed ## run all tests with the oldest dependencies that pyproject.toml allows
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -q -n 2
 
-check: $(VENV)/installed ## lint, formatting and types
+check: $(VENV)/installed ## lint, formatting, types and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmarks/results
 	$(BIN)/python benchmarks/out_of_scope.py
