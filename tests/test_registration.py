@@ -61,7 +61,7 @@ print(*(f"{item.__module__}.{item.__name__}" for item in found))
         "from transformers import AutoModelForSequenceClassification; import enct5",
         # These load the Auto classes in the middle of loading themselves, when no other model can be loaded.
         "import enct5; from transformers import BertModel",
-        "import enct5.modeling_enct5",
+        "import enct5.model.modeling_enct5",
     ],
 )
 def test_auto_classes_load_a_folder_without_trusting_it(before: str, folder: Path) -> None:

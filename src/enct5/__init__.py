@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from enct5.model.registration import register_when_needed
-from enct5.version import __version__
+from enct5.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from enct5.inference.predictor import Predictor
@@ -19,7 +19,7 @@ _MODULES = {
     "Predictor": "enct5.inference.predictor",
 }
 
-__all__ = ["EncT5Config", "EncT5ForSequenceClassification", "EncT5ForTokenClassification", "Predictor", "__version__"]
+__all__ = ["EncT5Config", "EncT5ForSequenceClassification", "EncT5ForTokenClassification", "Predictor"]
 
 register_when_needed()
 

@@ -121,7 +121,8 @@ for ids, scores in zip(inputs["input_ids"], logits.softmax(dim=-1)):
     def details(self, evaluation: Evaluated) -> Details:
         """The texts with the most missed and wrong entities."""
         tags = dict(enumerate(entities.tag_names(evaluation.names)))
-        results = _decoded(evaluation.scores, tags)
+        tagged: Any = evaluation.scores
+        results = _decoded(tagged, tags)
         mistakes = []
         for row, (texts, result, right) in enumerate(zip(evaluation.rows, results, evaluation.labels, strict=True)):
             (column, text), *_ = texts.items()
