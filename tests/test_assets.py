@@ -64,7 +64,7 @@ def test_its_card_says_what_it_is(t5):
     assert front_matter["license"] == "apache-2.0"
     assert front_matter["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"
     assert f"{record['held_out']['passages']['passage']:.3f}" in card
-    assert not any("OVERLAPS_SST2" in name for name in record["arguments"]["files"])
+    assert not any("OVERLAPS_SST2" in name for name in record["files"])
 
 
 def test_whatever_is_bundled_states_its_licence():
@@ -79,7 +79,7 @@ def test_whatever_is_bundled_states_its_licence():
 def test_the_card_names_the_source_of_every_text_that_the_t5_has_read(t5):
     card = (t5 / "README.md").read_text(encoding="utf-8")
     record = json.loads((t5 / "distillation.json").read_text(encoding="utf-8"))
-    for file in record["arguments"]["files"]:
+    for file in record["files"]:
         source = re.search(rf"\b{file.partition('.')[0]}: ([^:]+)", card)
         assert source, file
         assert re.search(r"public.domain|CC BY|American National Corpus", source[1]), file
