@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from enct5.model.configuration_enct5 import EncT5Config
-from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
+from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
 from enct5.training.optimizer import relative_adamw
 
 
@@ -20,7 +20,7 @@ def size(tensor: torch.Tensor) -> float:
     return float(tensor.square().mean().sqrt())
 
 
-def first_step(model: EncT5ForSequenceClassification, learning_rate: float) -> dict[str, float]:
+def first_step(model: torch.nn.Module, learning_rate: float) -> dict[str, float]:
     """Root mean square of each tensor's first step, whose gradient is random."""
     optimizer = relative_adamw(model, learning_rate, weight_decay=0.0)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
@@ -36,6 +36,16 @@ def test_steps_are_relative_to_the_size_of_a_tensor(model: EncT5ForSequenceClass
         expected = sizes["classifier.weight"] if name == "classifier.bias" else sizes[name]
         share = 0.3 if name.startswith("transformer.encoder.") else 1.0
         assert step == pytest.approx(0.01 * share * expected, rel=1e-3), name
+
+
+def test_an_encoder_alone_takes_whole_steps() -> None:
+    torch.manual_seed(0)
+    config = EncT5Config(vocab_size=50, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, num_labels=3)
+    tagger = EncT5ForTokenClassification(config)
+    sizes = {name: size(parameter.detach()) for name, parameter in tagger.named_parameters()}
+    assert not any(".decoder." in name for name in sizes)
+    name = "transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
+    assert first_step(tagger, 0.01)[name] == pytest.approx(0.01 * sizes[name], rel=1e-3)
 
 
 def test_a_tensor_of_zeros_moves(model: EncT5ForSequenceClassification) -> None:

@@ -299,7 +299,7 @@ def test_multi_label_runs_work(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_best_checkpoint_is_chosen_without_thresholds(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "multi.jsonl", several_labels())
+    source = write_rows(tmp_path / "multi.jsonl", several_labels(60))
     record = start(run.base, tmp_path / "run", source, eval=source, epochs=3, learning_rate=1e-2)
     best = max(entry["eval_macro_f1"] for entry in record["history"] if "eval_macro_f1" in entry)
     assert best == pytest.approx(record["metrics"]["macro_f1_at_0.5"])

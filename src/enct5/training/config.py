@@ -61,12 +61,16 @@ class TrainConfig(BaseModel):
         description="T5 or EncT5 checkpoint: folder, hub id, or the bundled T5.",
     )
     out: str = Field(description="Run folder to create.")
-    epochs: float | None = Field(None, gt=0, description="Passes over the data; by default from its size, 3 to 20.")
+    epochs: float | None = Field(
+        None,
+        gt=0,
+        description="Passes over the data; by default 3 to 20, and at least 250 steps.",
+    )
     batch_size: int = Field(32, ge=1, description="Texts of a step on average; texts of like length share a step.")
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="Peak rate, relative to a tensor's size (RMS); by default 0.01, less for wide bases.",
+        description="Peak rate relative to a tensor's size (RMS), 0.3 of it for the encoder; 0.01, less if wide.",
     )
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")

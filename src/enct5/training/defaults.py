@@ -7,6 +7,7 @@ from enct5.training.config import TrainConfig
 
 # Up to 900 texts take 20 epochs; eight times the data takes a quarter of the epochs, so twice the steps.
 _FEW_TEXTS, _FEWEST_EPOCHS, _MOST_EPOCHS = 900, 3, 20
+_FEWEST_STEPS = 250  # so a handful of texts takes more epochs than that
 # The peak rate up to this width; the wider, the smaller (T5-base: 0.0019; T5's authors fine-tuned at 0.001).
 _LEARNING_RATE, _NARROW = 0.01, 256
 _LABEL_SMOOTHING = 0.1
@@ -32,6 +33,7 @@ def resolve(config: TrainConfig, task: Task, d_model: int, rows: int) -> TrainCo
     """
     smooths = "label_smoothing" in task.options and config.label_smoothing is None
     epochs = min(max(_MOST_EPOCHS * (_FEW_TEXTS / rows) ** (2 / 3), _FEWEST_EPOCHS), _MOST_EPOCHS)
+    epochs = max(epochs, _FEWEST_STEPS * config.batch_size / rows)
     resolved = {
         "learning_rate": config.learning_rate or _LEARNING_RATE * min(1.0, _NARROW / d_model) ** 1.5,
         "epochs": config.epochs or float(round(epochs)),
