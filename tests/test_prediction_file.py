@@ -23,7 +23,7 @@ from enct5.cli import command
 from enct5.data.reading import read_table
 from enct5.errors import EncT5Error
 from enct5.inference import prediction_file
-from enct5.inference.prediction_file import WRITERS, check_output, predict_table
+from enct5.inference.prediction_file import WRITERS, Asked, check_output, predict_table
 from enct5.inference.predictor import Predictor
 from enct5.model.trained_on import TrainedOn
 from enct5.tasks.registry import find_task
@@ -367,20 +367,20 @@ def test_an_interrupted_call_is_resumed_where_it_was(
     given, out = write(tmp_path / "in.csv", {"text": texts}), tmp_path / f"out{kind}"
     predict_table(Echo(), str(given), None, tmp_path / f"whole{kind}")
     with pytest.raises(EncT5Error, match="interrupted; the same command with --resume goes on with what is done"):
-        predict_table(Counting(stop_at="text 7"), str(given), None, out, run={"model": "m"})
+        predict_table(Counting(stop_at="text 7"), str(given), None, out, Asked(run={"model": "m"}))
     assert not out.exists()
     with pytest.raises(EncT5Error, match="holds what an interrupted call has done; add --resume, or delete it"):
-        predict_table(Echo(), str(given), None, out, run={"model": "m"})
+        predict_table(Echo(), str(given), None, out, Asked(run={"model": "m"}))
     for run, below, message in (({"model": "n"}, None, "another model"), ({"model": "m"}, 0.5, "abstain_below")):
         with pytest.raises(EncT5Error, match=message):
-            predict_table(Echo(), str(given), None, out, below, resume=True, run=run)
+            predict_table(Echo(), str(given), None, out, Asked(below, run=run), resume=True)
     second = Counting()
-    predict_table(second, str(given), None, out, resume=True, run={"model": "m"})
+    predict_table(second, str(given), None, out, Asked(run={"model": "m"}), resume=True)
     assert second.seen == texts[6:]  # the part that was not finished is done again
     assert read_table(str(out)).to_dict() == read_table(str(tmp_path / f"whole{kind}")).to_dict()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.csv", out.name, f"whole{kind}"])
     with pytest.raises(EncT5Error, match=r"no interrupted call for .* to resume; leave out --resume"):
-        predict_table(Echo(), str(given), None, out, resume=True, run={"model": "m"})
+        predict_table(Echo(), str(given), None, out, Asked(run={"model": "m"}), resume=True)
 
 
 def test_other_data_of_the_hub_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,7 +485,8 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from enct5 import cli, prediction_file
+from enct5 import cli
+from enct5.inference import prediction_file
 from test_prediction_file import Echo
 
 class Killed(Echo):
@@ -517,7 +518,8 @@ MEMORY = """
 import re, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from enct5 import cli, prediction_file
+from enct5 import cli
+from enct5.inference import prediction_file
 from test_prediction_file import Echo
 
 prediction_file.CHUNK_ROWS = 1000

@@ -16,7 +16,7 @@ from transformers.dynamic_module_utils import get_imports, get_relative_imports
 import enct5
 from enct5 import EncT5ForSequenceClassification
 
-PACKAGE = Path(enct5.__file__).parent
+PACKAGE = Path(enct5.__file__).parent / "model"
 ROOT = Path(__file__).parents[1]
 FILES = ("configuration_enct5.py", "modeling_enct5.py")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from enct5.errors import EncT5Error
-from enct5.inference.prediction_file import predict_table
+from enct5.inference.prediction_file import Asked, predict_table
 from enct5.inference.predictor import Predictor
 from enct5.inference.score_columns import names, values
 from runs import messages, write_rows
@@ -53,7 +53,7 @@ def predictor(t5_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathF
 def test_tables_hold_the_scores_of_predict(predictor: Predictor, tmp_path: Path, kind: str) -> None:
     rows = messages(7)
     source, out = write_rows(tmp_path / "rows.jsonl", rows), tmp_path / f"out.{kind}"
-    predict_table(predictor, source, ["text"], out, top_k=None)
+    predict_table(predictor, source, ["text"], out, Asked(top_k=None))
     table = pd.read_csv(out) if kind == "csv" else pd.read_parquet(out)
     assert list(table.columns)[-3:] == ["score_b", "score_a", "score_c c"]
     wanted = predictor.predict([row["text"] for row in rows], top_k=None)
@@ -68,7 +68,7 @@ def test_tables_hold_the_scores_of_predict(predictor: Predictor, tmp_path: Path,
 def test_json_lines_hold_the_likeliest_labels(predictor: Predictor, tmp_path: Path) -> None:
     rows = messages(7)
     source, out = write_rows(tmp_path / "rows.jsonl", rows), tmp_path / "out.jsonl"
-    predict_table(predictor, source, ["text"], out, top_k=2)
+    predict_table(predictor, source, ["text"], out, Asked(top_k=2))
     written = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     wanted = predictor.predict([row["text"] for row in rows], top_k=2)
     assert [[one["label"] for one in row["top_labels"]] for row in written] == [
@@ -87,6 +87,6 @@ def test_another_number_of_labels_cannot_resume(predictor: Predictor, tmp_path: 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(predictor, "scored", interrupted)
         with pytest.raises(EncT5Error, match="interrupted"):
-            predict_table(predictor, source, ["text"], out, top_k=2)
+            predict_table(predictor, source, ["text"], out, Asked(top_k=2))
     with pytest.raises(EncT5Error, match="another top_k"):
-        predict_table(predictor, source, ["text"], out, top_k=None, resume=True)
+        predict_table(predictor, source, ["text"], out, Asked(top_k=None), resume=True)

@@ -127,10 +127,11 @@ def predict(
         ((result, best),) = predictor.scored([data if second is None else (data, second)], abstain_below, most)
         tables.show_prediction(result, best)
         return
-    run = None
+    run = {}
     if out is not None and data != prediction_file.STDIN:  # what can be resumed
         run = {"model": digest_of_checkpoint(model), "quantize": quantize, "dtype": predictor.settings().get("dtype")}
-    prediction_file.predict_table(predictor, data, columns_of(text), out, abstain_below, resume, run, rows, most)
+    asked = prediction_file.Asked(abstain_below, most, run)
+    prediction_file.predict_table(predictor, data, columns_of(text), out, asked, resume, rows)
     if out is not None:
         tables.show_settings(predictor.settings())
 

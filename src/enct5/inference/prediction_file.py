@@ -1,10 +1,11 @@
 """Predict for a file of texts: the input's columns and the predictions', in the same rows."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from enct5 import progress
@@ -49,6 +50,20 @@ def check_output(out: Path | None, source: str = STDIN) -> None:
     if out.exists() and Path(source).exists() and out.samefile(source):
         raise EncT5Error(f"{out} is the input itself; choose another output")
     check_file(out)
+
+
+class Asked(NamedTuple):
+    """What is to be written of each row.
+
+    Attributes:
+        abstain_below: Leave the label empty where its score is lower (single-label only).
+        top_k: Also write the scores of so many of the likeliest labels, or of all (None).
+        run: What else decides the predictions, such as the model; a call that resumes another has to have the same.
+    """
+
+    abstain_below: float | None = None
+    top_k: int | None = 1
+    run: Mapping[str, Any] = MappingProxyType({})
 
 
 class Rows(NamedTuple):
@@ -113,12 +128,11 @@ def read_rows(model: "Predictor | Described", source: str, text: Sequence[str] |
     )
 
 
-def _frames(
-    predictor: "Predictor", rows: Rows, first: int, abstain_below: float | None, top_k: int | None, nested: bool
-) -> Iterator["pd.DataFrame"]:
+def _frames(predictor: "Predictor", rows: Rows, asked: Asked, first: int, nested: bool) -> Iterator["pd.DataFrame"]:
     """Chunk by chunk, the columns of the input and of the predictions."""
     import pandas as pd
 
+    abstain_below, top_k = asked.abstain_below, asked.top_k
     id2label = {} if top_k == 1 else predictor.model.config.id2label
     labels = [id2label[index] for index in range(len(id2label))]
     new: dict[str, str] = {}  # columns of predictions, by the task's names for them
@@ -149,11 +163,9 @@ def predict_table(
     source: str,
     text: Sequence[str] | None,
     out: Path | None,
-    abstain_below: float | None = None,
+    asked: Asked | None = None,
     resume: bool = False,
-    run: dict[str, Any] | None = None,
     rows: Rows | None = None,
-    top_k: int | None = 1,
 ) -> None:
     """Predict for every row of a table and write all columns, in memory that does not grow with the table.
 
@@ -165,11 +177,9 @@ def predict_table(
         source: file, hub dataset, or `-` for lines of standard input.
         text: text column, or two for pairs; by default those of the training.
         out: file to write, whole or not at all; `None` writes CSV to standard output.
-        abstain_below: leave the label empty where its score is lower (single-label only).
+        asked: what is to be written of each row; by default the prediction alone.
         resume: go on with an interrupted call for the same output.
-        run: what else decides the predictions, such as the model; a call that resumes another has to have the same.
         rows: those of the source, where they have been looked at already (`read_rows`).
-        top_k: also write the scores of so many of the likeliest labels, or of all (`None`).
 
     Raises:
         EncT5Error: for a table without such columns, an output that cannot be written, or nothing to resume.
@@ -178,22 +188,22 @@ def predict_table(
 
     if resume and (out is None or source == STDIN):
         raise EncT5Error("only predictions of a file's rows to another file can be resumed; name both")
-    rows = rows or read_rows(predictor, source, text)
+    rows, asked = rows or read_rows(predictor, source, text), asked or Asked()
     before, predictor.warns_of_unknown = predictor.unread, False  # it is told at the end
     if out is None:
         # On a terminal the rows themselves show how far it is.
         with nullcontext() if sys.stdout.isatty() else progress.bar("predicting", rows.total):
-            for number, frame in enumerate(_frames(predictor, rows, 0, abstain_below, top_k, False)):
+            for number, frame in enumerate(_frames(predictor, rows, asked, 0, False)):
                 write_csv(frame, sys.stdout, number == 0)
                 sys.stdout.flush()
         _tell(predictor, predictor.unread - before)
         return
     kind = WRITERS[out.suffix.lower()]
-    with Parts(out, _asked_for(source, rows, abstain_below, top_k, run or {}), resume) as parts:
+    with Parts(out, _decided_by(source, rows, asked), resume) as parts:
         try:
             written = parts.count * CHUNK_ROWS
             with progress.bar("predicting", rows.total, written):
-                for frame in _frames(predictor, rows, written, abstain_below, top_k, kind.nested):
+                for frame in _frames(predictor, rows, asked, written, kind.nested):
                     with parts.next() as file:
                         kind.write(frame, file, parts.count == 0)
                     written += len(frame)
@@ -222,17 +232,15 @@ def _tell(predictor: "Predictor", read: Unread) -> None:
         print(line(note), file=sys.stderr)
 
 
-def _asked_for(
-    source: str, rows: Rows, abstain_below: float | None, top_k: int | None, run: dict[str, Any]
-) -> dict[str, Any]:
+def _decided_by(source: str, rows: Rows, asked: Asked) -> dict[str, Any]:
     """What has to be the same in a call that resumes another."""
     return {
         "version of enct5": __version__,
-        **run,
+        **asked.run,
         "data": source,
         "content of the data": None if source == STDIN else digest_of_data(source),
         "text": list(rows.text),
-        "abstain_below": abstain_below,
-        "top_k": top_k,
+        "abstain_below": asked.abstain_below,
+        "top_k": asked.top_k,
         "rows of a part": CHUNK_ROWS,
     }

@@ -2,27 +2,28 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from enct5 import progress
-from enct5.errors import EncT5Error, show, unknown
-from enct5.export.onnx_session import OnnxEncT5, is_exported
+from enct5.errors import EncT5Error, show
+from enct5.export.onnx_session import OnnxEncT5
 from enct5.inference.engines import CompiledEngine, Engine, FoldedEngine, PlainEngine
+from enct5.inference.runtime import Runtime
+from enct5.inference.texts import Text, checked, items
 from enct5.model.folder import TRAIN_CONFIG
-from enct5.model.loading import check_tokenizer, file_of, first_line, load_model, load_tokenizer
+from enct5.model.loading import check_tokenizer, file_of, first_line
 from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.model.sources import check_source
 from enct5.model.trained_on import TrainedOn
 from enct5.tasks.base import Task, best_labels, check_abstention, check_top_k, withhold
 from enct5.tasks.registry import find_task
-from enct5.text.surrogates import check_unicode
 from enct5.tokenization.batches import length_ordered_batches
 from enct5.tokenization.unread import Unread, notes
 
@@ -38,10 +39,6 @@ MAX_BATCH_SCORES = 2**26  # attention's, of all heads, where texts are padded: t
 MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
 _FEWEST_UNKNOWN = 10  # characters that a warning needs
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
-BACKENDS = ("auto", "torch", "onnx")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-
-Text = str | tuple[str, str] | list[str]
 
 
 class Predictor:
@@ -117,7 +114,7 @@ class Predictor:
         return find_task(str(self.model.config.problem_type))
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913  # as transformers' own: settings by name
         cls,
         path: str | Path,
         device: str = "auto",
@@ -150,31 +147,10 @@ class Predictor:
             EncT5Error: when there is no EncT5 model, or it is damaged; or for settings that do not go together.
         """
         source = str(path)
-        for name, value, known in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
-            if value not in known:
-                raise unknown(name, value, known)
-        if quantize not in (None, "int8"):
-            raise unknown("quantize", str(quantize), ["int8"])
+        runtime = Runtime(device, backend, dtype, quantize, compile)
         check_source(source)
         hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
-        exported = backend == "onnx" or (backend == "auto" and is_exported(source, **hub))
-        if exported or quantize:
-            _check_onnx(device, dtype, compile, quantize if exported else None)
-        model: EncT5ForClassification | OnnxEncT5
-        if exported:
-            model = OnnxEncT5.from_pretrained(source, **hub)
-        else:
-            if device == "auto":
-                device = "cuda" if torch.cuda.is_available() and not quantize else "cpu"
-            model = load_model(source, "float32" if dtype == "auto" and device == "cpu" else dtype, **hub)
-        tokenizer = load_tokenizer(source, **hub)
-        if not isinstance(model, OnnxEncT5):
-            if quantize:
-                from enct5.export.onnx import in_memory
-
-                model = in_memory(model, int8=True)
-            else:
-                model = _placed(model, device)
+        model, tokenizer = runtime.load(source, **hub)
         return cls(model, tokenizer, _trained_with(source, **hub), fold, compile, batch_tokens)
 
     @overload
@@ -236,7 +212,7 @@ class Predictor:
         task, config = self.task, self.model.config
         if top_k != 1:
             check_top_k(task, top_k)
-        remaining = _checked(texts, task)
+        remaining = checked(texts, task)
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
             logits = self._logits(chunk)
             records = task.decode(logits, config.id2label, config.thresholds)
@@ -278,7 +254,7 @@ class Predictor:
             )
         if top_k is not None and top_k < 1:
             raise EncT5Error(f"`top_k` is {top_k}; give a number from 1 on")
-        documents = list(_items(documents))  # once, by place: a generator has no second time, and a column other keys
+        documents = list(items(documents))  # once, by place: a generator has no second time, and a column other keys
         logits = self.logits([(query, document) for document in documents])
         scores = self.task.relevance(logits, self.model.config.id2label, label)
         order = np.argsort(-scores, kind="stable")[:top_k]
@@ -286,7 +262,7 @@ class Predictor:
 
     def logits(self, texts: Iterable[Text]) -> Any:
         """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
-        return self._logits(list(_checked(texts, self.task)))
+        return self._logits(list(checked(texts, self.task)))
 
     @torch.inference_mode()
     def settings(self) -> dict[str, Any]:
@@ -396,53 +372,3 @@ def _trained_with(source: str, **hub: Any) -> TrainedOn | None:
     """What a checkpoint was trained on, if its folder says so."""
     file = file_of(source, TRAIN_CONFIG, **hub)
     return None if file is None else TrainedOn.read(file)
-
-
-def _placed(model: EncT5ForClassification, device: str) -> EncT5ForClassification:
-    """The model on its device."""
-    try:
-        return cast(Any, model).to(device)  # `to` of transformers' models is typed as that of one without arguments
-    except (RuntimeError, AssertionError) as error:  # no such device, or none of its kind here
-        raise EncT5Error(f"cannot use the device {show(device)}: {first_line(error)}") from error
-
-
-def _check_onnx(device: str, dtype: str, compile: bool, quantize: str | None) -> None:
-    """Refuse settings that ONNX Runtime on the CPU does not have."""
-    if device not in ("auto", "cpu"):
-        raise EncT5Error(f"device is {show(device)}, but ONNX Runtime runs on the CPU here; leave it out")
-    if dtype not in ("auto", "float32"):
-        raise EncT5Error(f"dtype is {show(dtype)}, but an exported model has the numbers it was exported with")
-    if compile:
-        raise EncT5Error("compile is True, but torch does not run the model where ONNX Runtime does; leave it out")
-    if quantize is not None:
-        raise EncT5Error("the model is exported already; quantise it when you export it: enct5 export --int8")
-
-
-def _checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
-    """The texts, one by one, as long as the task takes them and they are all of one kind."""
-    first_is_plain: bool | None = None
-    for number, text in enumerate(_items(texts), start=1):
-        plain = task.inputs.is_plain(text)
-        if plain is None:
-            raise EncT5Error(f"text {number} is {show(repr(text))}; give {task.inputs.accepts}")
-        if first_is_plain not in (None, plain):
-            raise EncT5Error(f"text {number}: texts and {task.inputs.other_kind} are mixed; give one kind at a time")
-        first_is_plain = plain
-        for part in [text] if isinstance(text, str) else text:
-            check_unicode(part, "text", number)
-        yield text
-
-
-def _items(texts: Iterable[Any]) -> Iterator[Any]:
-    """What a list, generator or column of texts holds, one by one; a table's or dictionary's names are no texts."""
-    if isinstance(texts, str):
-        raise EncT5Error(f"{show(texts)} is one text; give a list of texts")
-    kind = type(texts).__name__
-    if any(hasattr(type(texts), name) for name in ("columns", "column_names")):
-        raise EncT5Error(f"a {kind} is no list of texts; name its column of texts, as in `table['text']`")
-    if isinstance(texts, (bytes, bytearray, Mapping, Set)):
-        raise EncT5Error(f"{show(repr(texts))} is a {kind}; give a list of texts, so that they have an order")
-    try:
-        return iter(texts)
-    except TypeError:
-        raise EncT5Error(f"{show(repr(texts))} is a {kind}; give a list of texts") from None

@@ -143,7 +143,7 @@ def _source_of(name: str, checkpoint: T5Checkpoint) -> str | None:
     return next((candidate for candidate in candidates if candidate in checkpoint.stored), None)
 
 
-def convert(
+def convert(  # noqa: PLR0913  # as transformers' `from_pretrained`: settings by name
     base: str,
     num_labels: int | None = None,
     *,

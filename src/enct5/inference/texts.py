@@ -1,0 +1,40 @@
+"""The texts that a `Predictor` is given: lists, generators and columns, one kind at a time."""
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any
+
+from enct5.errors import EncT5Error, show
+from enct5.tasks.base import Task
+from enct5.text.surrogates import check_unicode
+
+Text = str | tuple[str, str] | list[str]
+
+
+def checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
+    """The texts, one by one, as long as the task takes them and they are all of one kind."""
+    first_is_plain: bool | None = None
+    for number, text in enumerate(items(texts), start=1):
+        plain = task.inputs.is_plain(text)
+        if plain is None:
+            raise EncT5Error(f"text {number} is {show(repr(text))}; give {task.inputs.accepts}")
+        if first_is_plain not in (None, plain):
+            raise EncT5Error(f"text {number}: texts and {task.inputs.other_kind} are mixed; give one kind at a time")
+        first_is_plain = plain
+        for part in [text] if isinstance(text, str) else text:
+            check_unicode(part, "text", number)
+        yield text
+
+
+def items(texts: Iterable[Any]) -> Iterator[Any]:
+    """What a list, generator or column of texts holds, one by one; a table's or dictionary's names are no texts."""
+    if isinstance(texts, str):
+        raise EncT5Error(f"{show(texts)} is one text; give a list of texts")
+    kind = type(texts).__name__
+    if any(hasattr(type(texts), name) for name in ("columns", "column_names")):
+        raise EncT5Error(f"a {kind} is no list of texts; name its column of texts, as in `table['text']`")
+    if isinstance(texts, (bytes, bytearray, Mapping, Set)):
+        raise EncT5Error(f"{show(repr(texts))} is a {kind}; give a list of texts, so that they have an order")
+    try:
+        return iter(texts)
+    except TypeError:
+        raise EncT5Error(f"{show(repr(texts))} is a {kind}; give a list of texts") from None
