@@ -34,7 +34,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from distillation import Batches, DistilledT5, Teacher, start_as_nothing, word_means
-from prepare_distillation import Prepared
+from prepare_distillation import TrainingData
 from probes import Probe
 from teacher_vocabulary import piece_vectors, start_embedding
 
@@ -238,7 +238,7 @@ def main() -> None:
     work = args.out / "training"
     work.mkdir(parents=True, exist_ok=True)
 
-    prepared = Prepared.read(args.prepared)
+    prepared = TrainingData.read(args.prepared)
     tokenizer, found, sizes = prepared.tokenizer, prepared.passages, prepared.sizes
     tokenizer.save_pretrained(args.out)
     teacher_tokenizer = AutoTokenizer.from_pretrained(args.teacher)

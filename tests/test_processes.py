@@ -22,7 +22,7 @@ from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.training import run as training_run
 from enct5.training.config import TrainConfig
-from enct5.training.distributed import agreed, process_state, whole_model
+from enct5.training.distributed import gather_model, on_main_process, process_state
 from enct5.training.optimizer import relative_adamw
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -67,18 +67,18 @@ def of_two_processes(folder: Path) -> None:
     """What each of the two processes does."""
     train(folder, "tags of two", **TAGS)
     train(folder, "resumed by two", resume=True)
-    found: dict[str, Any] = {"decided": agreed(lambda: process_state().process_index)}
+    found: dict[str, Any] = {"decided": on_main_process(lambda: process_state().process_index)}
 
     def refuse() -> None:
         raise EncT5Error(f"process {process_state().process_index} refuses")
 
     try:
-        agreed(refuse)
+        on_main_process(refuse)
     except EncT5Error as error:
         found["refused"] = str(error)
     model, before = sharded()
     found["rates"] = [group["lr"] for group in relative_adamw(model, 0.01, 0.0).param_groups]
-    whole = whole_model(model)
+    whole = gather_model(model)
     if process_state().is_main_process:
         save_file(before, folder / "before.safetensors")
         save_file(whole.state_dict(), folder / "whole.safetensors")
@@ -183,9 +183,9 @@ def test_one_process_decides_for_itself() -> None:
     def refuse() -> None:
         raise EncT5Error("no")
 
-    assert agreed(lambda: 3) == 3
+    assert on_main_process(lambda: 3) == 3
     with pytest.raises(EncT5Error, match="no"):
-        agreed(refuse)
+        on_main_process(refuse)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from transformers.trainer_pt_utils import LabelSmoother
 from conftest import TOKENIZER
 from enct5.errors import EncT5Error
 from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
-from enct5.training.callbacks import Narrator
+from enct5.training.callbacks import ProgressCallback
 from enct5.training.trainer import EncT5Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -235,7 +235,7 @@ def narrate(
 ) -> list[str]:
     """What is said when a loss is logged every second step, after those logged before an interruption."""
     said: list[str] = []
-    narrator = Narrator(said.append, "accuracy", starts_untrained)
+    narrator = ProgressCallback(said.append, "accuracy", starts_untrained)
     settings, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
     history = [{"loss": loss, "step": 2 * number} for number, loss in enumerate(earlier, 1)]
     state = TrainerState(
@@ -301,7 +301,7 @@ def test_a_loss_that_is_no_number_is_reported_once() -> None:
 
 def test_an_evaluation_is_one_line_with_its_score() -> None:
     said: list[str] = []
-    narrator = Narrator(said.append, "macro_f1")
+    narrator = ProgressCallback(said.append, "macro_f1")
     settings, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
     state = TrainerState(epoch=2.5, global_step=10, max_steps=100)
     metrics = {"eval_loss": 0.25, "eval_macro_f1": 0.875}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from enct5.errors import EncT5Error
-from enct5.files.writing import atomic_folder, refuse_occupied, told_when_full
+from enct5.files.writing import atomic_folder, disk_full_as_error, refuse_occupied
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.conversion import Conversion, convert
 from enct5.model.folder import CONVERSION, public_name
@@ -35,7 +35,7 @@ def convert_folder(base: str, out: Path, num_labels: int, **options: Any) -> Con
     config = cast(EncT5Config, conversion.model.config)
     tokenizer = load_tokenizer(base, revision=options.get("revision"), token=options.get("token"))
     check_tokenizer(tokenizer, config.vocab_size)
-    with told_when_full(out, "make room"), atomic_folder(out) as folder:
+    with disk_full_as_error(out, "make room"), atomic_folder(out) as folder:
         conversion.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         (folder / CONVERSION).write_text(json.dumps({"origin": public_name(base)}) + "\n", encoding="utf-8")

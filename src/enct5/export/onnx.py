@@ -18,7 +18,7 @@ import torch
 from enct5.errors import EncT5Error, require
 from enct5.export.onnx_session import DATA, GRAPH, OnnxEncT5, is_exported
 from enct5.export.padded import ExportableEncT5
-from enct5.files.writing import atomic_folder, refuse_occupied, told_when_full
+from enct5.files.writing import atomic_folder, disk_full_as_error, refuse_occupied
 from enct5.folding.model import FoldedEncT5, check_foldable
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.folder import TRAIN_CONFIG
@@ -66,7 +66,7 @@ def export(source: str, out: Path, int8: bool = False) -> Exported:
         raise EncT5Error(f"{source} is an exported model; export the folder it was made from")
     model, tokenizer = load_model(source, "float32"), load_tokenizer(source)
     check_tokenizer(tokenizer, model.config.vocab_size)
-    with told_when_full(out, "make room"), atomic_folder(out) as folder:
+    with disk_full_as_error(out, "make room"), atomic_folder(out) as folder:
         result = write_graph(model, folder, int8)
         model.config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

@@ -124,7 +124,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @contextmanager
-def told_when_full(out: Path, remedy: str) -> Iterator[None]:
+def disk_full_as_error(out: Path, remedy: str) -> Iterator[None]:
     """Tell in one line that nothing more can be written; whatever was saved before is still there.
 
     Args:

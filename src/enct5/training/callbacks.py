@@ -26,7 +26,7 @@ _FLAT = 0.98
 _FEWEST_LOSSES = 3
 
 
-class Narrator(TrainerCallback):
+class ProgressCallback(TrainerCallback):
     """Says how training goes, and warns when it goes nowhere.
 
     Args:

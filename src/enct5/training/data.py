@@ -62,7 +62,7 @@ class Rows:
 
 
 @dataclass
-class Prepared:
+class TrainingData:
     """Tokenised data and what is known about it.
 
     Where the task's labels have a unit, those of `train` and `evaluation` are standardised by `scaler`.
@@ -176,7 +176,7 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
 
 def prepare(
     config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase", say: Callable[[str], None]
-) -> Prepared:
+) -> TrainingData:
     """Tokenise the data of a run.
 
     Args:
@@ -202,7 +202,7 @@ def prepare(
         say(line(note))
     lengths = evaluation["length"][:]
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    return Prepared(
+    return TrainingData(
         task=task,
         label_names=rows.label_names,
         counts=rows.counts,

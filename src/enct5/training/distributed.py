@@ -26,7 +26,7 @@ def process_state() -> PartialState:
     return PartialState(cpu=not torch.cuda.is_available(), timeout=_LONGEST_WAIT)
 
 
-def agreed(decide: Callable[[], T]) -> T:
+def on_main_process(decide: Callable[[], T]) -> T:
     """What `decide` returns in the main process, in every process.
 
     Raises:
@@ -44,7 +44,7 @@ def agreed(decide: Callable[[], T]) -> T:
     return cast(T, outcome[0])
 
 
-def whole_model(model: EncT5ForClassification) -> EncT5ForClassification:
+def gather_model(model: EncT5ForClassification) -> EncT5ForClassification:
     """The model itself, or where FSDP2 has sharded it, a whole one on the CPU (in the main process; empty elsewhere).
 
     All processes have to call it.

@@ -28,7 +28,7 @@ from enct5.model.rescaling import rescale_outputs
 from enct5.reports import model_card, training_report
 from enct5.training import lora, run_folder
 from enct5.training.config import TrainConfig
-from enct5.training.data import Prepared
+from enct5.training.data import TrainingData
 from enct5.version import __version__
 
 
@@ -66,7 +66,7 @@ def conclude(
     model: EncT5ForClassification,
     adapter: lora.Adapter | None,
     tokenizer: PreTrainedTokenizerBase,
-    prepared: Prepared,
+    prepared: TrainingData,
     settings: TrainConfig,
     course: Course,
     say: Callable[[str], None],

@@ -14,7 +14,7 @@ from enct5.model.modeling_enct5 import PROMPTS, EncT5ForClassification, check_st
 from enct5.model.rescaling import rescale_outputs
 from enct5.tasks.base import Task
 from enct5.training.config import TrainConfig
-from enct5.training.data import Prepared
+from enct5.training.data import TrainingData
 from enct5.training.label_prompts import are_untrained, start_from_words
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _LEFT = 0.1
 
 
 def new_model(
-    config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: Prepared
+    config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: TrainingData
 ) -> EncT5ForClassification:
     """The model that training starts from; always the same for the same seed.
 

@@ -14,14 +14,14 @@ from transformers import (
 
 from enct5.assets import BUNDLED, bundled_t5
 from enct5.errors import EncT5Error, require
-from enct5.files.writing import told_when_full
+from enct5.files.writing import disk_full_as_error
 from enct5.model.folder import CHECKPOINTS, ancestry_of
 from enct5.model.loading import load_tokenizer
 from enct5.training import lora, run_folder, search
 from enct5.training.config import TrainConfig
-from enct5.training.data import Prepared, Rows, prepare, read_rows
+from enct5.training.data import Rows, TrainingData, prepare, read_rows
 from enct5.training.defaults import resolve
-from enct5.training.distributed import agreed, process_state, whole_model
+from enct5.training.distributed import gather_model, on_main_process, process_state
 from enct5.training.finish import Course, conclude
 from enct5.training.model_init import is_enct5, new_model
 from enct5.training.resuming import remember
@@ -74,7 +74,7 @@ def _train(
     if not processes.is_main_process:
         say = _say_nothing
     _check_extras(config, processes.num_processes)
-    checkpoint = agreed(lambda: held.enter_context(run_folder.claim(out, resume, say)))
+    checkpoint = on_main_process(lambda: held.enter_context(run_folder.claim(out, resume, say)))
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     prepared = prepare(config, read(base, tokenizer, say), tokenizer, say)
@@ -91,7 +91,7 @@ def _train(
             "new ones"
         )
     settings = resolve(config, prepared.task, model.config.d_model, len(prepared.train))
-    agreed(lambda: remember(settings, out, resume, continues=checkpoint is not None))
+    on_main_process(lambda: remember(settings, out, resume, continues=checkpoint is not None))
     trials: list[dict[str, Any]] = []
     if config.hpo:
         found, trials = search.search(
@@ -121,18 +121,18 @@ def _train(
     trainer = build_trainer(trained, tokenizer, prepared, settings, say, starts_untrained=starts_untrained)
     if checkpoint is not None:
         say(f"continuing from {checkpoint}")
-    with told_when_full(out, _MAKE_ROOM):
+    with disk_full_as_error(out, _MAKE_ROOM):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    model, adapter = lora.merge(trained) if config.lora else (whole_model(trained), None)
+    model, adapter = lora.merge(trained) if config.lora else (gather_model(trained), None)
     course = Course(ancestry, trials, trainer.state, started, resume)
-    with told_when_full(out, _MAKE_ROOM):
-        return agreed(lambda: conclude(model, adapter, tokenizer, prepared, settings, course, say))
+    with disk_full_as_error(out, _MAKE_ROOM):
+        return on_main_process(lambda: conclude(model, adapter, tokenizer, prepared, settings, course, say))
 
 
 def _trial_trainer(
-    tried: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: Prepared
+    tried: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: TrainingData
 ) -> EncT5Trainer:
     """The trainer of a trial: as that of the run, but silent and without checkpoints."""
     model = new_model(tried, base, tokenizer, prepared)
@@ -156,7 +156,7 @@ def _check_extras(config: TrainConfig, processes: int) -> None:
         raise EncT5Error("--hpo searches in one process; start it without a launcher, then train with what it found")
 
 
-def _check_processes(config: TrainConfig, prepared: Prepared, processes: int) -> None:
+def _check_processes(config: TrainConfig, prepared: TrainingData, processes: int) -> None:
     """Refuse batches that the processes cannot share."""
     if config.batch_size % processes:
         raise EncT5Error(f"--batch-size {config.batch_size} is no multiple of the {processes} processes that share it")

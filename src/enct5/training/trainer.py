@@ -23,9 +23,9 @@ from enct5 import progress
 from enct5.errors import EncT5Error
 from enct5.model.folder import CHECKPOINTS
 from enct5.model.modeling_enct5 import EncT5ForClassification
-from enct5.training.callbacks import EarlyStopping, Narrator, Progress
+from enct5.training.callbacks import EarlyStopping, Progress, ProgressCallback
 from enct5.training.config import TrainConfig
-from enct5.training.data import Prepared, as_columns
+from enct5.training.data import TrainingData, as_columns
 from enct5.training.distributed import process_state
 from enct5.training.optimizer import relative_adamw
 from enct5.training.sampler import TokenBatchSampler
@@ -212,7 +212,7 @@ def _checkpointing(wanted: bool) -> dict[str, Any]:
     return {name: wanted, f"{name}_kwargs": {"use_reentrant": False}}
 
 
-def _measure(prepared: Prepared, result: EvalPrediction) -> dict[str, float]:
+def _measure(prepared: TrainingData, result: EvalPrediction) -> dict[str, float]:
     """The task's figures; a model that diverged has none."""
     rows = np.asarray(result.predictions)
     if not np.isfinite(rows).all():
@@ -231,7 +231,7 @@ def _measure(prepared: Prepared, result: EvalPrediction) -> dict[str, float]:
 def build_trainer(
     model: "EncT5ForClassification | PeftModel",
     tokenizer: PreTrainedTokenizerBase,
-    prepared: Prepared,
+    prepared: TrainingData,
     settings: TrainConfig,
     say: Callable[[str], None],
     keeps: bool = True,
@@ -295,7 +295,7 @@ def build_trainer(
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Progress(),
-            Narrator(say, task.metric_for_best_model, starts_untrained),
+            ProgressCallback(say, task.metric_for_best_model, starts_untrained),
             *([EarlyStopping(settings.patience, say)] if chooses else []),
         ],
     )

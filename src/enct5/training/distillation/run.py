@@ -29,7 +29,7 @@ from enct5.training.distillation.config import DistillConfig
 from enct5.training.distillation.data import Texts, read_distillation_texts
 from enct5.training.distillation.losses import SoftLoss
 from enct5.training.distillation.token_alignment import TokenTargets
-from enct5.training.distributed import agreed
+from enct5.training.distributed import on_main_process
 from enct5.training.model_init import build_model
 from enct5.training.teaching import Teaching
 
@@ -187,7 +187,7 @@ def _ask(
             check_tokenizer(tokenizer, student.config.vocab_size)
             teacher_outputs.write(predictor, decided_by, texts, file)
 
-    agreed(ask)
+    on_main_process(ask)
     return teacher_outputs.read(file, decided_by, texts), digest
 
 

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from enct5 import progress
 from enct5.errors import EncT5Error
-from enct5.files.writing import atomic_file, told_when_full
+from enct5.files.writing import atomic_file, disk_full_as_error
 from enct5.tokenization.windows import TaggedText
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def write(predictor: "Predictor", decided_by: dict[str, str], texts: Sequence[An
         }
     else:
         tensors = {"logits": np.concatenate(outputs)}
-    with told_when_full(file.parent, "make room, and start again"), atomic_file(file) as aside:
+    with disk_full_as_error(file.parent, "make room, and start again"), atomic_file(file) as aside:
         save_file(tensors, aside, metadata=decided_by)
 
 
