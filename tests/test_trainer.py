@@ -226,6 +226,20 @@ def test_training_sees_every_text_once_an_epoch_in_a_new_order(trainer: EncT5Tra
     assert epochs[0] != epochs[1]
 
 
+def test_cudnns_attention_is_left_out_as_long_as_training_runs(trainer: EncT5Trainer) -> None:
+    collate, seen = trainer.data_collator, []
+
+    def watched(rows: list[dict[str, Any]]) -> Any:
+        seen.append(torch.backends.cuda.cudnn_sdp_enabled())
+        return collate(rows)
+
+    trainer.data_collator = watched
+    assert torch.backends.cuda.cudnn_sdp_enabled()
+    trainer.train()
+    assert set(seen) == {False}
+    assert torch.backends.cuda.cudnn_sdp_enabled()
+
+
 def narrate(
     losses: Iterable[float],
     max_steps: int = 100,

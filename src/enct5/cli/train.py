@@ -56,10 +56,11 @@ def train(
     ] = False,
     base: Annotated[str, typer.Option(help="T5 or EncT5 checkpoint: folder, hub id, or `bundled`.")] = "bundled",
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: 3 to 20, at least 250 steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: 3 to 20 (>= 250 steps).")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak, relative to a tensor's size (the encoder takes 0.3 of it); default: 0.01, less if wide.")
+        float | None,
+        typer.Option(help="Relative to a tensor's size, 0.3 of it for the encoder; default: 0.01, less if wide."),
     ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens kept of a text; default 512.")] = None,
     allow_unknown: AllowUnknown = False,
@@ -176,10 +177,11 @@ def distill(
         str, typer.Option(help="What the student starts from: T5 or EncT5 folder, hub id, or `bundled`.")
     ] = "bundled",
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>-student.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: 3 to 20, at least 250 steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: 3 to 20 (>= 250 steps).")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak, relative to a tensor's size (the encoder takes 0.3 of it); default: 0.01, less if wide.")
+        float | None,
+        typer.Option(help="Relative to a tensor's size, 0.3 of it for the encoder; default: 0.01, less if wide."),
     ] = None,
     max_length: Annotated[
         int | None, typer.Option(help="Tokens of a text that the student keeps; default 512.")
