@@ -34,7 +34,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from distillation import Batches, DistilledT5, Teacher, start_as_nothing, word_means
-from prepare_distillation import TrainingData
+from prepare_distillation import Prepared
 from probes import Probe
 from teacher_vocabulary import piece_vectors, start_embedding
 
@@ -238,7 +238,7 @@ def main() -> None:
     work = args.out / "training"
     work.mkdir(parents=True, exist_ok=True)
 
-    prepared = TrainingData.read(args.prepared)
+    prepared = Prepared.read(args.prepared)
     tokenizer, found, sizes = prepared.tokenizer, prepared.passages, prepared.sizes
     tokenizer.save_pretrained(args.out)
     teacher_tokenizer = AutoTokenizer.from_pretrained(args.teacher)
@@ -291,7 +291,7 @@ def main() -> None:
     print("parameters:", model.num_parameters(), "beside the embedding:", model.num_parameters(exclude_embeddings=True))
     if args.compile:
         model.encoder.compile(dynamic=True)
-    maps, body = model.maps(), [parameter for name, parameter in model.named_parameters() if "_map." not in name]
+    body, maps = model.body_and_maps()
     optimizer = torch.optim.AdamW(
         [{"params": body, "lr": args.lr}, {"params": maps, "lr": max(args.lr, MAPS_RATE)}],
         betas=(0.9, 0.98),

@@ -379,9 +379,13 @@ class DistilledT5(T5ForConditionalGeneration):
             "difference": functional.mse_loss(self.difference_map(decoded), difference),
         }
 
-    def maps(self) -> list[nn.Parameter]:
-        """The parameters that are thrown away afterwards."""
-        return [parameter for name, parameter in self.named_parameters() if "_map." in name]
+    def body_and_maps(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """The T5's parameters, and those of the maps, which are thrown away afterwards."""
+        body: list[nn.Parameter] = []
+        maps: list[nn.Parameter] = []
+        for name, parameter in self.named_parameters():
+            (maps if "_map." in name else body).append(parameter)
+        return body, maps
 
     def plain(self) -> T5ForConditionalGeneration:
         """The T5 alone."""

@@ -27,7 +27,7 @@ NEIGHBOUR_WIDTH = 256  # principal components of the token vectors that neighbou
 
 
 @dataclass(frozen=True)
-class TrainingData:
+class Prepared:
     """What distill_t5.py reads.
 
     Attributes:
@@ -53,7 +53,7 @@ class TrainingData:
         np.savez(folder / "passages.npz", **vars(self.passages))
 
     @classmethod
-    def read(cls, folder: Path) -> "TrainingData":
+    def read(cls, folder: Path) -> "Prepared":
         """Read what `write` wrote."""
         record = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
         with np.load(folder / "passages.npz") as arrays:
@@ -124,7 +124,7 @@ def main() -> None:
     found = Passages.joined(list(parts.values()))
     embedding = start_embedding(vectors, pieces, len(tokenizer), NEIGHBOUR_WIDTH)
     sizes = {name: (len(part), len(part.student)) for name, part in parts.items()}
-    TrainingData(tokenizer, pieces, found, sizes, nearest(found, embedding, args.seed)).write(args.out)
+    Prepared(tokenizer, pieces, found, sizes, nearest(found, embedding, args.seed)).write(args.out)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from distillation import (
     word_matches,
     word_means,
 )
-from prepare_distillation import TrainingData, encode_file, nearest
+from prepare_distillation import Prepared, encode_file, nearest
 from teacher_vocabulary import Piece, build_tokenizer, choose_pieces, start_embedding
 
 WORDS = ["the", "parcel", "card", "is", "late", "blue", "paris", "we", "wait", "for", "it", "please", "send"]
@@ -170,8 +170,8 @@ def test_what_is_prepared_is_read_as_it_was_written(
 ) -> None:
     neighbours = np.arange(len(encoded) * 2, dtype=np.int32).reshape(-1, 2)
     sizes = {"a.txt": (len(encoded), len(encoded.student))}
-    TrainingData(tokenizer, pieces, encoded, sizes, neighbours).write(tmp_path)
-    read = TrainingData.read(tmp_path)
+    Prepared(tokenizer, pieces, encoded, sizes, neighbours).write(tmp_path)
+    read = Prepared.read(tmp_path)
     assert read.pieces == pieces
     assert read.sizes == sizes
     assert read.tokenizer("Größe, the card")["input_ids"] == tokenizer("Größe, the card")["input_ids"]

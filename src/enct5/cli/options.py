@@ -17,6 +17,15 @@ AllowUnknown = Annotated[
     bool, typer.Option("--allow-unknown", help="Train even if half of the texts is unknown to BASE's tokenizer.")
 ]
 
+Evaluation = Annotated[str | None, typer.Option("--eval", help="Evaluation data; default: a part of DATA is held out.")]
+Epochs = Annotated[float | None, typer.Option(help="Passes over the data; default: 3 to 20 (>= 250 steps).")]
+BatchSize = Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")]
+
+LearningRate = Annotated[
+    float | None,
+    typer.Option(help="Relative to a tensor's size, 0.3 of it for the encoder; default: 0.01, less if wide."),
+]
+
 EvalFraction = Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")]
 Precision = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")]
 Seed = Annotated[int | None, typer.Option(help="Seed; default 42.")]
@@ -63,7 +72,6 @@ def say(line: str) -> None:
 
 
 def columns_of(text: str | None) -> tuple[str, ...] | None:
-    """The columns that an option names."""
     """The columns that a user names; one alone may have blanks at its ends, as some files have it."""
     if text is None:
         return None

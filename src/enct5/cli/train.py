@@ -8,9 +8,13 @@ import typer
 
 from enct5.cli.options import (
     AllowUnknown,
+    BatchSize,
     Data,
+    Epochs,
     EvalFraction,
+    Evaluation,
     LabelSeparator,
+    LearningRate,
     OverwriteRun,
     Precision,
     ResumeRun,
@@ -28,9 +32,7 @@ def train(
     data: Data,
     text: Annotated[str, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")],
     label: Annotated[str, typer.Option("--label", help="Label column.")],
-    evaluation: Annotated[
-        str | None, typer.Option("--eval", help="Evaluation data; default: a part of DATA is held out.")
-    ] = None,
+    evaluation: Evaluation = None,
     task: Annotated[str, typer.Option(help="auto (by the label column), single, multi, regression, tokens.")] = "auto",
     label_separator: LabelSeparator = None,
     label_prompts: Annotated[
@@ -56,12 +58,9 @@ def train(
     ] = False,
     base: Annotated[str, typer.Option(help="T5 or EncT5 checkpoint: folder, hub id, or `bundled`.")] = "bundled",
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: 3 to 20 (>= 250 steps).")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(help="Relative to a tensor's size, 0.3 of it for the encoder; default: 0.01, less if wide."),
-    ] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens kept of a text; default 512.")] = None,
     allow_unknown: AllowUnknown = False,
     eval_fraction: EvalFraction = None,
@@ -170,19 +169,14 @@ def distill(
     temperature: Annotated[
         float | None, typer.Option(help="Softens the probabilities that the student learns; default 2.")
     ] = None,
-    evaluation: Annotated[
-        str | None, typer.Option("--eval", help="Evaluation data; default: a part of DATA is held out.")
-    ] = None,
+    evaluation: Evaluation = None,
     base: Annotated[
         str, typer.Option(help="What the student starts from: T5 or EncT5 folder, hub id, or `bundled`.")
     ] = "bundled",
     out: Annotated[str | None, typer.Option(help="Run folder to create; default: runs/<name of DATA>-student.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data; default: 3 to 20 (>= 250 steps).")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(help="Relative to a tensor's size, 0.3 of it for the encoder; default: 0.01, less if wide."),
-    ] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     max_length: Annotated[
         int | None, typer.Option(help="Tokens of a text that the student keeps; default 512.")
     ] = None,

@@ -83,9 +83,9 @@ def _broken(path: Path, source: str, delimiter: str, first: int, last: int, erro
         remedy = "; shorten the text, or close a quote that is never closed" if "limit" in error else ""
         return EncT5Error(f"{source}, the row that begins in line {first}: {error}{remedy}")
     with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = list(islice(file, first - 1, last))
+        read = list(islice(file, first - 1, last))
     is_open = "end of data" in error
-    whole = lines if is_open else lines[:-1]
+    whole = read if is_open else read[:-1]
     opened, text = last, ""
     if whole:  # without `strict`, the last field is all that follows the quote which is open behind these lines
         texts = list(StringIO(next(csv.reader(whole, delimiter=delimiter))[-1], newline=""))
@@ -96,7 +96,7 @@ def _broken(path: Path, source: str, delimiter: str, first: int, last: int, erro
             "inside a quoted text twice"
         )
     return EncT5Error(
-        f"{source}, line {last}: {show(lines[-1])} has more behind a quote that closes a text"
+        f"{source}, line {last}: {show(read[-1])} has more behind a quote that closes a text"
         + (f" (open was {show(text)} of line {opened})" if whole else "")
         + '; write each `"` inside a quoted text twice, or close that text'
     )

@@ -72,10 +72,7 @@ class Unread:
     @property
     def unknown_share(self) -> float:
         """The share of the characters that is unknown, or that of wholly unknown texts, if it is the larger one."""
-        return max(
-            self.unknown_characters / max(1, self.characters),
-            self.wholly_unknown / max(1, self.texts),
-        )
+        return self._share(self.unknown_characters, self.wholly_unknown)
 
     @property
     def spelt_characters(self) -> int:
@@ -85,7 +82,10 @@ class Unread:
     @property
     def spelt_share(self) -> float:
         """The share of the characters that is spelt in bytes, or that of texts wholly so, if it is the larger one."""
-        return max(self.spelt_characters / max(1, self.characters), self.wholly_spelt / max(1, self.texts))
+        return self._share(self.spelt_characters, self.wholly_spelt)
+
+    def _share(self, characters: int, texts: int) -> float:
+        return max(characters / max(1, self.characters), texts / max(1, self.texts))
 
     @property
     def texts_cut(self) -> int:
@@ -181,19 +181,18 @@ def check(found: Unread, texts: str, tokenizer: str) -> None:
 
 
 def _unknown(found: Unread, texts: str, tokenizer: str) -> str:
-    said = f"{percent(found.unknown_characters, found.characters)} of the characters of {texts} are unknown to "
-    said += f"{tokenizer}, most often {examples(found.unknown)}"
-    if found.wholly_unknown:
-        said += f"; {found.wholly_unknown} of {found.texts:,} texts hold no known letter or digit"
-    return said
+    of = f"the characters of {texts} are unknown to {tokenizer}"
+    return _said(found, of, found.unknown, found.wholly_unknown, "known")
 
 
 def _in_bytes(found: Unread, texts: str, tokenizer: str) -> str:
-    said = f"{percent(found.spelt_characters, found.characters)} of the characters of {texts} are spelt in bytes by "
-    said += f"{tokenizer}, most often {examples(found.spelt)}"
-    if found.wholly_spelt:
-        said += f"; {found.wholly_spelt} of {found.texts:,} texts hold no other letter or digit"
-    return said
+    of = f"the characters of {texts} are spelt in bytes by {tokenizer}"
+    return _said(found, of, found.spelt, found.wholly_spelt, "other")
+
+
+def _said(found: Unread, of: str, characters: Counter[str], wholly: int, others: str) -> str:
+    said = f"{percent(characters.total(), found.characters)} of {of}, most often {examples(characters)}"
+    return f"{said}; {wholly} of {found.texts:,} texts hold no {others} letter or digit" if wholly else said
 
 
 def percent(part: int, whole: int) -> str:

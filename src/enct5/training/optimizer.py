@@ -38,13 +38,13 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
         adapted = parameters[f"{name.partition(_LORA_B)[0]}.base_layer.weight"]
         rank, inputs = parameters[name].shape[1], adapted.shape[1]
         sizes[name] = _size(adapted) * math.sqrt(inputs) / (rank * sizes[name.replace(_LORA_B, _LORA_A)])
-    reader = any(_DECODER in name for name in sizes)
+    share = _ENCODER_SHARE if any(_DECODER in name for name in sizes) else 1.0
     head = max((size for name, size in sizes.items() if _HEAD in name), default=0.0)  # its bias starts as zeros
     groups = [
         {
             "params": [parameter],
             "lr": learning_rate
-            * (_share(name) if reader else 1.0)
+            * (share if _is_encoders_own(name) else 1.0)
             * max(head if _HEAD in name else sizes[name], _SMALLEST_SIZE),
             "weight_decay": weight_decay if parameter.ndim > 1 else 0.0,
         }
@@ -53,8 +53,8 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
     return torch.optim.AdamW(groups, fused=True)
 
 
-def _share(name: str) -> float:
-    return _ENCODER_SHARE if _ENCODER in name and not (_LORA_A in name or _LORA_B in name) else 1.0
+def _is_encoders_own(name: str) -> bool:
+    return _ENCODER in name and _LORA_A not in name and _LORA_B not in name
 
 
 @torch.no_grad()
