@@ -1,4 +1,4 @@
-"""Shared fixtures: tiny random T5 checkpoints with the bundled tokenizer, and the places of data that may be absent."""
+"""Shared fixtures: tiny random T5 checkpoints with the tests' tokenizer, and a finished run."""
 
 import os
 import sys
@@ -9,23 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from runs import Run
+from helpers.paths import TOKENIZER
 
-# A unigram tokenizer of 8,192 pieces that knows ASCII letters and little more, so that there are unknown characters.
-TOKENIZER = Path(__file__).parent / "data" / "tokenizer"
+if TYPE_CHECKING:
+    from helpers.runs import Run
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub reads it: no test may reach for the network
-
-SHARED = Path(__file__).parents[2] / "shared"
-
-
-def shared(*parts: str) -> Path:
-    """A file or folder beside the repository; the test is skipped where there is none."""
-    path = SHARED.joinpath(*parts)
-    if not path.exists():
-        pytest.skip(f"needs {path.name} of the shared test data, which is not here")
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +96,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def run(t5_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> "Run":
     """A finished run, which tests look at and start others from."""
-    from runs import Run
+    from helpers.runs import Run
 
     with _one_thread():  # like the runs that are compared with it: more threads sum in another order
         return Run(t5_folder(), tmp_path_factory.mktemp("training"))

@@ -1,12 +1,10 @@
 """What README and docs say is run, not trusted."""
 
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from helpers.paths import ROOT
 
 
 def python_blocks(document: str) -> list[str]:
@@ -14,7 +12,6 @@ def python_blocks(document: str) -> list[str]:
 
 
 def test_cli_docs_are_the_commands_own_help(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     from write_cli_docs import DOCS, cli_docs
 
     assert DOCS.read_text(encoding="utf-8") == cli_docs(), "run: python scripts/write_cli_docs.py"
@@ -48,7 +45,6 @@ def test_links_between_documents_lead_somewhere(document):
 
 
 def test_the_code_blocks_name_commands_that_exist():
-    sys.path.insert(0, str(ROOT / "scripts"))
     from write_cli_docs import COMMANDS
 
     for document in ("README.md", "docs/training.md"):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import enct5
+from helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 DIST_INFO = f"enct5-{enct5.__version__}.dist-info"
 
 pytestmark = pytest.mark.slow

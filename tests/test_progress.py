@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runs import messages, write_rows
-from terminal import Screen, run
-from test_predict import saved_model
+from helpers.runs import messages, write_rows
+from helpers.terminal import Screen, run
+from inference.test_predictor import saved_model
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),

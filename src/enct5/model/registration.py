@@ -7,7 +7,8 @@ its Auto classes in the middle of loading its models, T5 among them.
 `AutoConfig.register` and `AutoModel.register`, transformers' public way, take classes, not names: calling them imports
 transformers, torch and the model's code, seconds that `import enct5` is not to take; and transformers (5.23) has no
 entry points or other place where a package could name classes for later. So the names are added to the maps in which
-transformers keeps those of its own models. These maps are private: `tests/test_registration.py` notices their change.
+transformers keeps those of its own models. These maps are private: `tests/model/test_registration.py` notices their
+change.
 """
 
 import importlib

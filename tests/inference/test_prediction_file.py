@@ -1,0 +1,575 @@
+"""Prediction files: the input's rows and columns as they were, the predictions beside them, whole or absent."""
+
+import csv
+import datetime
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import datasets
+import pandas as pd
+import pytest
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+
+from enct5.cli import command
+from enct5.data.reading import read_table
+from enct5.errors import EncT5Error
+from enct5.inference import prediction_file
+from enct5.inference.prediction_file import WRITERS, Asked, check_output, predict_table
+from enct5.inference.predictor import Predictor
+from enct5.model.trained_on import TrainedOn
+from enct5.tasks.registry import find_task
+from enct5.tokenization.unread import Unread
+from helpers.paths import ROOT
+from inference.test_predictor import saved_model
+
+TEXTS = [
+    "plain",
+    'he said "no", twice',
+    "two\nlines",
+    "tab\tand, comma",
+    "🙂 ärger 我",
+    "",
+    " spaces ",
+    "'single' ; semicolon",
+    "carriage\rreturn",
+    "win\r\ndows",
+    "NA",
+    "0012",
+    "[1, 2]",
+    "\\n \\",
+]
+
+
+CUT = {"a long text": {"long": 1, "tokens_cut": 36}}
+
+
+class Echo:
+    """Stands for a predictor: the prediction is made of the text, so that a wrong row would show."""
+
+    def __init__(self, task: str = "single", text: tuple[str, ...] = ("text",)) -> None:
+        self.task = find_task(task)
+        self.config = TrainedOn("a.csv", text, "label")
+        self.unread, self.warns_of_unknown = Unread(), True
+        self.tokenizer = SimpleNamespace(model_max_length=64)
+
+    def stream(self, texts: Iterable[Any], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
+        for text in texts:
+            # letters beyond ASCII stand for unknown ones
+            unknown = Counter(filter(lambda character: character > "~", text))
+            self.unread += Unread(1, len(text), unknown, tokens=100, **CUT.get(text, {}))
+            joined = text if isinstance(text, str) else " + ".join(text)
+            if self.task.alias == "multi":
+                yield {"labels": [joined, 'b "quoted"'], "scores": [0.9, 0.1 + 0.2]}
+            elif self.task.alias == "regression":
+                yield {"value": len(joined) / 3}
+            else:
+                yield {"label": f"<{joined}>", "score": len(joined) / 7}
+
+
+def write(path: Path, columns: dict[str, list[Any]]) -> Path:
+    """Write an input file of any kind."""
+    frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in frame.to_dict("records")), encoding="utf-8")
+    else:
+        frame.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",", quoting=csv.QUOTE_ALL)
+    return path
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+@pytest.mark.parametrize("source", list(WRITERS))
+def test_rows_and_columns_come_out_as_they_went_in(tmp_path: Path, source: str, kind: str) -> None:
+    columns = {"id": [f"{row:03d}" for row in range(len(TEXTS))], "text": TEXTS, "a note": TEXTS[::-1]}
+    given, out = write(tmp_path / f"in{source}", columns), tmp_path / f"out{kind}"
+    predict_table(Echo(), str(given), None, out)
+    table = read_table(str(out))
+    assert table.column_names == ["id", "text", "a note", "label", "score"]
+    for name, values in columns.items():
+        assert table[name][:] == values
+    assert table["label"][:] == [f"<{text}>" for text in TEXTS]
+    assert [float(score) for score in table["score"][:]] == [len(text) / 7 for text in TEXTS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([given.name, out.name])
+
+
+def test_json_values_keep_their_types_and_digits(tmp_path: Path) -> None:
+    columns = {
+        "text": ["a", "b"],
+        "number": [0.1234567890123456789, 1e-17],
+        "count": [2**53 + 1, None],
+        "flag": [True, False],
+        "tags": [["x", "é"], []],
+        "path": ["a/b", "c"],
+    }
+    given = write(tmp_path / "in.jsonl", columns)
+    predict_table(Echo(), str(given), None, tmp_path / "out.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {name: [row[name] for row in rows] for name in columns} == columns
+    assert "a/b" in (tmp_path / "out.jsonl").read_text(encoding="utf-8")
+
+
+def test_nested_and_mixed_json_values_are_kept(tmp_path: Path) -> None:
+    given = tmp_path / "in.jsonl"
+    rows = [{"text": "a", "meta": {"k": [1, None]}, "any": "x"}, {"text": "b", "meta": {"k": []}, "any": 3}]
+    given.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    predict_table(Echo(), str(given), None, tmp_path / "out.jsonl")
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [{name: row[name] for name in ("text", "meta", "any")} for row in written] == rows
+    with pytest.raises(EncT5Error, match=r"cannot write .*out\.parquet as Parquet: .*; write \.jsonl instead"):
+        predict_table(Echo(), str(given), None, tmp_path / "out.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_dates_become_text_in_json_and_stay_dates_in_parquet(tmp_path: Path) -> None:
+    day = datetime.datetime(2024, 1, 31, 12, 30)
+    Dataset.from_dict({"text": ["a"], "day": [day]}).to_parquet(str(tmp_path / "in.parquet"))
+    predict_table(Echo(), str(tmp_path / "in.parquet"), None, tmp_path / "out.jsonl")
+    assert json.loads((tmp_path / "out.jsonl").read_text())["day"] == "2024-01-31 12:30:00"
+    predict_table(Echo(), str(tmp_path / "in.parquet"), None, tmp_path / "out.parquet")
+    assert read_table(str(tmp_path / "out.parquet"))["day"][:] == [day]
+
+
+def test_missing_numbers_are_null_in_json(tmp_path: Path) -> None:
+    Dataset.from_dict({"text": ["a", "b"], "x": [float("nan"), 1.5]}).to_parquet(str(tmp_path / "in.parquet"))
+    predict_table(Echo(), str(tmp_path / "in.parquet"), None, tmp_path / "out.jsonl")
+    assert [json.loads(line)["x"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == [None, 1.5]
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_several_labels_are_lists_or_json(tmp_path: Path, kind: str) -> None:
+    given = write(tmp_path / "in.csv", {"text": ["ä, 1", "b"]})
+    predict_table(Echo("multi"), str(given), None, tmp_path / f"out{kind}")
+    table = read_table(str(tmp_path / f"out{kind}"))
+    assert table.column_names == ["text", "labels", "scores"]
+    as_text = kind in (".csv", ".tsv")
+    read = json.loads if as_text else lambda value: value
+    assert [read(value) for value in table["labels"][:]] == [["ä, 1", 'b "quoted"'], ["b", 'b "quoted"']]
+    assert [read(value) for value in table["scores"][:]] == [[0.9, 0.1 + 0.2]] * 2
+    if as_text:
+        assert "ä" in table["labels"][0]
+
+
+def test_regression_writes_the_value(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.csv", {"text": ["a", "bcde"]})
+    predict_table(Echo("regression"), str(given), None, tmp_path / "out.csv")
+    assert [float(value) for value in read_table(str(tmp_path / "out.csv"))["value"][:]] == [1 / 3, 4 / 3]
+
+
+def test_a_column_of_the_input_is_never_overwritten(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.csv", {"text": ["a"], "label": ["right"]})
+    predict_table(Echo(), str(given), None, tmp_path / "first.csv")
+    first = read_table(str(tmp_path / "first.csv"))
+    assert first.column_names == ["text", "label", "predicted_label", "score"]
+    assert first[0] == {"text": "a", "label": "right", "predicted_label": "<a>", "score": str(1 / 7)}
+    predict_table(Echo(), str(tmp_path / "first.csv"), ("label",), tmp_path / "second.csv")
+    second = read_table(str(tmp_path / "second.csv"))
+    assert second[0] == {
+        **first[0],
+        "predicted_predicted_label": "<right>",
+        "predicted_score": str(5 / 7),
+    }
+
+
+def test_pairs_come_from_two_columns(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.csv", {"b": ["x", "y"], "a": ["1", "2"]})
+    predict_table(Echo(text=("a", "b")), str(given), None, tmp_path / "out.csv")
+    assert read_table(str(tmp_path / "out.csv"))["label"][:] == ["<1 + x>", "<2 + y>"]
+    predict_table(Echo(), str(given), ("b", "a"), tmp_path / "turned.csv")
+    assert read_table(str(tmp_path / "turned.csv"))["label"][:] == ["<x + 1>", "<y + 2>"]
+
+
+def test_without_an_output_csv_goes_to_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = write(tmp_path / "in.csv", {"text": TEXTS})
+    predict_table(Echo(), str(given), None, None)
+    written = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(written.out, newline="")))
+    assert [row["text"] for row in rows] == TEXTS
+    assert [row["label"] for row in rows] == [f"<{text}>" for text in TEXTS]
+    assert written.err.splitlines() == [
+        "note: 2.4% of the characters of 14 texts are unknown to the model's tokenizer, most often 🙂 ä 我"
+    ]
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+
+
+@pytest.mark.parametrize("trained_with", [("text",), ("question", "answer")])
+def test_every_line_of_standard_input_is_a_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained_with: tuple[str, ...]
+) -> None:
+    feed(monkeypatch, 'erste, "Zeile"\r\n\nü  \nlast'.encode())
+    predict_table(Echo(text=trained_with), "-", None, tmp_path / "out.csv")
+    table = read_table(str(tmp_path / "out.csv"))
+    assert table.column_names == ["text", "label", "score"]
+    assert table["text"][:] == ['erste, "Zeile"', "", "ü  ", "last"]
+    assert table["label"][:] == ['<erste, "Zeile">', "<>", "<ü  >", "<last>"]
+
+
+def test_some_lines_make_no_frame_without_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(prediction_file, "write_csv", lambda frame, file, header: written.append(len(frame)))
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 2)
+    feed(monkeypatch, b"a\nb\nc\n")
+    predict_table(Echo(), "-", None, None)
+    assert written == [2, 1]
+
+
+def test_no_lines_give_the_column_names_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feed(monkeypatch, b"")
+    predict_table(Echo(), "-", None, None)
+    assert capsys.readouterr().out == "text,label,score\n"
+
+
+def test_lines_that_are_not_utf8_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(monkeypatch, b"good\nb\xe4d\n")
+    with pytest.raises(EncT5Error, match="standard input is not UTF-8"):
+        predict_table(Echo(), "-", None, None)
+    # as Python reads it in the locale C
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"good\nb\xe4d\n"), "utf-8", "surrogateescape"))
+    with pytest.raises(EncT5Error, match="standard input is not UTF-8"):
+        predict_table(Echo(), "-", None, None)
+
+
+def test_columns_of_standard_input_cannot_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(monkeypatch, b"a\n")
+    with pytest.raises(EncT5Error, match="leave out --text"):
+        predict_table(Echo(), "-", ("text",), None)
+
+
+def test_a_failure_leaves_the_former_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, out = write(tmp_path / "in.csv", {"text": ["a", "b"]}), tmp_path / "out.csv"
+    out.write_text("former")
+
+    def broken_stream(self: Echo, texts: Iterable[Any], abstain_below: float | None) -> Iterator[dict[str, Any]]:
+        yield {"label": "x", "score": 1.0}
+        raise RuntimeError("stop")
+
+    def broken_writer(frame: pd.DataFrame, file: Path, header: bool) -> None:
+        file.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Echo, "stream", broken_stream)
+        with pytest.raises(RuntimeError, match="stop"):
+            predict_table(Echo(), str(given), None, out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+    with monkeypatch.context() as patched:
+        patched.setitem(WRITERS, ".csv", WRITERS[".csv"]._replace(write=broken_writer))
+        with pytest.raises(EncT5Error, match=r"cannot write .*out\.csv: No space left on device; .* with --resume"):
+            predict_table(Echo(), str(given), None, out)
+    assert out.read_text() == "former"
+    predict_table(Echo(), str(given), None, out, resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+    assert read_table(str(out))["label"][:] == ["<a>", "<b>"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("out.txt", r"must end in one of \.csv, \.tsv, \.jsonl, \.parquet"),
+        ("out", r"must end in one of \.csv"),
+        ("missing/out.csv", "the folder .*missing does not exist"),
+        ("folder.csv", "is a folder; name a file"),
+    ],
+)
+def test_an_output_that_could_not_be_written_is_refused_beforehand(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(EncT5Error, match=message):
+        check_output(tmp_path / name)
+
+
+def test_an_output_may_end_in_capital_letters(tmp_path: Path) -> None:
+    check_output(tmp_path / "OUT.CSV")
+    check_output(None)
+    given = write(tmp_path / "in.csv", {"text": ["a"]})
+    predict_table(Echo(), str(given), None, tmp_path / "OUT.TSV")
+    assert read_table(str(tmp_path / "OUT.TSV"))["label"][:] == ["<a>"]
+
+
+def test_missing_texts_and_columns_are_refused(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.jsonl", {"text": ["a", None], "txet": ["a", "b"]})
+    with pytest.raises(EncT5Error, match="lacks the text in 1 of 2 rows"):
+        predict_table(Echo(), str(given), None, None)
+    with pytest.raises(EncT5Error, match=r"no column `texts`.*did you mean `text`"):
+        predict_table(Echo(), str(given), ("texts",), None)
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+@pytest.mark.parametrize("source", list(WRITERS))
+def test_rows_in_many_chunks_make_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, kind: str
+) -> None:
+    given = write(tmp_path / f"in{source}", {"id": [f"{row:03d}" for row in range(len(TEXTS))], "text": TEXTS})
+    for size, name in ((100, "whole"), (3, "chunks"), (7, "halves")):
+        monkeypatch.setattr(prediction_file, "CHUNK_ROWS", size)
+        predict_table(Echo(), str(given), None, tmp_path / f"{name}{kind}")
+    whole, *others = (read_table(str(tmp_path / f"{name}{kind}")).to_dict() for name in ("whole", "chunks", "halves"))
+    assert others == [whole, whole]
+    assert whole["text"] == TEXTS
+
+
+def test_columns_that_only_later_rows_have_are_written_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = tmp_path / "in.jsonl"
+    given.write_text('{"text": "a"}\n{"text": "b", "n": null}\n{"text": "c", "n": 1}\n{"text": "d", "n": 0.5}\n')
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 1)
+    for kind in WRITERS:
+        predict_table(Echo(), str(given), None, tmp_path / f"out{kind}")
+        table = read_table(str(tmp_path / f"out{kind}"))
+        assert table.column_names == ["text", "n", "label", "score"]
+        assert table["label"][:] == ["<a>", "<b>", "<c>", "<d>"]
+    assert read_table(str(tmp_path / "out.parquet"))["n"][:] == [None, None, 1, 0.5]
+
+
+def test_rows_are_numbered_in_the_whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 2)
+    given = write(tmp_path / "in.jsonl", {"text": ["a", "b", "c", None, "d"]})
+    with pytest.raises(EncT5Error, match=r"lacks the text in 1 of rows 3 to 4 \(first: row 4\)"):
+        predict_table(Echo(), str(given), None, tmp_path / "out.csv")
+    given.write_text('{"text": "a"}\n{"text": "b"}\n{"text": "c"}\n{"text": 4}\n')
+    with pytest.raises(EncT5Error, match=r"column `text` of .*, row 4"):
+        predict_table(Echo(), str(given), None, tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]  # told before any prediction
+
+
+class Counting(Echo):
+    """Stops at a text, and remembers what it was asked for."""
+
+    def __init__(self, stop_at: str = "") -> None:
+        super().__init__()
+        self.stop_at, self.seen = stop_at, list[str]()
+
+    def stream(self, texts: Iterable[Any], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
+        for text, result in zip(texts, super().stream(texts, abstain_below), strict=True):
+            if text == self.stop_at:
+                raise KeyboardInterrupt
+            self.seen.append(text)
+            yield result
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_an_interrupted_call_is_resumed_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 3)
+    texts = [f"text {row}" for row in range(11)]
+    given, out = write(tmp_path / "in.csv", {"text": texts}), tmp_path / f"out{kind}"
+    predict_table(Echo(), str(given), None, tmp_path / f"whole{kind}")
+    with pytest.raises(EncT5Error, match="interrupted; the same command with --resume goes on with what is done"):
+        predict_table(Counting(stop_at="text 7"), str(given), None, out, Asked(run={"model": "m"}))
+    assert not out.exists()
+    with pytest.raises(EncT5Error, match="holds what an interrupted call has done; add --resume, or delete it"):
+        predict_table(Echo(), str(given), None, out, Asked(run={"model": "m"}))
+    for run, below, message in (({"model": "n"}, None, "another model"), ({"model": "m"}, 0.5, "abstain_below")):
+        with pytest.raises(EncT5Error, match=message):
+            predict_table(Echo(), str(given), None, out, Asked(below, run=run), resume=True)
+    second = Counting()
+    predict_table(second, str(given), None, out, Asked(run={"model": "m"}), resume=True)
+    assert second.seen == texts[6:]  # the part that was not finished is done again
+    assert read_table(str(out)).to_dict() == read_table(str(tmp_path / f"whole{kind}")).to_dict()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.csv", out.name, f"whole{kind}"])
+    with pytest.raises(EncT5Error, match=r"no interrupted call for .* to resume; leave out --resume"):
+        predict_table(Echo(), str(given), None, out, Asked(run={"model": "m"}), resume=True)
+
+
+def test_other_data_of_the_hub_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 1)
+    found = Dataset.from_dict({"text": ["a", "b", "c"]})
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: found)
+    out = tmp_path / "out.csv"
+    with pytest.raises(EncT5Error, match="interrupted"):
+        predict_table(Counting(stop_at="b"), "org/name:train", None, out)
+    found = Dataset.from_dict({"text": ["a", "b", "C"]})
+    with pytest.raises(EncT5Error, match="another content of the data"):
+        predict_table(Echo(), "org/name:train", None, out, resume=True)
+    found = Dataset.from_dict({"text": ["a", "b", "c"]})
+    predict_table(Echo(), "org/name:train", None, out, resume=True)
+    assert read_table(str(out))["label"][:] == ["<a>", "<b>", "<c>"]
+
+
+def test_other_data_cannot_be_resumed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 1)
+    given, out = write(tmp_path / "in.csv", {"text": ["a", "b", "c"]}), tmp_path / "out.csv"
+    with pytest.raises(EncT5Error, match="interrupted"):
+        predict_table(Counting(stop_at="b"), str(given), None, out)
+    write(given, {"text": ["a", "b", "c", "d"]})
+    with pytest.raises(EncT5Error, match="another content of the data"):
+        predict_table(Echo(), str(given), None, out, resume=True)
+    write(given, {"text": ["a", "b", "c"]})  # at another time
+    predict_table(Echo(), str(given), None, out, resume=True)
+    assert read_table(str(out))["label"][:] == ["<a>", "<b>", "<c>"]
+
+
+def test_parts_of_another_version_or_damaged_ones_are_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 1)
+    given, out = write(tmp_path / "in.csv", {"text": ["a", "b"]}), tmp_path / "out.csv"
+    with pytest.raises(EncT5Error, match="interrupted"):
+        predict_table(Counting(stop_at="b"), str(given), None, out)
+    record = tmp_path / "out.csv.partial" / "asked_for.json"
+    asked_for = json.loads(record.read_text(encoding="utf-8"))
+    older = {name: value for name, value in asked_for.items() if name != "content of the data"}
+    for content, message in (
+        (json.dumps(older), "another version of enct5 wrote .*; resume with that one, or delete it"),
+        (json.dumps(asked_for | {"more": 1}), "another version of enct5 wrote"),
+        (json.dumps(asked_for | {"version of enct5": "9.9"}), "another version of enct5 "),
+        ("[1]", "does not say what was asked for; delete it"),
+        ("", "does not say what was asked for; delete it"),
+    ):
+        record.write_text(content, encoding="utf-8")
+        with pytest.raises(EncT5Error, match=message) as refused:
+            predict_table(Echo(), str(given), None, out, resume=True)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_model_is_resumed_with_by_its_weights_wherever_it_lies(
+    t5_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = saved_model(t5_folder(), tmp_path / "model"), tmp_path / "out.csv"
+    given = write(tmp_path / "in.csv", {"text": ["a", "b"]})
+
+    def predict(model: Path, *options: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["enct5", "predict", str(model), str(given), "-o", str(out), *options])
+        with pytest.raises(SystemExit) as ended:
+            command.main()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    def interrupted(*arguments: object) -> Iterator[dict[str, Any]]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Predictor, "stream", interrupted)
+        assert predict(model)[0] == 130
+    retrained = Path(shutil.copytree(model, tmp_path / "retrained"))
+    tensors = load_file(model / "model.safetensors")
+    tensors["classifier.bias"] += 1
+    save_file(tensors, retrained / "model.safetensors", metadata={"format": "pt"})
+    retrained.rename(other := tmp_path / "other")
+    model.rename(moved := tmp_path / "moved")
+    other.rename(model)  # under the name of the first
+    status, err = predict(model, "--resume")
+    assert (status, "the interrupted call had another model" in err) == (2, True)
+    status, err = predict(moved, "--resume", "--dtype", "bfloat16")
+    assert (status, "another dtype (`float32`, not `bfloat16`)" in err) == (2, True)
+    assert predict(moved, "--resume")[0] == 0
+    assert read_table(str(out))["text"][:] == ["a", "b"]
+
+
+def test_what_was_read_from_standard_input_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(monkeypatch, b"a\nb\n")
+    with pytest.raises(EncT5Error, match=r"^interrupted$"):
+        predict_table(Counting(stop_at="b"), "-", None, tmp_path / "out.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_files_can_be_resumed(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.csv", {"text": ["a"]})
+    for source, out in ((str(given), None), ("-", tmp_path / "out.csv")):
+        with pytest.raises(EncT5Error, match="only predictions of a file's rows to another file can be resumed"):
+            predict_table(Echo(), source, None, out, resume=True)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from enct5 import cli
+from enct5.inference import prediction_file
+from inference.test_prediction_file import Echo
+
+class Killed(Echo):
+    def stream(self, texts, abstain_below=None):
+        for text, result in zip(texts, super().stream(texts, abstain_below)):
+            if text == "text 8":
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield result
+
+prediction_file.CHUNK_ROWS = 3
+prediction_file.predict_table(Killed(), sys.argv[2], None, Path(sys.argv[3]))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_call_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, out = write(tmp_path / "in.csv", {"text": [f"text {row}" for row in range(11)]}), tmp_path / "out.jsonl"
+    script = [sys.executable, "-c", KILLED, str(ROOT / "tests"), str(given), str(out)]
+    assert subprocess.run(script, capture_output=True, check=False).returncode == -9
+    assert not out.exists()
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 3)
+    second = Counting()
+    predict_table(second, str(given), None, out, resume=True)
+    assert second.seen == [f"text {row}" for row in range(6, 11)]
+    assert read_table(str(out))["label"][:] == [f"<text {row}>" for row in range(11)]
+
+
+MEMORY = """
+import re, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from enct5 import cli
+from enct5.inference import prediction_file
+from inference.test_prediction_file import Echo
+
+prediction_file.CHUNK_ROWS = 1000
+for given in sys.argv[2:]:
+    prediction_file.predict_table(Echo(), given, None, Path(given + ".csv"))
+    print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of memory from Linux's /proc")
+@pytest.mark.parametrize("kind", [".jsonl", ".parquet"])
+def test_memory_does_not_grow_with_the_table(tmp_path: Path, kind: str) -> None:
+    files = []
+    for rows in (2_000, 40_000):  # 4 and 80 MB of text
+        files.append(str(write(tmp_path / f"in{rows}{kind}", {"text": [f"{row:2000d}" for row in range(rows)]})))
+    script = [sys.executable, "-c", MEMORY, str(ROOT / "tests"), *files]
+    peaks = [int(peak) / 1024 for peak in subprocess.check_output(script, stderr=subprocess.DEVNULL).split()]
+    assert peaks[1] - peaks[0] < 60, peaks  # MiB
+
+
+@pytest.mark.parametrize("name", [None, "out.csv"])
+def test_what_the_model_was_not_given_is_told_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str | None
+) -> None:
+    predictor = Echo()
+    list(predictor.stream(["日本語"]))  # another call's
+    given = str(write(tmp_path / "in.csv", {"text": ["für drei", "ein", "a long text", "0123456789" * 10]}))
+    out = None if name is None else tmp_path / name
+    predict_table(predictor, given, None, out)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2:] == [
+        "note: 0.8% of the characters of 4 texts are unknown to the model's tokenizer, most often ü",
+        "note: 1 text is longer than 64 tokens and was cut, which loses 9.0% of all tokens",
+    ]
+    assert not predictor.warns_of_unknown
+    given = str(write(tmp_path / "in.csv", {"text": ["für", "日本"]}))
+    predict_table(predictor, given, None, out)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "predictions written" not in line]
+    assert line.startswith("warning: 60.0% of the characters of 2 texts are unknown to the model's tokenizer, most")
+
+
+def test_nothing_is_told_where_all_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict_table(Echo(), str(write(tmp_path / "in.csv", {"text": ["one", "two"]})), None, None)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_input_itself_is_no_output(tmp_path):
+    table = tmp_path / "texts.csv"
+    table.write_text("text\na\n", encoding="utf-8")
+    with pytest.raises(EncT5Error, match="is the input itself; choose another output"):
+        check_output(table, str(table))
