@@ -177,7 +177,7 @@ def fine_tune(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     It has the training rows and the epochs of `enct5 train`, whose held-out rows tune thresholds and choose nothing.
     """
     started = time.time()
-    rows = read_rows(config, lambda line: None)
+    rows = read_rows(config)
     task, names = rows.task, rows.label_names
     tokenizer = AutoTokenizer.from_pretrained(folder())
     inputs = Words if task.inputs.takes_words else WholeTexts

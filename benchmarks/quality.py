@@ -145,7 +145,7 @@ def of_the_t5(
         mock.patch.object(model_init, "build_model", kept),
         mock.patch.object(trainer_module, "EncT5Trainer", trainer),
     ):
-        record = training.train(config, say=lambda line: None)
+        record = training.train(config)
     trained_on = TrainedOn(config.data, config.text, config.label, config.label_separator)
     measured = evaluate(Predictor(made[0], load_tokenizer(config.out), trained_on), test_file(benchmark))
     return {

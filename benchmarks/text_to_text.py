@@ -41,7 +41,7 @@ def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     started = time.time()
     base = str(bundled_t5())
     tokenizer = load_tokenizer(base)
-    prepared = prepare(config, read_rows(config, lambda line: None), tokenizer, lambda line: None)
+    prepared = prepare(config, read_rows(config), tokenizer)
     names = [name.replace("_", " ") for name in prepared.label_names]
     answers = tokenizer(names)["input_ids"]
     written = {tokenizer.decode(answer, skip_special_tokens=True): label for label, answer in enumerate(answers)}

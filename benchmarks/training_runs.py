@@ -36,7 +36,7 @@ def train(
             **settings,
         }
     )
-    record = training.train(config, say=lambda line: None)
+    record = training.train(config)
     return Predictor.from_pretrained(config.out), record
 
 

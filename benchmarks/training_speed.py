@@ -43,7 +43,7 @@ def seconds_an_epoch(side: str, file: str, folder: Path, seed: int) -> tuple[flo
 
     tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
     config = TrainConfig.checked(data=file, text=("sentence",), label="label", out=str(folder))
-    prepared = prepare(config, read_rows(config, lambda line: None), tokenizer, lambda line: None)
+    prepared = prepare(config, read_rows(config), tokenizer)
     model = build_model(str(bundled_t5()), prepared.task, prepared.label_names)
     trainer = trainer_class(side)(
         model,

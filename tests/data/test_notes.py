@@ -9,7 +9,7 @@ from enct5.data.notes import in_rows, line
 from enct5.errors import EncT5Error
 from enct5.training.config import TrainConfig
 from enct5.training.data import read_rows
-from helpers.runs import write_rows
+from helpers.runs import heard, write_rows
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def notes_on(folder: Path, rows: list[dict[str, Any]], **options: Any) -> list[s
     """What a run would note on a file of these rows; the label column is the last one."""
     source = write_rows(folder / "rows.jsonl", rows)
     config = TrainConfig.checked(data=source, text=("text",), label=list(rows[0])[-1], out="x", **options)
-    return read_rows(config, lambda line: None).notes
+    return read_rows(config).notes
 
 
 def labelled(labels: list[Any]) -> list[dict[str, Any]]:
@@ -279,7 +279,8 @@ def test_one_split_line_says_what_the_split_is(tmp_path: Path) -> None:
     ):
         source = write_rows(tmp_path / "rows.jsonl", rows)
         said: list[str] = []
-        read_rows(TrainConfig.checked(data=source, text=("text",), label="label", out="x"), said.append)
+        with heard(said.append):
+            read_rows(TrainConfig.checked(data=source, text=("text",), label="label", out="x"))
         assert said[-1].endswith(f" rows held out of rows.jsonl ({how}, seed 42)")
 
 

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +72,37 @@ def messages(count: int, seed: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
+class _Heard(logging.Handler):
+    def __init__(self, hear: Callable[[str], object]) -> None:
+        super().__init__()
+        self.hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.hear(record.getMessage())
+
+
+@contextmanager
+def heard(hear: Callable[[str], object]) -> Iterator[None]:
+    """Hand over every line that training logs within the block; what `hear` raises ends the run."""
+    logger, handler = logging.getLogger("enct5.training"), _Heard(hear)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
 def start(base: Path, out: Path, source: str, said: list[str] | None = None, **options: Any) -> dict[str, Any]:
     """A short run on the columns `text` and `label`, unless options say otherwise."""
     settings = {"text": ("text",), "label": "label", "epochs": 5, "batch_size": 8, "learning_rate": 3e-3} | options
     resume = settings.pop("resume", False)
-    say = settings.pop("say", (said if said is not None else []).append)
+    hear = settings.pop("hear", (said if said is not None else []).append)
     config = TrainConfig.checked(data=source, base=str(base), out=str(out), **settings)
-    return training.train(config, resume=resume, say=say)
+    with heard(hear):
+        return training.train(config, resume=resume)
 
 
 def settings_of(out: Path) -> TrainConfig:
@@ -117,12 +144,12 @@ def interrupt(run: Run, out: Path, evaluation: int, **options: Any) -> None:
     """Start a run like `run` and end it in its n-th evaluation, so that the checkpoints before it are there."""
     count = itertools.count(1)
 
-    def say(line: str) -> None:
+    def hear(line: str) -> None:
         if line.startswith("epoch ") and next(count) == evaluation:
             raise InterruptedRunError
 
     with pytest.raises(InterruptedRunError):
-        start(run.base, out, run.source, say=say, **options)
+        start(run.base, out, run.source, hear=hear, **options)
 
 
 def interrupt_at_its_end(run: Run, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:

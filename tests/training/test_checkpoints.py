@@ -12,12 +12,11 @@ from helpers.runs import CHECKPOINT_FILES, make_checkpoint
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
 
-def test_the_newest_checkpoint_by_number_is_whole(tmp_path: Path) -> None:
+def test_the_newest_checkpoint_by_number_is_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for step in (100, 9, 20):
         make_checkpoint(tmp_path, step)
-    said: list[str] = []
-    assert newest_whole(tmp_path / "checkpoints", said.append) == tmp_path / "checkpoints" / "checkpoint-100"
-    assert said == []
+    assert newest_whole(tmp_path / "checkpoints") == tmp_path / "checkpoints" / "checkpoint-100"
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
@@ -41,25 +40,27 @@ def test_checkpoints_of_every_way_to_train_are_whole(tmp_path: Path, files: tupl
 
 
 @pytest.mark.parametrize("missing", CHECKPOINT_FILES)
-def test_a_checkpoint_that_lost_a_file_is_passed_over_and_named(tmp_path: Path, missing: str) -> None:
+def test_a_checkpoint_that_lost_a_file_is_passed_over_and_named(
+    tmp_path: Path, missing: str, caplog: pytest.LogCaptureFixture
+) -> None:
     whole = make_checkpoint(tmp_path, 1)
     lacking = make_checkpoint(tmp_path, 2, tuple(name for name in CHECKPOINT_FILES if name != missing))
-    said: list[str] = []
-    assert newest_whole(tmp_path / "checkpoints", said.append) == whole
-    (line,) = said
+    assert newest_whole(tmp_path / "checkpoints") == whole
+    (line,) = caplog.messages
     assert line.startswith(f"{lacking} lacks ")
     assert missing.partition(".")[0] in line
     assert line.endswith("is passed over")
 
 
 @pytest.mark.parametrize("broken", CHECKPOINT_FILES)
-def test_a_checkpoint_with_a_file_that_breaks_off_is_passed_over_and_named(tmp_path: Path, broken: str) -> None:
+def test_a_checkpoint_with_a_file_that_breaks_off_is_passed_over_and_named(
+    tmp_path: Path, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
     whole = make_checkpoint(tmp_path, 1)
     damaged = make_checkpoint(tmp_path, 2) / broken
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    said: list[str] = []
-    assert newest_whole(tmp_path / "checkpoints", said.append) == whole
-    assert f"holds {broken}, which breaks off" in said[0]
+    assert newest_whole(tmp_path / "checkpoints") == whole
+    assert f"holds {broken}, which breaks off" in caplog.messages[0]
 
 
 @pytest.mark.parametrize("lost", [None, *SHARDS])
@@ -92,14 +93,13 @@ def test_a_copy_under_another_name_does_not_stand_for_the_file(tmp_path: Path) -
     assert "lacks the optimiser's state" in str(damage_of(folder))
 
 
-def test_other_folders_beside_checkpoints_are_left_alone(tmp_path: Path) -> None:
+def test_other_folders_beside_checkpoints_are_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     whole = make_checkpoint(tmp_path, 1)
     for name in ("checkpoint-x", "checkpoint-2.bak", "checkpoint-old-99", "checkpoint-"):
         make_checkpoint(tmp_path, 9).rename(tmp_path / "checkpoints" / name)
     (tmp_path / "checkpoints" / "checkpoint-7").write_text("no folder")
-    said: list[str] = []
-    assert newest_whole(tmp_path / "checkpoints", said.append) == whole
-    assert len(said) == 1
+    assert newest_whole(tmp_path / "checkpoints") == whole
+    assert len(caplog.messages) == 1
 
 
 def test_weights_are_whole_without_what_only_resuming_needs(tmp_path: Path) -> None:
@@ -116,12 +116,11 @@ def test_a_checkpoint_that_cannot_be_read_may_be_whole(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(EncT5Error, match=r"cannot read .*checkpoint-4: Permission denied; see to it"):
-        newest_whole(tmp_path / "checkpoints", print)
+        newest_whole(tmp_path / "checkpoints")
 
 
-def test_without_a_whole_checkpoint_there_is_none(tmp_path: Path) -> None:
+def test_without_a_whole_checkpoint_there_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     make_checkpoint(tmp_path, 2, CHECKPOINT_FILES[:1])
-    said: list[str] = []
-    assert newest_whole(tmp_path / "checkpoints", said.append) is None
-    assert len(said) == 2
-    assert said[-1] == "no checkpoint is whole: starting from the beginning"
+    assert newest_whole(tmp_path / "checkpoints") is None
+    assert len(caplog.messages) == 2
+    assert caplog.messages[-1] == "no checkpoint is whole: starting from the beginning"

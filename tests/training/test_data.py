@@ -108,10 +108,12 @@ def test_texts_cut_are_counted_and_reported(run: Run, tmp_path: Path) -> None:
 
 def test_rows_are_read_and_checked_without_torch(run: Run) -> None:
     ended = run_code(
+        "import logging, sys\n"
         "from enct5.training.config import TrainConfig\n"
         "from enct5.training.data import read_rows\n"
         f"config = TrainConfig.checked(data={run.source!r}, text=('text',), label='label', out='x')\n"
-        "rows = read_rows(config, print)\n"
+        "logging.basicConfig(level='INFO', format='%(message)s', stream=sys.stdout)\n"
+        "rows = read_rows(config)\n"
         "print(len(rows.table), len(rows.held_out))\n"
     )
     assert ended.returncode == 0, ended.stderr

@@ -42,12 +42,12 @@ def write_data(folder: Path) -> None:
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def train(folder: Path, out: str, resume: bool = False, say: Callable[[str], None] = print, **options: Any) -> None:
+def train(folder: Path, out: str, resume: bool = False, **options: Any) -> None:
     settings: dict[str, Any] = {**SETTINGS, "label": "label", **options}
     config = TrainConfig.checked(
         data=str(folder / "rows.jsonl"), base=str(folder / "t5"), out=str(folder / out), **settings
     )
-    training.train(config, resume=resume, say=say)
+    training.train(config, resume=resume)
 
 
 TAGS = {"text": ("words",), "label": "tags"}
@@ -96,6 +96,8 @@ def launch(*command: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def folder(t5_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
     """One process's runs, and one that is interrupted and continued by two."""
+    from helpers.runs import heard  # not where this file is run by two
+
     place = tmp_path_factory.mktemp("processes")
     (place / "t5").symlink_to(t5_folder(dropout_rate=0.0))
     write_data(place)
@@ -107,8 +109,8 @@ def folder(t5_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFact
         if line.startswith("epoch ") and next(evaluations) == 6:
             raise InterruptedError
 
-    with pytest.raises(InterruptedError):
-        train(place, "resumed by two", say=interrupt)
+    with pytest.raises(InterruptedError), heard(interrupt):
+        train(place, "resumed by two")
     return place
 
 

@@ -19,6 +19,7 @@ from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForT
 from enct5.training.config import TrainConfig
 from enct5.training.lora import RANK, add_adapters
 from enct5.training.optimizer import relative_adamw
+from helpers.runs import heard
 
 peft = pytest.importorskip("peft", reason="needs peft (the `peft` extra)")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -42,12 +43,13 @@ def train(base: Path, folder: Path, kind: str = "single", out: str = "run", **op
         rows.append({"text": text, "label": KINDS[kind][1](label, words)})
     source = folder / "rows.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    resume, say = options.pop("resume", False), options.pop("say", lambda line: None)
+    resume, hear = options.pop("resume", False), options.pop("hear", lambda line: None)
     settings: dict[str, Any] = {"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "lora": True} | options
     config = TrainConfig.checked(
         data=str(source), text=("text",), label="label", base=str(base), out=str(folder / out), **settings
     )
-    return training.train(config, resume=resume, say=say)
+    with heard(hear):
+        return training.train(config, resume=resume)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,7 +75,7 @@ def test_the_adapter_makes_the_same_model_of_the_converted_base(
 
 def test_the_run_folder_is_that_of_any_run_and_an_adapter(t5_folder: Callable[..., Path], tmp_path: Path) -> None:
     said: list[str] = []
-    record = train(t5_folder(), tmp_path, say=said.append)
+    record = train(t5_folder(), tmp_path, hear=said.append)
     train(t5_folder(), tmp_path, out="whole", lora=False)
     names, plain = ({path.name for path in (tmp_path / out).iterdir()} for out in ("run", "whole"))
     assert names == plain | {"adapter"}
@@ -112,9 +114,9 @@ def test_an_interrupted_run_is_resumed(t5_folder: Callable[..., Path], tmp_path:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        train(t5_folder(), tmp_path, say=interrupt)
+        train(t5_folder(), tmp_path, hear=interrupt)
     said: list[str] = []
-    train(t5_folder(), tmp_path, say=said.append, resume=True)
+    train(t5_folder(), tmp_path, hear=said.append, resume=True)
     assert any("continuing from" in line for line in said)
     whole, resumed = (load_file(tmp_path / out / "model.safetensors") for out in ("whole", "run"))
     for name, tensor in whole.items():

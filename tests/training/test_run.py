@@ -234,7 +234,7 @@ def test_the_best_model_is_saved_or_with_few_evaluation_texts_the_last(
 
 
 def uncalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finish, "_calibrate", lambda model, fit, logits, labels, scores, say: (logits, {}))
+    monkeypatch.setattr(finish, "_calibrate", lambda model, fit, logits, labels, scores: (logits, {}))
 
 
 def test_the_saved_model_is_calibrated_on_the_evaluation_texts(

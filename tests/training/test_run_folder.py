@@ -13,7 +13,7 @@ from helpers.runs import Run, make_checkpoint
 
 
 def claimed(out: Path, resume: bool) -> Path | None:
-    with claim(out, resume, say=lambda line: None) as checkpoint:
+    with claim(out, resume) as checkpoint:
         return checkpoint
 
 
@@ -29,12 +29,12 @@ def test_a_new_or_empty_folder_starts_a_run(tmp_path: Path, made_before: bool) -
     out = tmp_path / "deep" / "run"
     if made_before:
         out.mkdir(parents=True)
-    with claim(out, resume=False, say=lambda line: None) as checkpoint:
+    with claim(out, resume=False) as checkpoint:
         assert checkpoint is None
         assert (out / "checkpoints").is_dir()
     assert out.exists() == made_before  # nothing of a run came into it
     assert list(tmp_path.rglob("*")) == ([tmp_path / "deep", out] if made_before else [])
-    with claim(out, resume=False, say=lambda line: None):
+    with claim(out, resume=False):
         (out / "checkpoints" / "begun").touch()
     assert claimed(out, resume=True) is None
 

@@ -14,7 +14,7 @@ from enct5.tasks.registry import TASKS
 from enct5.training import run as training_run
 from enct5.training.config import TrainConfig
 from enct5.training.search import search, searched
-from helpers.runs import assert_same_weights, messages, settings_of, start, weights, write_rows
+from helpers.runs import assert_same_weights, heard, messages, settings_of, start, weights, write_rows
 
 pytest.importorskip("optuna", reason="needs optuna (the `hpo` extra)")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -58,7 +58,8 @@ def run_search(
         return FakeTrainer(lambda number: scores(settings, number), chooses)
 
     settings = SETTINGS.model_copy(update={"hpo": hpo})
-    best, trials = search(settings, NAMES, task, make, tmp_path / "journal", said.append)
+    with heard(said.append):
+        best, trials = search(settings, NAMES, task, make, tmp_path / "journal")
     return best, trials, tried, said
 
 
@@ -170,7 +171,8 @@ def test_a_run_is_trained_with_the_best_settings_and_so_is_a_resumed_one(
     config = TrainConfig.checked(
         data=source, text=("text",), label="label", base=str(t5_folder()), out=str(tmp_path / "run"), hpo=3, epochs=2
     )
-    record = training.train(config, say=said.append)
+    with heard(said.append):
+        record = training.train(config)
     assert sum(line.startswith("trial ") for line in said) == len(record["trials"]) == 3
     stored = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert stored["trials"] == record["trials"]
@@ -191,10 +193,11 @@ def test_a_run_is_trained_with_the_best_settings_and_so_is_a_resumed_one(
             raise InterruptedError
 
     config = config.model_copy(update={"out": str(tmp_path / "resumed")})
-    with pytest.raises(InterruptedError):
-        training.train(config, say=interrupt)
+    with pytest.raises(InterruptedError), heard(interrupt):
+        training.train(config)
     said.clear()
-    resumed = training.train(config, resume=True, say=said.append)
+    with heard(said.append):
+        resumed = training.train(config, resume=True)
     assert [line[:7] for line in said if line.startswith("trial ")] == ["trial 3"]
     assert resumed["trials"] == record["trials"]
     assert_same_weights(weights(tmp_path / "run"), weights(tmp_path / "resumed"))

@@ -18,6 +18,7 @@ from enct5.inference.inspection import inspect
 from enct5.tasks.registry import TASKS
 from enct5.training.config import TrainConfig
 from enct5.training.model_init import build_model
+from helpers.runs import heard
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -66,7 +67,8 @@ class Run:
             out=str(self.out),
             **settings,
         )
-        self.record = training.train(self.config, say=self.said.append)
+        with heard(self.said.append):
+            self.record = training.train(self.config)
 
 
 @pytest.fixture(scope="module", params=["spans", "tags"])
@@ -166,9 +168,7 @@ def test_a_tagger_is_a_base_for_other_labels(run: Run, tmp_path: Path) -> None:
         {"text": row["text"], "entities": [one | {"label": "any"} for one in row["entities"]]} for row in rows(12)
     ]
     settings = {"text": ("text",), "label": "entities", "epochs": 1, "base": str(run.out), "out": str(tmp_path / "run")}
-    record = training.train(
-        TrainConfig.checked(data=write_rows(tmp_path / "a.jsonl", values), **settings), say=lambda line: None
-    )
+    record = training.train(TrainConfig.checked(data=write_rows(tmp_path / "a.jsonl", values), **settings))
     assert [entry["label"] for entry in record["per_label"]] == ["any"]
 
 
@@ -177,7 +177,7 @@ def test_options_and_columns_that_do_not_fit_are_refused(t5_folder: Base, tmp_pa
 
     def start(**options: Any) -> None:
         settings = {"data": source, "base": str(t5_folder()), "out": str(tmp_path / "run")} | options
-        training.train(TrainConfig.checked(**settings), say=lambda line: None)
+        training.train(TrainConfig.checked(**settings))
 
     with pytest.raises(EncT5Error, match="--token-decoder goes with --task tokens, not single"):
         start(text=("text",), label="label", token_decoder=True)

@@ -24,6 +24,7 @@ from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForT
 from enct5.training.callbacks import ProgressCallback
 from enct5.training.trainer import EncT5Trainer
 from helpers.paths import TOKENIZER
+from helpers.runs import heard
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -249,17 +250,18 @@ def narrate(
 ) -> list[str]:
     """What is said when a loss is logged every second step, after those logged before an interruption."""
     said: list[str] = []
-    narrator = ProgressCallback(said.append, "accuracy", starts_untrained)
+    narrator = ProgressCallback("accuracy", starts_untrained)
     settings, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
     history = [{"loss": loss, "step": 2 * number} for number, loss in enumerate(earlier, 1)]
     state = TrainerState(
         max_steps=max_steps, log_history=[*history, *({"eval_loss": loss, "step": 1} for loss in evaluations)]
     )
-    narrator.on_train_begin(settings, state, control)
-    for number, loss in enumerate(losses, len(history) + 1):
-        state.global_step = 2 * number
-        narrator.on_log(settings, state, control, logs={"loss": loss, "learning_rate": 0.1})
-        narrator.on_log(settings, state, control, logs={"eval_loss": 9.9})
+    with heard(said.append):
+        narrator.on_train_begin(settings, state, control)
+        for number, loss in enumerate(losses, len(history) + 1):
+            state.global_step = 2 * number
+            narrator.on_log(settings, state, control, logs={"loss": loss, "learning_rate": 0.1})
+            narrator.on_log(settings, state, control, logs={"eval_loss": 9.9})
     return said
 
 
@@ -313,16 +315,16 @@ def test_a_loss_that_is_no_number_is_reported_once() -> None:
     assert len(narrate([0.7, math.inf], max_steps=1000)) == 1
 
 
-def test_an_evaluation_is_one_line_with_its_score() -> None:
-    said: list[str] = []
-    narrator = ProgressCallback(said.append, "macro_f1")
+def test_an_evaluation_is_one_line_with_its_score(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "enct5")
+    narrator = ProgressCallback("macro_f1")
     settings, control = TrainingArguments(output_dir="unused", use_cpu=True), TrainerControl()
     state = TrainerState(epoch=2.5, global_step=10, max_steps=100)
     metrics = {"eval_loss": 0.25, "eval_macro_f1": 0.875}
     narrator.on_evaluate(settings, state, control, metrics=metrics)
     narrator.on_log(settings, state, control, logs={"loss": 0.5})
     narrator.on_evaluate(settings, state, control, metrics=metrics)
-    assert said == [
+    assert caplog.messages == [
         "epoch   2.5  eval loss 0.250  macro_f1 0.8750",
         "epoch   2.5  loss 0.500  eval loss 0.250  macro_f1 0.8750",
     ]

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from enct5.cli.convert import convert, export
+from enct5.cli.logs import shown
 from enct5.cli.options import say, speaks
 from enct5.cli.predict import bench, evaluate, explain, info, predict
 from enct5.cli.train import distill, train
@@ -53,7 +54,7 @@ def demo(
     """Train on the bundled messages from the bundled T5, and show what the model makes of new ones."""
     from enct5.cli import demo
 
-    demo.run(out, say)
+    demo.run(out)
 
 
 def _described(error: typer.TyperException) -> str:
@@ -69,7 +70,8 @@ def main() -> None:
     """Run the command; a user's mistake ends with one line on stderr and status 2, Ctrl-C with 130."""
     failed = 2
     try:
-        status = app(args=sys.argv[1:] or ["--help"], prog_name="enct5", standalone_mode=False)
+        with shown():
+            status = app(args=sys.argv[1:] or ["--help"], prog_name="enct5", standalone_mode=False)
         sys.stdout.flush()
     except EncT5Error as error:
         message = " ".join(str(error).split())

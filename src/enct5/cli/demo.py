@@ -1,11 +1,11 @@
 """The demo: from labelled messages to a working classifier in a few minutes on two cores."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from enct5.assets import demo_data
 from enct5.cli import start, tables
+from enct5.cli.options import say
 from enct5.data import reading
 from enct5.data.columns import read_texts
 from enct5.files.writing import refuse_occupied
@@ -15,12 +15,11 @@ from enct5.training.config import TrainConfig
 SHOWN = 8
 
 
-def run(out: str | None, say: Callable[[str], None]) -> None:
+def run(out: str | None) -> None:
     """Train on the bundled messages, measure on their test split and show some predictions.
 
     Args:
         out: run folder to keep; `None` for a temporary one.
-        say: called with every line of progress.
     """
     if out:
         refuse_occupied(Path(out), "choose another --out, or delete it")
@@ -30,7 +29,7 @@ def run(out: str | None, say: Callable[[str], None]) -> None:
             data=str(demo_data("train")), eval=str(demo_data("validation")), text=("text",), label="intent", out=folder
         )
         say("$ enct5 train train.jsonl --eval validation.jsonl --text text --label intent")
-        record = start.train(config, False, say)
+        record = start.train(config, False)
         from enct5.inference.predictor import Predictor
 
         predictor = Predictor.from_pretrained(folder)

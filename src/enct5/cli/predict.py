@@ -179,7 +179,7 @@ def bench(model: Model) -> None:
     from enct5.cli import tables
     from enct5.inference import bench
 
-    record = bench.bench(model, say)
+    record = bench.bench(model)
     tables.show_speed(record["results"])
     say(json.dumps(record))
 

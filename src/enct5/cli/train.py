@@ -129,7 +129,7 @@ def _run(train: Callable[..., dict[str, Any]], config: "TrainConfig", resume: bo
     if overwrite:
         place = overwriting.place(out, overwriting.RUN, *(getattr(config, name) for name in config.sources))
     try:
-        record = train(config.model_copy(update={"out": str(place)}), resume, say)
+        record = train(config.model_copy(update={"out": str(place)}), resume)
     except KeyboardInterrupt:
         if not is_interrupted(place):
             raise InterruptedByUserError("interrupted; nothing was written yet") from None

@@ -1,9 +1,9 @@
 """How fast a model is on this machine, by every way to run it: short texts, long ones, and single requests."""
 
 import copy
+import logging
 import platform
 import time
-from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -18,6 +18,8 @@ from enct5.inference.engines import Engine, FoldedEngine, PlainEngine
 from enct5.inference.predictor import MAX_BATCH_TOKENS, Predictor
 from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.tokenization.batches import length_ordered_batches
+
+logger = logging.getLogger(__name__)
 
 ROUNDS, REQUESTS = 5, 20
 SHORT, LONG = "256 texts of 4 to 64 tokens", "8 texts of 512 tokens"
@@ -65,14 +67,13 @@ def _seconds(engine: Engine, rows: list[Any]) -> float:
 
 
 @torch.inference_mode()
-def bench(source: str, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+def bench(source: str) -> dict[str, Any]:
     """Measure a model, from token ids to logits.
 
     All ways run in turn, so that what else the machine does meets them alike.
 
     Args:
         source: folder or hub id of an EncT5 checkpoint or exported model.
-        say: called with every line of progress.
 
     Returns:
         `model`, `device`, `threads`, versions, and `results`: one record a way and workload with `texts_per_second`,
@@ -88,7 +89,7 @@ def bench(source: str, say: Callable[[str], None] = lambda line: None) -> dict[s
     seconds: dict[tuple[str, str], list[float]] = {(load, way): [] for load in work for way in ways}
     with progress.bar("measuring", total=len(work) * (ROUNDS + 1) * len(ways)):
         for load, rows in work.items():
-            say(f"measuring {load}, {ROUNDS} times in each of {len(ways)} ways")
+            logger.info(f"measuring {load}, {ROUNDS} times in each of {len(ways)} ways")
             for round_number in range(ROUNDS + 1):
                 for way, engine in ways.items():
                     parts = [[row] for row in rows] if load == REQUEST else [rows]

@@ -1,7 +1,7 @@
 """What happens beside the steps of a training run: progress in words, early stopping, the end of poor trials."""
 
+import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 
+logger = logging.getLogger(__name__)
+
 # Training is called flat when, over its second quarter, the loss has not fallen below this share of its start, nor has
 # that of the evaluation since its first.
 _FLAT = 0.98
@@ -30,13 +32,12 @@ class ProgressCallback(TrainerCallback):
     """Says how training goes, and warns when it goes nowhere.
 
     Args:
-        say: called with every line.
         metric: the figure to tell beside the losses.
         starts_untrained: whether there is something to learn; a model that is trained on may be as good as it gets.
     """
 
-    def __init__(self, say: Any, metric: str, starts_untrained: bool = True) -> None:
-        self.say, self.metric = say, metric
+    def __init__(self, metric: str, starts_untrained: bool = True) -> None:
+        self.metric = metric
         self.losses: list[tuple[float, float]] = []
         self.evaluation_losses: list[float] = []
         self.warned_of_nan, self.judged = False, not starts_untrained
@@ -62,7 +63,7 @@ class ProgressCallback(TrainerCallback):
         self.losses.append((state.global_step, float(logs["loss"])))
         if not math.isfinite(self.losses[-1][1]) and not self.warned_of_nan:
             self.warned_of_nan = True
-            self.say("warning: the loss is not a number; lower --learning-rate, or use --precision float32")
+            logger.warning("warning: the loss is not a number; lower --learning-rate, or use --precision float32")
         if self.judged or state.global_step < state.max_steps / 2:
             return
         self.judged = True
@@ -73,7 +74,7 @@ class ProgressCallback(TrainerCallback):
         if any(loss < _FLAT * self.evaluation_losses[0] for loss in self.evaluation_losses):
             return
         if len(self.losses) >= 2 * _FEWEST_LOSSES and sum(later) / len(later) > _FLAT * sum(start) / len(start):
-            self.say(
+            logger.warning(
                 f"warning: the loss is flat ({sum(start) / len(start):.3f} at the start, "
                 f"{sum(later) / len(later):.3f} now): the model has learned next to nothing. Check that labels belong "
                 "to their texts; try another --learning-rate, more --epochs, or a larger --base"
@@ -87,13 +88,15 @@ class ProgressCallback(TrainerCallback):
         metrics: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Print one line an evaluation."""
+        """Log one line an evaluation."""
         if metrics is None or state.epoch is None:
             return
         self.evaluation_losses.append(metrics["eval_loss"])
         training = f"loss {self.losses[-1][1]:.3f}  " if self.losses else ""
         score = metrics.get(f"eval_{self.metric}", math.nan)
-        self.say(f"epoch {state.epoch:5.1f}  {training}eval loss {metrics['eval_loss']:.3f}  {self.metric} {score:.4f}")
+        logger.info(
+            f"epoch {state.epoch:5.1f}  {training}eval loss {metrics['eval_loss']:.3f}  {self.metric} {score:.4f}"
+        )
 
 
 class Progress(TrainerCallback):
@@ -120,12 +123,10 @@ class EarlyStopping(EarlyStoppingCallback):
 
     Args:
         patience: evaluations in a row without a better score after which the run ends.
-        say: called with a line when it ends, and with warnings.
     """
 
-    def __init__(self, patience: int, say: Callable[[str], None]) -> None:
+    def __init__(self, patience: int) -> None:
         super().__init__(early_stopping_patience=patience)
-        self.say = say
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -139,7 +140,7 @@ class EarlyStopping(EarlyStoppingCallback):
         scores = {entry["step"]: entry[score] for entry in state.log_history if score in entry}
         damage = damage_of_weights(folder / f"checkpoint-{state.best_global_step}")
         if damage is not None:
-            self.say(
+            logger.warning(
                 f"warning: the best checkpoint so far, of step {state.best_global_step}, {damage}; the result will be "
                 f"the best from step {state.global_step} on"
             )
@@ -152,7 +153,7 @@ class EarlyStopping(EarlyStoppingCallback):
         """End the run where its patience does."""
         super().on_evaluate(args, state, control, metrics, **kwargs)
         if control.should_training_stop and state.global_step < state.max_steps:
-            self.say(
+            logger.info(
                 f"stopped early: no better evaluation than that of step {state.best_global_step} since, "
                 f"--patience {self.early_stopping_patience}"
             )

@@ -1,15 +1,17 @@
 """The checkpoints of an interrupted run: which of them are whole, and which one a run goes on from."""
 
 import json
+import logging
 import re
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from enct5.errors import EncT5Error
+
+logger = logging.getLogger(__name__)
 
 _STATE = "trainer_state.json"  # written last
 # What else the HF Trainer writes: weights (of all, in shards, of LoRA's adapters, or by FSDP in one piece or in shards,
@@ -26,12 +28,13 @@ _OTHERS = {
 }
 
 
-def newest_whole(folder: Path, say: Callable[[str], None]) -> Path | None:
+def newest_whole(folder: Path) -> Path | None:
     """The newest checkpoint that a run can go on from; `None` to start from the beginning.
+
+    Every newer one that is not whole is logged, and why.
 
     Args:
         folder: where a run's checkpoints are.
-        say: told of every newer one that is not whole, and why.
 
     Raises:
         EncT5Error: for a checkpoint that cannot be read, which may be whole.
@@ -42,9 +45,9 @@ def newest_whole(folder: Path, say: Callable[[str], None]) -> Path | None:
         damage = damage_of(checkpoint)
         if damage is None:
             return checkpoint
-        say(f"{checkpoint} {damage} and is passed over")
+        logger.warning(f"{checkpoint} {damage} and is passed over")
     if checkpoints:
-        say("no checkpoint is whole: starting from the beginning")
+        logger.warning("no checkpoint is whole: starting from the beginning")
     return None
 
 

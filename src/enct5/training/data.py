@@ -1,6 +1,7 @@
 """The data of a training run: read, checked, split and encoded before torch is imported, then tokenised."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from enct5.training.teaching import Teaching
+
+logger = logging.getLogger(__name__)
 
 _MOST_LISTED, _MOST_COUNTS = 5, 200
 
@@ -98,12 +101,11 @@ class TrainingData:
         }
 
 
-def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
-    """Read, check and split the data of a run.
+def read_rows(config: TrainConfig) -> Rows:
+    """Read, check and split the data of a run, and log what was found.
 
     Args:
         config: the run's settings.
-        say: called with every line of what was found.
 
     Raises:
         EncT5Error: for data that cannot be used, or settings that do not suit it.
@@ -116,21 +118,21 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
     table, values, found = read_labelled(table, config.data, config.text, config.label, task, config.label_separator)
     notes += found + task.doubts(values)
     names = task.label_names(values)
-    prompt_texts = prompts_of(config, task, names, say)
+    prompt_texts = prompts_of(config, task, names)
     counts = task.class_counts(values)
     known = len(counts) or len(names)
-    say(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
+    logger.info(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
     if counts:
         more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
         listed = ", ".join(f"{shorten(name)} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
-        say(f"{task.counted} a label: {listed}{more}")
+        logger.info(f"{task.counted} a label: {listed}{more}")
     if config.eval is None:
         texts = read_texts(table, config.text)
         training, held_out = split_rows(texts, task.strata(values), config.eval_fraction, config.seed)
         eval_table, eval_values = table.select(held_out), [values[row] for row in held_out]
         table, values = table.select(training), [values[row] for row in training]
         split = split_of(config, texts, len(held_out), counts, task.class_counts(eval_values))
-        say(f"evaluation: {split}")
+        logger.info(f"evaluation: {split}")
     else:
         split = Path(config.eval).name
         eval_table = reading.read_table(config.eval)
@@ -174,16 +176,13 @@ def read_rows(config: TrainConfig, say: Callable[[str], None]) -> Rows:
     )
 
 
-def prepare(
-    config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase", say: Callable[[str], None]
-) -> TrainingData:
-    """Tokenise the data of a run.
+def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase") -> TrainingData:
+    """Tokenise the data of a run, and log what was found.
 
     Args:
         config: the run's settings.
         rows: its data.
         tokenizer: the base model's.
-        say: called with every line of what was found.
     """
     task, table, held_out = rows.task, rows.table, rows.held_out
     train, read = tokenize(table, tokenizer, config.text, config.max_length, rows.train_targets, task.inputs)
@@ -192,14 +191,14 @@ def prepare(
     notes = [*rows.notes, *_notes_on_reading(config, read, inputs.unread)]
     together = read + inputs.unread
     if together.texts_cut:
-        say(f"{unread.cut(together, config.max_length)} (--max-length)")
+        logger.warning(f"{unread.cut(together, config.max_length)} (--max-length)")
     elif together.long:
-        say(
+        logger.info(
             f"{together.long} texts are longer than {config.max_length} tokens and are read in overlapping windows "
             "(--max-length)"
         )
     for note in notes:
-        say(line(note))
+        logger.warning(line(note))
     lengths = evaluation["length"][:]
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     return TrainingData(
@@ -284,7 +283,7 @@ def _check_options(config: TrainConfig, task: Task) -> None:
         )
 
 
-def prompts_of(config: TrainConfig, task: Task, names: list[str], say: Callable[[str], None]) -> list[str] | None:
+def prompts_of(config: TrainConfig, task: Task, names: list[str]) -> list[str] | None:
     """What each label's prompt starts from; `None` for `<pad>`."""
     asked_for = config.label_descriptions is not None or config.label_prompts == "names"
     if not asked_for and (config.label_prompts == "pad" or not task.prompt_per_label):
@@ -300,7 +299,7 @@ def prompts_of(config: TrainConfig, task: Task, names: list[str], say: Callable[
         if unused:
             listed = ", ".join(show(name) for name in unused[:_MOST_LISTED])
             more = f" and {len(unused) - _MOST_LISTED} more" if len(unused) > _MOST_LISTED else ""
-            say(f"{config.label_descriptions} also describes {listed}{more}, which the data does not have")
+            logger.warning(f"{config.label_descriptions} also describes {listed}{more}, which the data does not have")
         return texts
     return [label_words(name) or name for name in names]
 

@@ -1,6 +1,7 @@
 """The end of a training run: the model finished and measured, and its folder written."""
 
 import json
+import logging
 import platform
 import time
 from collections.abc import Callable
@@ -30,6 +31,8 @@ from enct5.training import lora, run_folder
 from enct5.training.config import TrainConfig
 from enct5.training.data import TrainingData
 from enct5.version import __version__
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,6 @@ def conclude(
     prepared: TrainingData,
     settings: TrainConfig,
     course: Course,
-    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Finish the trained model, measure it, and write the run folder; return the run's record."""
     out = Path(settings.out)
@@ -85,10 +87,10 @@ def conclude(
     calibration: dict[str, Any] = {}
     if prepared.task.fit_temperature is not None:
         scores = None if prepared.teaching is None else prepared.teaching.scores_to_match
-        logits, calibration = _calibrate(model, prepared.task.fit_temperature, logits, labels, scores, say)
+        logits, calibration = _calibrate(model, prepared.task.fit_temperature, logits, labels, scores)
     if prepared.task.tune is not None:
         model.config.thresholds = prepared.task.tune(logits, labels)
-        say("thresholds tuned on the evaluation rows; the figures there with them are optimistic")
+        logger.info("thresholds tuned on the evaluation rows; the figures there with them are optimistic")
     thresholds = model.config.thresholds
 
     record = {
@@ -153,7 +155,6 @@ def _calibrate(
     logits: npt.NDArray[Any],
     labels: npt.NDArray[Any],
     scores: npt.NDArray[Any] | None,
-    say: Callable[[str], None],
 ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
     """Divide the model's logits by the temperature that calibrates these; return them so, and what is recorded.
 
@@ -163,11 +164,11 @@ def _calibrate(
     temperature = fit_temperature(logits, labels if scores is None else scores)
     rescale_outputs(model, 1 / temperature)
     if scores is not None:
-        say(f"temperature {temperature:.3f} (fitted on the evaluation texts to the teacher's scores)")
+        logger.info(f"temperature {temperature:.3f} (fitted on the evaluation texts to the teacher's scores)")
         return logits / temperature, {"temperature": temperature}
     before, logits = expected_calibration_error(logits, labels), logits / temperature
     after = expected_calibration_error(logits, labels)
-    say(
+    logger.info(
         f"temperature {temperature:.3f} (fitted on the evaluation texts): expected calibration error {before:.4f} -> "
         f"{after:.4f}"
     )

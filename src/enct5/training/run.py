@@ -1,5 +1,6 @@
 """Fine-tune an EncT5 model on a file of labelled texts: the steps of a run, in order."""
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,23 +24,25 @@ from enct5.training.data import Rows, TrainingData, prepare, read_rows
 from enct5.training.defaults import resolve
 from enct5.training.distributed import gather_model, on_main_process, process_state
 from enct5.training.finish import Course, conclude
+from enct5.training.logs import silence
 from enct5.training.model_init import is_enct5, new_model
 from enct5.training.resuming import remember
 from enct5.training.trainer import EncT5Trainer, build_trainer
 
-Reader = Callable[[str, PreTrainedTokenizerBase, Callable[[str], None]], Rows]
+logger = logging.getLogger(__name__)
+
+Reader = Callable[[str, PreTrainedTokenizerBase], Rows]
 _MAKE_ROOM = "make room, and the same command with --resume goes on from the last checkpoint"
 
 
-def train(
-    config: TrainConfig, resume: bool = False, say: Callable[[str], None] = print, rows: Rows | None = None
-) -> dict[str, Any]:
+def train(config: TrainConfig, resume: bool = False, rows: Rows | None = None) -> dict[str, Any]:
     """Fine-tune a model and write its run folder.
+
+    Progress is logged: `logging.basicConfig(level="INFO")` shows it.
 
     Args:
         config: the run's settings.
         resume: continue the interrupted run in `config.out`.
-        say: called with every line of progress.
         rows: its data, where they have been read already (`enct5.training.data.read_rows`).
 
     Returns:
@@ -48,45 +51,42 @@ def train(
     Raises:
         EncT5Error: for data, settings or a base model that cannot be used.
     """
-    return train_on(lambda base, tokenizer, say: rows or read_rows(config, say), config, resume, say)
+    return train_on(lambda base, tokenizer: rows or read_rows(config), config, resume)
 
 
-def train_on(read: Reader, config: TrainConfig, resume: bool, say: Callable[[str], None]) -> dict[str, Any]:
+def train_on(read: Reader, config: TrainConfig, resume: bool) -> dict[str, Any]:
     """Like `train`, on rows that are read once the run folder is this run's.
 
     Args:
-        read: from the base (folder or hub id), its tokenizer and what is called with every line of progress to the
-            rows; a process that is not the main one calls it, too.
+        read: from the base (folder or hub id) and its tokenizer to the rows; a process that is not the main one calls
+            it, too.
         config: as for `train`.
         resume: likewise.
-        say: likewise.
     """
     with ExitStack() as held:  # the run folder, until the run ends in any way
-        return _train(config, resume, say, read, held)
+        return _train(config, resume, read, held)
 
 
-def _train(
-    config: TrainConfig, resume: bool, say: Callable[[str], None], read: Reader, held: ExitStack
-) -> dict[str, Any]:
+def _train(config: TrainConfig, resume: bool, read: Reader, held: ExitStack) -> dict[str, Any]:
     out = Path(config.out)
     started = time.time()
     processes = process_state()
     if not processes.is_main_process:
-        say = _say_nothing
+        held.enter_context(silence())
     _check_extras(config, processes.num_processes)
-    checkpoint = on_main_process(lambda: held.enter_context(run_folder.claim(out, resume, say)))
+    checkpoint = on_main_process(lambda: held.enter_context(run_folder.claim(out, resume)))
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
-    prepared = prepare(config, read(base, tokenizer, say), tokenizer, say)
+    prepared = prepare(config, read(base, tokenizer), tokenizer)
     _check_processes(config, prepared, processes.num_processes)
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
     model = new_model(config, base, tokenizer, prepared)
     starts_untrained = not model.is_fine_tuned()
     if is_enct5(base) and starts_untrained:
-        say("the head is new: the base has none for these labels")
+        logger.info("the head is new: the base has none for these labels")
     ancestry = ancestry_of(config.base)
     if ancestry.trained_on is not None:
-        say(
+        logger.warning(
             f"the base was trained on {ancestry.trained_on}: figures on texts that it knows are too good; --eval takes "
             "new ones"
         )
@@ -100,7 +100,6 @@ def _train(
             prepared.task,
             lambda tried: _trial_trainer(tried, base, tokenizer, prepared),
             out / CHECKPOINTS / search.JOURNAL,
-            say,
         )
         settings, model = settings.model_copy(update=found), new_model(config, base, tokenizer, prepared)
     epochs = f"{settings.epochs:g} epoch{'' if settings.epochs == 1 else 's'}"
@@ -113,14 +112,16 @@ def _train(
         said += ", from the bundled T5"
     if processes.num_processes > 1:
         said += f", {processes.num_processes} processes"
-    say(said)
+    logger.info(said)
     gpus = torch.cuda.device_count()
     if gpus > 1 and processes.num_processes == 1:
-        say(f"one of {gpus} GPUs is used; `torchrun --nproc-per-node {gpus} -m enct5.cli train ...` uses all of them")
+        logger.warning(
+            f"one of {gpus} GPUs is used; `torchrun --nproc-per-node {gpus} -m enct5.cli train ...` uses all of them"
+        )
 
-    trainer = build_trainer(trained, tokenizer, prepared, settings, say, starts_untrained=starts_untrained)
+    trainer = build_trainer(trained, tokenizer, prepared, settings, starts_untrained=starts_untrained)
     if checkpoint is not None:
-        say(f"continuing from {checkpoint}")
+        logger.info(f"continuing from {checkpoint}")
     with disk_full_as_error(out, _MAKE_ROOM):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
@@ -128,20 +129,16 @@ def _train(
     model, adapter = lora.merge(trained) if config.lora else (gather_model(trained), None)
     course = Course(ancestry, trials, trainer.state, started, resume)
     with disk_full_as_error(out, _MAKE_ROOM):
-        return on_main_process(lambda: conclude(model, adapter, tokenizer, prepared, settings, course, say))
+        return on_main_process(lambda: conclude(model, adapter, tokenizer, prepared, settings, course))
 
 
 def _trial_trainer(
     tried: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: TrainingData
 ) -> EncT5Trainer:
-    """The trainer of a trial: as that of the run, but silent and without checkpoints."""
+    """The trainer of a trial: as that of the run, but without checkpoints."""
     model = new_model(tried, base, tokenizer, prepared)
     trained = lora.add_adapters(model) if tried.lora else model
-    return build_trainer(trained, tokenizer, prepared, tried, _say_nothing, keeps=False)
-
-
-def _say_nothing(line: str) -> None:
-    """What trials and processes other than the main one say."""
+    return build_trainer(trained, tokenizer, prepared, tried, keeps=False)
 
 
 def _check_extras(config: TrainConfig, processes: int) -> None:

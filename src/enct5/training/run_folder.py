@@ -1,7 +1,7 @@
 """The folder of a training run: claimed by one run at a time, and what is in its way."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from enct5.training.checkpoints import newest_whole
 
 
 @contextmanager
-def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path | None]:
+def claim(out: Path, resume: bool) -> Iterator[Path | None]:
     """Check that a run may write into `out`, create it, and keep other runs out of it within the block.
 
     Where nothing of a run comes into it within the block, it is as it was before.
@@ -21,7 +21,6 @@ def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path 
     Args:
         out: The run folder.
         resume: Whether an interrupted run in it is to be continued.
-        say: Told of newer checkpoints that are not whole.
 
     Yields:
         The newest complete checkpoint to continue from; `None` to start from the beginning.
@@ -45,7 +44,7 @@ def claim(out: Path, resume: bool, say: Callable[[str], None]) -> Iterator[Path 
                 ) from error
             held.enter_context(only_writer(checkpoints, out))
         try:
-            yield newest_whole(checkpoints, say)
+            yield newest_whole(checkpoints)
         finally:
             if checkpoints.is_dir() and {file.name for file in checkpoints.iterdir()} == {LOCK}:
                 with suppress(OSError):

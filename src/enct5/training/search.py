@@ -7,6 +7,7 @@ run keeps the best one's model, and builds what smooths the labels before the tr
 optuna is an optional dependency, so it is imported when it is needed.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,15 @@ from enct5.errors import EncT5Error
 from enct5.tasks.base import Task
 from enct5.training.callbacks import Pruning
 from enct5.training.config import SEARCHED, TrainConfig
+from enct5.training.logs import silence
 from enct5.training.trainer import EncT5Trainer
 
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.trial import FrozenTrial
 
+
+logger = logging.getLogger(__name__)
 
 JOURNAL = "trials.journal"
 # A trial is stopped when it is below the median of the others at the same share of its steps: not before there are so
@@ -53,9 +57,8 @@ def search(
     task: Task,
     make_trainer: Callable[[TrainConfig], EncT5Trainer],
     journal: Path,
-    say: Callable[[str], None],
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Run trials until there are `settings.hpo`, the first with the settings as they are.
+    """Run trials until there are `settings.hpo`, the first with the settings as they are; log a line for each.
 
     Args:
         settings: The run's settings, resolved; they are the middle of what is tried.
@@ -63,7 +66,6 @@ def search(
         task: What is learned; its `metric_for_best_model` is the score.
         make_trainer: Gives a trainer with a new model.
         journal: File of the trials.
-        say: Called with a line for every trial.
 
     Returns:
         The best trial's settings, and all trials: `number`, `outcome` ("complete", "pruned" or "failed"), `score` (of
@@ -96,15 +98,16 @@ def search(
             study.enqueue_trial({name: int(value) if name == "epochs" else value for name, value in values.items()})
         trial = study.ask()
         tried = settings.model_copy(update=_suggest(trial, settings, names))
-        trainer = make_trainer(tried)
-        trainer.add_callback(Pruning(trial, task.metric_for_best_model))
         outcome = TrialState.COMPLETE
-        try:
-            trainer.train()
-        except optuna.TrialPruned:
-            outcome = TrialState.PRUNED
-        except EncT5Error:  # it diverged
-            outcome = TrialState.FAIL
+        with silence():
+            trainer = make_trainer(tried)
+            trainer.add_callback(Pruning(trial, task.metric_for_best_model))
+            try:
+                trainer.train()
+            except optuna.TrialPruned:
+                outcome = TrialState.PRUNED
+            except EncT5Error:  # it diverged
+                outcome = TrialState.FAIL
         scores = study.trials[trial.number].intermediate_values.values()
         kept = best if trainer.args.metric_for_best_model else _last
         study.tell(trial, kept(scores) if outcome == TrialState.COMPLETE else None, state=outcome)
@@ -112,7 +115,7 @@ def search(
         drawn = ", ".join(f"{name.replace('_', ' ')} {record[name]:.3g}" for name in names)
         ending = "" if outcome == TrialState.COMPLETE else f" ({record['outcome']})"
         score = "" if record["score"] is None else f": {task.metric_for_best_model} {record['score']:.4f}"
-        say(f"trial {count + 1} of {settings.hpo}: {drawn}{score}{ending}")
+        logger.info(f"trial {count + 1} of {settings.hpo}: {drawn}{score}{ending}")
     trials = [_record(trial, number, best) for number, trial in enumerate(study.get_trials(states=ended), start=1)]
     if not any(trial["outcome"] == "complete" for trial in trials):
         raise EncT5Error(f"none of the {len(trials)} trials could be completed; lower --learning-rate")

@@ -1,5 +1,6 @@
 """The HF Trainer as `enct5 train` uses it: batches of like length, steps relative to a tensor's size, plain words."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from peft import PeftModel
 
+
+logger = logging.getLogger(__name__)
 
 # Arguments about how rows are loaded, as `DataLoader` calls them; some are newer than the oldest transformers allowed.
 _LOADING = ("num_workers", "pin_memory", "persistent_workers", "multiprocessing_context", "prefetch_factor", "in_order")
@@ -248,7 +251,6 @@ def build_trainer(
     tokenizer: PreTrainedTokenizerBase,
     prepared: TrainingData,
     settings: TrainConfig,
-    say: Callable[[str], None],
     keeps: bool = True,
     starts_untrained: bool = True,
 ) -> EncT5Trainer:
@@ -261,7 +263,6 @@ def build_trainer(
         tokenizer: its tokenizer.
         prepared: the run's data.
         settings: the run's settings, resolved.
-        say: called with every line of progress.
         keeps: whether it writes checkpoints, from which the best model is loaded at the end.
         starts_untrained: whether the model's head is new.
     """
@@ -270,7 +271,9 @@ def build_trainer(
     interval = max(1, math.ceil(steps / EVALUATIONS))
     texts = len(prepared.evaluation_texts)
     if not (chooses := texts >= FEWEST_TO_CHOOSE_BY):
-        say(f"{texts} evaluation texts are too few to choose by: no early stopping, the last weights are the result")
+        logger.info(
+            f"{texts} evaluation texts are too few to choose by: no early stopping, the last weights are the result"
+        )
     trainer = EncT5Trainer(
         model,
         TrainingArguments(
@@ -310,8 +313,8 @@ def build_trainer(
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
             Progress(),
-            ProgressCallback(say, task.metric_for_best_model, starts_untrained),
-            *([EarlyStopping(settings.patience, say)] if chooses else []),
+            ProgressCallback(task.metric_for_best_model, starts_untrained),
+            *([EarlyStopping(settings.patience)] if chooses else []),
         ],
     )
     trainer.remove_callback(PrinterCallback)

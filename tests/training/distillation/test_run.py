@@ -23,6 +23,7 @@ from helpers.runs import (
     InterruptedRunError,
     Run,
     assert_same_weights,
+    heard,
     messages,
     numbers,
     several_labels,
@@ -39,9 +40,10 @@ def distill(teacher: Path, base: Path, out: Path, source: str, said: list[str] |
     """A short distillation on the column `text`, unless options say otherwise."""
     settings = {"text": ("text",), "epochs": 5, "batch_size": 8, "learning_rate": 3e-3} | options
     resume = settings.pop("resume", False)
-    say = settings.pop("say", (said if said is not None else []).append)
+    hear = settings.pop("hear", (said if said is not None else []).append)
     config = DistillConfig.checked(teacher=str(teacher), data=source, base=str(base), out=str(out), **settings)
-    return distillation.distill(config, resume=resume, say=say)
+    with heard(hear):
+        return distillation.distill(config, resume=resume)
 
 
 def without_labels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -206,14 +208,14 @@ def test_a_resumed_student_ends_with_the_weights_of_an_uninterrupted_one(
     distill(teacher, run.base, tmp_path / "whole", source)
     said: list[str] = []
 
-    def say(line: str) -> None:
+    def hear(line: str) -> None:
         said.append(line)
         if sum(one.startswith("epoch ") for one in said) == 7:
             raise InterruptedRunError
 
     out = tmp_path / "run"
     with pytest.raises(InterruptedRunError):
-        distill(teacher, run.base, out, source, say=say)
+        distill(teacher, run.base, out, source, hear=hear)
     assert steps_of(out)
     assert (out / "checkpoints" / FILE).is_file()
     with pytest.raises(EncT5Error, match=r"the teacher has changed since the run in .*; restore, or start anew"):

@@ -130,7 +130,7 @@ def test_a_student_tags_as_its_teacher(teacher: TokenRun, t5_folder: Callable[..
         max_length=32,
         eval_fraction=0.3,
     )
-    record = distillation.distill(config, say=[].append)
+    record = distillation.distill(config)
     found = record["distillation"]
     assert 0 < found["labelled_texts"] <= 20
     assert found["judged_by"] == "the teacher's decisions"

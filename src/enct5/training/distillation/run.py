@@ -1,6 +1,7 @@
 """Distillation: a small model learns what a large one says about texts, with labels or without (arXiv 1503.02531)."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,21 +38,21 @@ if TYPE_CHECKING:
     from sklearn.preprocessing import StandardScaler
 
 
+logger = logging.getLogger(__name__)
+
 Array = npt.NDArray[Any]
 _MOST_COUNTS = 200
 
 
-def distill(
-    config: DistillConfig, resume: bool = False, say: Callable[[str], None] = print, texts: Texts | None = None
-) -> dict[str, Any]:
+def distill(config: DistillConfig, resume: bool = False, texts: Texts | None = None) -> dict[str, Any]:
     """Train a student on what a teacher says about texts, and write its run folder.
 
     The teacher is asked once, before training; its answers are kept beside the checkpoints until the run is complete.
+    Progress is logged: `logging.basicConfig(level="INFO")` shows it.
 
     Args:
         config: the run's settings.
         resume: continue the interrupted run in `config.out`.
-        say: called with every line of progress.
         texts: its data, where they have been read already (`data.read_distillation_texts`).
 
     Returns:
@@ -60,18 +61,10 @@ def distill(
     Raises:
         EncT5Error: for a teacher, data, settings or a base model that cannot be used or do not go together.
     """
-    return training_run.train_on(
-        lambda base, tokenizer, say: _rows(config, texts, base, tokenizer, say), config, resume, say
-    )
+    return training_run.train_on(lambda base, tokenizer: _rows(config, texts, base, tokenizer), config, resume)
 
 
-def _rows(
-    config: DistillConfig,
-    texts: Texts | None,
-    base: str,
-    tokenizer: PreTrainedTokenizerBase,
-    say: Callable[[str], None],
-) -> Rows:
+def _rows(config: DistillConfig, texts: Texts | None, base: str, tokenizer: PreTrainedTokenizerBase) -> Rows:
     """The rows of a run whose labels are numbers of rows of `SoftLoss`."""
     predictor = Predictor.from_pretrained(config.teacher)
     if not isinstance(predictor.model, OnnxEncT5) and not predictor.model.is_fine_tuned():
@@ -83,7 +76,7 @@ def _rows(
     labelled = np.concatenate([part.labelled for part in parts])
     encoded = _encoded(task, [value for part in parts for value in part.values], names)
     all_texts = [text for part in parts for text in read_texts(part.table, config.text)]
-    say(f"teacher: {public_name(config.teacher)}, {task.description}, {len(names)} outputs")
+    logger.info(f"teacher: {public_name(config.teacher)}, {task.description}, {len(names)} outputs")
 
     outputs, digest = _ask(predictor, config, base, tokenizer, all_texts, names)
     records = task.decode(outputs, teacher.id2label, teacher.thresholds)
@@ -96,7 +89,7 @@ def _rows(
     if counts:
         more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
         listed = ", ".join(f"{shorten(name)} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
-        say(f"{task.counted} a label, by {counted_by}: {listed}{more}")
+        logger.info(f"{task.counted} a label, by {counted_by}: {listed}{more}")
 
     training_rows, held_out_rows = _split(config, texts, task.strata(values))
     notes = blank_texts(all_texts[: len(texts.train.table)], config.data)
@@ -110,12 +103,12 @@ def _rows(
         notes += found
     judged_by_labels = bool(labelled[held_out_rows].all())
     judge = "the labels" if judged_by_labels else "the teacher's decisions"
-    say(f"evaluation: {split}, judged by {judge}")
+    logger.info(f"evaluation: {split}, judged by {judge}")
     place = np.cumsum(labelled) - 1  # of a row with label among those
     labels = _take(encoded, place[held_out_rows]) if judged_by_labels else _take(decisions, held_out_rows)
     with_label = int(labelled[training_rows].sum())
     if config.label is not None:
-        say(
+        logger.info(
             f"labels: {with_label} of {len(training_rows)} training texts have one, with a weight of "
             f"{config.label_weight:g} beside the teacher"
         )
@@ -124,7 +117,7 @@ def _rows(
     if task.inputs.windowed:
         targets = TokenTargets(outputs, tokenizer, teacher.id2label, task)
         if targets.kept < 1:
-            say(f"{targets.kept:.1%} of the teacher's entities can be told in the base's tokens")
+            logger.info(f"{targets.kept:.1%} of the teacher's entities can be told in the base's tokens")
         loss, numbers = _loss_of_tokens(config, task, targets, all_texts, encoded, labelled, place)
     else:
         loss, numbers = _loss_of_texts(config, task, outputs, encoded, labelled, scaler)
@@ -150,7 +143,7 @@ def _rows(
         labels=labels,
         split=split,
         shared=shared,
-        prompt_texts=prompts_of(config, task, names, say),
+        prompt_texts=prompts_of(config, task, names),
         class_weights=None,
         notes=notes,
         teaching=Teaching(
