@@ -51,3 +51,9 @@ def test_the_code_blocks_name_commands_that_exist():
         text = (ROOT / document).read_text(encoding="utf-8")
         for command in re.findall(r"^\s*enct5 (\w+)", text, flags=re.MULTILINE):
             assert command in COMMANDS
+
+
+def test_the_index_of_tests_names_files_that_exist():
+    named = re.findall(r"`([\w/]*test_\w+\.py)`", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
+    assert len(named) > 100
+    assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers.runs import messages, write_rows
+from helpers.models import saved_model
+from helpers.runs import messages
+from helpers.tables import write_rows
 from helpers.terminal import Screen, run
-from inference.test_predictor import saved_model
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),

@@ -14,7 +14,7 @@ import pytest
 
 from enct5.cli import command
 from enct5.inference.predictor import Predictor
-from inference.test_predictor import saved_model
+from helpers.models import saved_model
 
 pytest.importorskip("resource", reason="limits of processes are POSIX's")
 

@@ -9,7 +9,8 @@ from enct5.data.notes import in_rows, line
 from enct5.errors import EncT5Error
 from enct5.training.config import TrainConfig
 from enct5.training.data import read_rows
-from helpers.runs import heard, write_rows
+from helpers.runs import heard
+from helpers.tables import write_rows
 
 
 @pytest.mark.parametrize(

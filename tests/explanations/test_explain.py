@@ -15,7 +15,8 @@ from enct5 import EncT5Config, EncT5ForSequenceClassification, Predictor
 from enct5.errors import EncT5Error
 from enct5.explanations.attribution import cross_attention, integrated_gradients
 from enct5.explanations.explain import MOST_LABELS, Explanation
-from inference.test_predictor import LABELS, saved_model, sentences
+from helpers.models import saved_model
+from helpers.texts import LABELS, sentences
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

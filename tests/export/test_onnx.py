@@ -18,8 +18,9 @@ from enct5.errors import EncT5Error
 from enct5.export import onnx as export
 from enct5.export.onnx_session import OnnxEncT5
 from enct5.model.loading import load_model
-from inference.test_predictor import LABELS, saved_model, sentences
-from model.test_conversion import hub_cache
+from helpers.hub import hub_cache
+from helpers.models import saved_model
+from helpers.texts import LABELS, sentences
 
 pytest.importorskip("onnx", reason="needs the extra [onnx]")
 pytest.importorskip("onnxscript", reason="needs the extra [onnx]")

@@ -15,7 +15,7 @@ from enct5 import EncT5Config, Predictor
 from enct5.errors import EncT5Error
 from enct5.export.onnx_session import DATA, GRAPH, OnnxEncT5, is_exported
 from enct5.model.loading import load_tokenizer
-from inference.test_predictor import sentences
+from helpers.texts import sentences
 
 onnx = pytest.importorskip("onnx", reason="needs the extra [onnx]")
 pytest.importorskip("onnxruntime", reason="needs the extra [onnx]")

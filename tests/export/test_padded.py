@@ -8,7 +8,7 @@ import torch
 from enct5.export.padded import TYPICAL_LENGTH, ExportableEncT5
 from enct5.folding.model import FoldedEncT5
 from enct5.model.modeling_enct5 import EncT5ForClassification
-from folding.test_model import FAMILIES, MULTI, SMALL, TASKS, TOKENS, assert_near, random_model
+from helpers.models import FAMILIES, MULTI, SMALL, TASKS, TOKENS, assert_near, random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -1,7 +1,6 @@
 """Two calls never write to one output at the same time."""
 
 import multiprocessing
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,7 @@ from enct5.files.locks import LOCK, only_writer
 from enct5.inference.output_parts import Parts
 from enct5.model.folder import CHECKPOINTS
 from enct5.training.run_folder import claim
-
-
-def hold(folder: Path, held: Event) -> None:
-    with only_writer(folder, folder):
-        held.set()
-        multiprocessing.Event().wait()  # until it is killed
+from helpers.processes import hold
 
 
 def held_by_another(folder: Path) -> multiprocessing.process.BaseProcess:

@@ -11,58 +11,18 @@ import pytest
 import torch
 from torch import nn
 
-from enct5 import EncT5Config, EncT5ForSequenceClassification, EncT5ForTokenClassification, Predictor
+from enct5 import EncT5ForSequenceClassification, Predictor
 from enct5.folding.decoder import PromptDecoder
 from enct5.folding.layers import Run
 from enct5.folding.model import FoldedEncT5, runs_of
 from enct5.model.conversion import convert
 from enct5.model.loading import load_tokenizer
-from enct5.model.modeling_enct5 import EncT5ForClassification
+from helpers.models import FAMILIES, MULTI, REGRESSION, SINGLE, SMALL, TASKS, TOKENS, assert_near, random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
-TOKENS = "token_classification"
-SMALL = {"vocab_size": 60, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4}
-FAMILIES = {
-    "t5": {},
-    "v1.1": {"feed_forward_proj": "gated-gelu"},
-    "umt5": {"feed_forward_proj": "gated-gelu", "per_layer_position_bias": True},
-    "deep decoder": {"num_decoder_layers": 3},
-    "deep umt5 decoder": {"num_decoder_layers": 2, "per_layer_position_bias": True},
-    "deep decoder without bias": {"num_decoder_layers": 2, "prompt_position_bias": False},
-    "other heads": {"num_heads": 3, "d_kv": 16, "relative_attention_max_distance": 20, "layer_norm_epsilon": 0.1},
-}
-TASKS = [
-    (SINGLE, 3),
-    (SINGLE, 40),
-    (SINGLE, 600),
-    (REGRESSION, 1),
-    (REGRESSION, 3),
-    (MULTI, 1),
-    (MULTI, 3),
-    (MULTI, 40),
-    (MULTI, 600),
-    (TOKENS, 3),
-]
 LENGTHS = [600, 17, 17, 17, 2, 2, 1]
 FEW = [14, 9, 8, 8, 7, 6, 5, 4, 2, 1]  # so few tokens that products are made the other way round
-
-
-def random_model(dtype: torch.dtype = torch.float32, **config: Any) -> EncT5ForClassification:
-    """A small model with logits of unit scale, no parameter of which is as it was initialised."""
-    torch.manual_seed(0)
-    settings = EncT5Config(**{**SMALL, **config})
-    tags = settings.problem_type == TOKENS
-    model = (EncT5ForTokenClassification if tags else EncT5ForSequenceClassification)(settings).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-        model.classifier.weight.normal_(std=settings.d_model**-0.5)
-    for name, parameter in model.named_parameters():
-        keeps = dtype == torch.float16 and ".wo." in name  # as transformers loads T5 in float16
-        parameter.data = parameter.data if keeps else parameter.data.to(dtype)
-    return model
 
 
 def random_texts(lengths: list[int] = LENGTHS, seed: int = 0) -> list[torch.Tensor]:
@@ -80,12 +40,6 @@ def plain_logits(model: nn.Module, texts: list[torch.Tensor]) -> torch.Tensor:
 
 def folded_logits(folded: FoldedEncT5, texts: list[torch.Tensor]) -> torch.Tensor:
     return folded(torch.cat(texts), [len(text) for text in texts])
-
-
-def assert_near(result: torch.Tensor, wanted: torch.Tensor, tolerance: float = 1e-4) -> None:
-    """Equal to `tolerance` of the logits' scale, which is about 1 and differs from text to text."""
-    assert wanted.float().std(0).min() > 0.05
-    torch.testing.assert_close(result, wanted, atol=tolerance * max(1.0, float(wanted.abs().max())), rtol=0)
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS, FEW])

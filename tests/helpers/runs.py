@@ -19,6 +19,7 @@ from enct5.inference.predictor import Predictor
 from enct5.reports import training_report
 from enct5.training import trainer as trainer_module
 from enct5.training.config import TrainConfig
+from helpers.tables import write_rows
 
 LABELS = ("Café Ärger", "delivery", "refund")
 WORDS = {"Café Ärger": "coffee milk cup", "delivery": "parcel late road", "refund": "money card bank"}
@@ -34,8 +35,6 @@ RUN_FILES = {
     "tokenizer_config.json",
     "train_config.yaml",
 }
-
-
 CHECKPOINT_FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 
@@ -54,11 +53,6 @@ def make_checkpoint(out: Path, step: int, files: tuple[str, ...] = CHECKPOINT_FI
         else:
             torch.save({}, folder / name)
     return folder
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
 
 
 def messages(count: int, seed: int = 0) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pytest
 from enct5.cli import command
 from enct5.errors import is_installed
 from enct5.inference import bench
-from inference.test_predictor import saved_model
+from helpers.models import saved_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 

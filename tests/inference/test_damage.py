@@ -17,7 +17,7 @@ from enct5.errors import EncT5Error
 from enct5.inference.inspection import inspect
 from enct5.inference.predictor import Predictor
 from enct5.model.loading import load_model
-from inference.test_predictor import saved_model
+from helpers.models import saved_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

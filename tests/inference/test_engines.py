@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from enct5.inference.engines import CompiledEngine, FoldedEngine, PlainEngine
-from folding.test_model import TASKS, TOKENS, random_model
+from helpers.models import TASKS, TOKENS, random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

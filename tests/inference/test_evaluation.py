@@ -10,7 +10,8 @@ import pytest
 from enct5.errors import EncT5Error
 from enct5.inference.evaluation import evaluate, write_json
 from enct5.inference.predictor import Predictor
-from inference.test_predictor import LABELS, saved_model, sentences
+from helpers.models import saved_model
+from helpers.texts import LABELS, sentences
 
 Base = Callable[..., Path]
 

@@ -18,7 +18,7 @@ from enct5.errors import EncT5Error
 from enct5.files.digests import digest
 from enct5.inference.inspection import inspect
 from enct5.model.digests import digests_of_tokenizer
-from inference.test_predictor import saved_model
+from helpers.models import saved_model
 
 Base = Callable[..., Path]
 

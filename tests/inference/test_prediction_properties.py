@@ -10,14 +10,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.test_reading_properties import texts
 from enct5.data.reading import read_table
 from enct5.inference import prediction_file
 from enct5.inference.prediction_file import predict_table
 from enct5.inference.predictor import Predictor
 from enct5.tokenization.batches import length_ordered_batches
-from inference.test_prediction_file import Echo, write
-from inference.test_predictor import saved_model
+from helpers.echo import Echo
+from helpers.models import saved_model
+from helpers.strategies import texts
+from helpers.tables import write
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -17,66 +17,18 @@ import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
 
-from enct5 import EncT5ForSequenceClassification
-from enct5.assets import bundled_t5
 from enct5.cli import command
 from enct5.errors import EncT5Error
-from enct5.folding.model import FoldedEncT5
 from enct5.inference import predictor as predictor_module
 from enct5.inference.predictor import Predictor
-from enct5.model.conversion import convert
-from enct5.model.loading import load_tokenizer
-from enct5.training.config import TrainConfig
+from helpers.models import plain_logits, saved_model
+from helpers.texts import LABELS, sentences
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 Base = Callable[..., Path]
-LABELS = ("delivery", "refund", "ärger")
-WORDS = ["where", "is", "my", "parcel", "money", "card", "bank", "road", "coffee", "the", "a", "late", "and", "12"]
 UNICODE = ["Où est mon colis ?", "我的包裹在哪里", "🙂🎉👩‍👩‍👧", "שלום עולם", "e\u0301", "a\u0000b", "\ufffd", "ẞß"]
-
-
-def saved_model(
-    base: Path, folder: Path, names: tuple[str, ...] = LABELS, task: str = "single_label_classification", **trained: Any
-) -> Path:
-    """A run folder as training leaves it, its head random but no label favoured: training takes longer."""
-    model = convert(str(base), problem_type=task, id2label=dict(enumerate(names))).model
-    tokenizer = load_tokenizer(str(base))
-    torch.manual_seed(1)
-    with torch.no_grad():
-        model.classifier.weight.copy_(2 * torch.randn_like(model.classifier.weight))
-        inputs = tokenizer(sentences(30), padding=True, return_tensors="pt")
-        model.classifier.bias.copy_(-model.eval()(**inputs).logits.mean(0))
-    tokenizer.model_max_length = 64
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    settings = {"data": "train.csv", "text": ("text",), "label": "label", "out": "runs/x", "max_length": 64} | trained
-    TrainConfig.checked(**settings).write(folder / "train_config.yaml")
-    return folder
-
-
-def sentences(count: int, longest: int = 40) -> list[str]:
-    random = np.random.default_rng(0)
-    return [" ".join(random.choice(WORDS, size=random.integers(1, longest))) for _ in range(count)]
-
-
-@pytest.fixture(scope="module")
-def folder(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return saved_model(t5_folder(), tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def predictor(folder: Path) -> Predictor:
-    return Predictor.from_pretrained(folder)
-
-
-def plain_logits(predictor: Predictor, *texts: str) -> np.ndarray:
-    """The logits of one text or pair by the tokenizer and the model alone."""
-    inputs = predictor.tokenizer(*texts, truncation=True, return_tensors="pt")
-    with torch.no_grad():
-        return predictor.model(**inputs).logits[0].numpy()
 
 
 def test_logits_are_those_of_the_plain_model_text_by_text(predictor: Predictor) -> None:
@@ -144,94 +96,10 @@ def test_settings_say_how_predictions_are_made(folder: Path, predictor: Predicto
     assert half.settings() == {"form": "plain model"} | usual | {"dtype": "bfloat16"}
 
 
-def test_batches_keep_the_token_budget(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    batches: list[list[int]] = []
-    forward = FoldedEncT5.forward
-
-    def watched(folded: FoldedEncT5, input_ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
-        batches.append(lengths)
-        return forward(folded, input_ids, lengths)
-
-    monkeypatch.setattr(FoldedEncT5, "forward", watched)
-    predictor.logits(sentences(400))
-    assert sum(len(lengths) for lengths in batches) == 400
-    assert all(len(lengths) * max(lengths) <= predictor_module.MAX_BATCH_TOKENS for lengths in batches)
-    assert len(batches) < 12
-
-
-def test_the_budget_of_a_batch_can_be_chosen(
-    folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    texts = sentences(60)
-    for fold in (True, False):
-        other = Predictor.from_pretrained(folder, batch_tokens=40, fold=fold)
-        assert other.settings()["batch_tokens"] == 40
-        engine = type(other._engine())
-        batches: list[list[int]] = []
-        run = engine.__call__
-
-        def watched(self: Any, rows: Any, run: Any = run, batches: Any = batches) -> Any:
-            batches.append([len(row) for row in rows])
-            return run(self, rows)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(engine, "__call__", watched)
-            np.testing.assert_allclose(other.logits(texts), predictor.logits(texts), atol=1e-4)
-        own = [lengths for lengths in batches if len(lengths) * max(lengths) <= 40 or len(lengths) == 1]
-        assert sum(map(len, own)) >= 60
-        assert max(map(len, own)) > 1
-    for wrong in (0, -3):
-        with pytest.raises(EncT5Error, match=rf"`batch_tokens` \(--batch-tokens\) is {wrong}; give a number from 1 on"):
-            Predictor.from_pretrained(folder, batch_tokens=wrong)
-
-
-def test_a_gpu_gets_larger_batches_as_far_as_its_memory_goes(
-    folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert predictor.settings()["batch_tokens"] == predictor_module.MAX_BATCH_TOKENS
-    monkeypatch.setattr(type(predictor.model), "device", torch.device("cuda"))
-    a_token = 16 * 32 * 4  # states of d_model 32 in float32
-    for free, wanted in ((80e9, predictor_module.MAX_BATCH_TOKENS_OF_A_GPU), (4 * a_token * 5000, 5000), (1e6, 2048)):
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (int(free), int(free)))
-        assert predictor._budget() == wanted
-        assert Predictor(predictor.model, predictor.tokenizer, batch_tokens=7)._budget() == 7
-
-
 def test_a_run_folders_predictor_is_copied_with_its_settings(predictor: Predictor) -> None:
     for other in (pickle.loads(pickle.dumps(predictor)), copy.deepcopy(predictor)):
         assert other.config == predictor.config
         assert other.predict(sentences(5)) == predictor.predict(sentences(5))
-
-
-def test_padded_batches_are_bounded_by_their_attention(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts, rows = ["parcel " * 60] * 6, []
-    monkeypatch.setattr(predictor_module, "MAX_BATCH_SCORES", 4 * 2 * 62**2)  # two rows of 62 tokens, in four heads
-    for fold, wanted in ((True, [6]), (False, [2, 2, 2])):
-        other = Predictor.from_pretrained(folder, fold=fold)
-        engine = type(other._engine())
-        run = engine.__call__
-        rows.clear()
-        with monkeypatch.context() as patch:
-            patch.setattr(engine, "__call__", lambda self, given, run=run: rows.append(len(given)) or run(self, given))
-            other.logits(texts)
-        assert rows == wanted
-
-
-def test_many_labels_make_small_batches(t5_folder: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = saved_model(t5_folder(), tmp_path, task="multi_label_classification")
-    predictor = Predictor.from_pretrained(folder, fold=False)
-    expected = predictor.logits(sentences(10))
-    rows = []
-    predictor.model.register_forward_pre_hook(
-        lambda _, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
-    )
-    monkeypatch.setattr(predictor_module, "MAX_BATCH_PROMPTS", 7)
-    np.testing.assert_allclose(predictor.logits(sentences(10)), expected, atol=1e-4)
-    assert rows == [2] * 5  # of three labels each
-    rows.clear()
-    monkeypatch.setattr(predictor_module, "MAX_BATCH_PROMPTS", 2)
-    predictor.logits(sentences(4))
-    assert rows == [1] * 4
 
 
 def test_pairs_are_joined_as_t5_joins_them(predictor: Predictor) -> None:
@@ -450,80 +318,6 @@ def test_no_number_of_labels_is_refused(predictor: Predictor) -> None:
         predictor.predict(["a"], abstain_below=0.5, top_k=2)
 
 
-def pair_scorer(base: Path, folder: Path, names: tuple[str, ...], task: str) -> Predictor:
-    return Predictor.from_pretrained(saved_model(base, folder, names, task, text=("query", "document")))
-
-
-@pytest.mark.parametrize(
-    ("task", "names", "label", "worth"),
-    [
-        ("regression", ("value",), None, [1]),
-        ("single_label_classification", ("no", "yes"), None, [0, 1]),
-        ("single_label_classification", LABELS, "refund", [0, 1, 0]),
-        ("single_label_classification", ("0", "1", "3"), None, [0, 1, 3]),
-    ],
-)
-def test_ranking_sorts_the_scores_of_pairs(
-    t5_folder: Base, tmp_path: Path, task: str, names: tuple[str, ...], label: str | None, worth: list[float]
-) -> None:
-    scorer = pair_scorer(t5_folder(), tmp_path, names, task)
-    documents = sentences(12)
-    logits = np.stack([plain_logits(scorer, "my card", document) for document in documents])
-    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    wanted = (logits if task == "regression" else scores) @ np.array(worth)
-    ranked = scorer.rank("my card", documents, label)
-    assert [record["index"] for record in ranked] == np.argsort(-wanted).tolist()
-    assert [record["document"] for record in ranked] == [documents[record["index"]] for record in ranked]
-    assert [record["score"] for record in ranked] == pytest.approx(sorted(wanted, reverse=True), abs=1e-4)
-    assert all(list(record) == ["index", "document", "score"] for record in ranked)
-    assert scorer.rank("my card", documents, label, top_k=3) == ranked[:3]
-    assert scorer.rank("my card", documents, label, top_k=99) == ranked
-    if task == "regression":
-        values = [result["value"] for result in scorer.predict([("my card", document) for document in documents])]
-        assert [record["score"] for record in ranked] == sorted(values, reverse=True)
-
-
-def test_ranking_takes_documents_by_their_place(t5_folder: Base, tmp_path: Path) -> None:
-    scorer = pair_scorer(t5_folder(), tmp_path, ("value",), "regression")
-    documents = sentences(6)
-    wanted = scorer.rank("my card", documents)
-    column = pd.Series(documents, index=[5, 3, 4, 0, 1, 2])
-    for given in (column, np.array(documents), (document for document in documents)):
-        assert scorer.rank("my card", given) == wanted
-    later = column[column.index > 1]  # 5, 3, 4 and 2, at places 0 to 3
-    assert scorer.rank("my card", later) == scorer.rank("my card", later.tolist())
-    for wrong in (column.to_frame(), {"a": "b"}, b"a"):
-        with pytest.raises(EncT5Error, match=r"name its column of texts|give a list of texts"):
-            scorer.rank("my card", wrong)
-
-
-def test_ranking_keeps_the_order_of_equals(t5_folder: Base, tmp_path: Path) -> None:
-    scorer = pair_scorer(t5_folder(), tmp_path, ("value",), "regression")
-    with torch.no_grad():
-        scorer.model.classifier.weight.zero_()
-    assert [record["index"] for record in scorer.rank("a", ["x", "y", "x", "z"])] == [0, 1, 2, 3]
-    assert scorer.rank("a", []) == []
-
-
-def test_ranking_refuses_what_it_cannot_rank(predictor: Predictor, t5_folder: Base, tmp_path: Path) -> None:
-    with pytest.raises(EncT5Error, match=r"trained on single texts \(column `text`\); to rank, train one on pairs"):
-        predictor.rank("query", ["a", "b"])
-    scorer = pair_scorer(t5_folder(), tmp_path, LABELS, "single_label_classification")
-    with pytest.raises(EncT5Error, match="say by which label to rank, as in `label='delivery'`"):
-        scorer.rank("query", ["a", "b"])
-    with pytest.raises(EncT5Error, match="no label `refnd`; did you mean `refund`"):
-        scorer.rank("query", [], label="refnd")
-    with pytest.raises(EncT5Error, match="give one string, and a list of strings"):
-        scorer.rank("query", "a document", label="refund")
-    with pytest.raises(EncT5Error, match="`top_k` is 0; give a number from 1 on"):
-        scorer.rank("query", ["a"], label="refund", top_k=0)
-    with pytest.raises(EncT5Error, match="text 2 is"):
-        scorer.rank("query", ["a", None], label="refund")  # type: ignore[list-item]
-    # A model that does not say what it was trained on is taken at the user's word.
-    bare = Predictor(predictor.model, predictor.tokenizer)
-    assert len(bare.rank("query", ["a", "b"], label="refund")) == 2
-
-
 def test_the_training_settings_come_with_the_folder_where_it_has_them(folder: Path, t5_folder: Base, tmp_path: Path):
     config = Predictor.from_pretrained(folder).config
     assert config is not None
@@ -578,63 +372,3 @@ def test_command_and_pipeline_without_enct5_agree_with_the_predictor(
     assert piped.returncode == 0, piped.stderr
     for result, expected in zip(json.loads(piped.stdout), wanted, strict=True):
         assert result == {"label": expected["label"], "score": pytest.approx(expected["score"], abs=1e-4)}
-
-
-def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
-    found = [record.getMessage() for record in caplog.records if "unknown to" in record.getMessage()]
-    caplog.clear()
-    return found
-
-
-def test_a_call_of_unknown_characters_is_warned_of_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    predictor = Predictor.from_pretrained(folder)
-    predictor.predict(["é"])  # says little of the texts to come
-    predictor.predict(["where is my parcel"] * 100)
-    assert warned(caplog) == []
-    predictor.predict(["where is my parcel", "Где моя посылка"])
-    (message,) = warned(caplog)
-    assert message.startswith("46.4% of the characters of 2 texts are unknown to the model's tokenizer, most often")
-    assert "1 of 2 texts hold no known letter or digit" in message
-    assert "google/mt5-small" in message
-    predictor.predict(["Где моя посылка"])
-    assert warned(caplog) == []
-    assert predictor.unread.texts == 104
-    assert predictor.unread.unknown_characters == 1 + 13 + 13
-
-
-def test_texts_one_by_one_are_warned_of_together(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    predictor = Predictor.from_pretrained(folder)
-    for _ in range(9):
-        predictor.predict(["é où"])
-    (message,) = warned(caplog)
-    assert message.startswith("66.7% of the characters of 5 texts are unknown")
-
-
-def test_texts_in_bytes_are_warned_of_once(t5_folder: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
-    model = EncT5ForSequenceClassification.from_t5(t5_folder(vocab_size=len(tokenizer)), num_labels=2)
-    predictor = Predictor(model, tokenizer)
-    predictor.predict(["It\u2019s a café 😀"])  # says little of the texts to come
-    assert caplog.records == []
-    predictor.predict(["where is my parcel", "Где моя посылка"])
-    predictor.predict(["Где моя посылка"])
-    (message,) = [record.getMessage() for record in caplog.records]
-    assert message.startswith(
-        "46.4% of the characters of 2 texts are spelt in bytes by the model's tokenizer, most often"
-    )
-    assert (predictor.unread.spelt_characters, predictor.unread.wholly_spelt) == (2 + 13 + 13, 2)
-
-
-def test_few_unknown_characters_are_not_warned_of(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    predictor = Predictor.from_pretrained(folder)
-    predictor.predict(["where is my parcel", "the parcel für me"] * 50)
-    assert predictor.unread.unknown_characters == 50
-    assert predictor.unread.unknown_share < 0.05
-    assert warned(caplog) == []
-
-
-def test_pairs_and_rankings_are_counted(t5_folder: Base, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    predictor = pair_scorer(t5_folder(), tmp_path, ("no", "yes"), "single_label_classification")
-    predictor.rank("parcel", ["посылка", "посылка", "parcel"])
-    (message,) = warned(caplog)
-    assert message.startswith("36.8% of the characters of 3 texts")

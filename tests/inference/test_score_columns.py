@@ -11,8 +11,9 @@ from enct5.errors import EncT5Error
 from enct5.inference.prediction_file import Asked, predict_table
 from enct5.inference.predictor import Predictor
 from enct5.inference.score_columns import names, values
-from helpers.runs import messages, write_rows
-from inference.test_predictor import saved_model
+from helpers.models import saved_model
+from helpers.runs import messages
+from helpers.tables import write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

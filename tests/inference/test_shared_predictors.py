@@ -23,7 +23,8 @@ from enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification, P
 from enct5.model.conversion import convert
 from enct5.model.loading import load_tokenizer
 from enct5.tasks.registry import TASKS
-from inference.test_predictor import sentences
+from helpers.processes import logits_there
+from helpers.texts import sentences
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -316,11 +317,6 @@ def test_a_model_whose_attention_was_explained_can_be_pickled(t5_folder: Base, t
     predictor = Predictor(new_model(t5_folder), tokenizer)
     predictor.explain(TEXTS[0])
     assert pickle.loads(pickle.dumps(predictor)).predict(TEXTS) == predictor.predict(TEXTS)
-
-
-def logits_there(predictor: Predictor, texts: list[str]) -> Any:
-    torch.set_num_threads(1)
-    return predictor.logits(texts)
 
 
 @pytest.mark.slow

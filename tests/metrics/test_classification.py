@@ -1,4 +1,4 @@
-"""Figures of every task against values worked out by hand, and degenerate inputs."""
+"""Figures of classes and labels against values worked out by hand, and degenerate inputs."""
 
 import math
 import warnings
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
 from enct5.metrics.classification import (
     abstention_metrics,
@@ -17,9 +16,7 @@ from enct5.metrics.classification import (
     per_label_multi,
     single_label_metrics,
 )
-from enct5.metrics.entities import entity_metrics, per_label_entities
 from enct5.metrics.regression import regression_metrics
-from enct5.tasks.entities import spans_of_tags
 
 Array = npt.NDArray[Any]
 
@@ -110,43 +107,6 @@ def test_multi_label_without_any_label() -> None:
     assert found == {"micro_f1": 0.0, "macro_f1": 0.0, "subset_accuracy": 1.0}
 
 
-@pytest.mark.parametrize("shape", [(4,), (4, 1)])
-def test_regression(shape: tuple[int, ...]) -> None:
-    """Logits of shape (n,) and (n, 1) are the same; figures by hand."""
-    found = regression_metrics(np.array([1.0, 2.0, 3.0, 5.0]).reshape(shape), np.array([1.0, 2.0, 3.0, 4.0]))
-    assert found["spearman"] == pytest.approx(1.0)
-    assert found["pearson"] == pytest.approx(6.5 / math.sqrt(5 * 8.75))
-    assert found["mae"] == pytest.approx(0.25)
-    assert found["rmse"] == pytest.approx(0.5)
-    assert found["r2"] == pytest.approx(1 - 1 / 5)
-
-
-def test_regression_averages_targets() -> None:
-    """Two targets, one exact and one upside down."""
-    labels = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
-    found = regression_metrics(labels * [1, -1], labels)
-    assert found["pearson"] == pytest.approx(0.0)
-    assert found["mae"] == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize(
-    ("values", "labels", "r2"),
-    [
-        ([1, 1, 1], [1, 2, 3], -1.5),
-        ([1, 2, 3], [2, 2, 2], 0.0),
-        ([2, 2], [2, 2], 1.0),
-        ([2], [2], 1.0),
-        ([1], [2], 0.0),
-    ],
-)
-def test_regression_of_constants(values: list[float], labels: list[float], r2: float) -> None:
-    """Correlations of constants are 0, never NaN."""
-    found = regression_metrics(np.array(values, dtype=float), np.array(labels, dtype=float))
-    assert (found["pearson"], found["spearman"]) == (0.0, 0.0)
-    assert found["r2"] == pytest.approx(r2)
-    assert not any(math.isnan(value) for value in found.values())
-
-
 def test_per_label() -> None:
     """One record per class, also for classes that do not occur."""
     table = per_label(one_hot([0, 0, 1, 0], 3), np.array([0, 0, 1, 1]), ["a", "b", "c"])
@@ -193,55 +153,3 @@ def test_no_logits_are_refused() -> None:
     """An empty evaluation has no figures."""
     with pytest.raises(ValueError, match="nothing to measure"):
         single_label_metrics(np.zeros((0, 2)), np.zeros(0))
-
-
-ENTITIES_FOUND = [[(0, 4, "place"), (5, 9, "day")], [(0, 2, "day")], []]
-ENTITIES_RIGHT = [[(0, 4, "place"), (5, 10, "day")], [], [(3, 8, "place"), (8, 9, "place")]]
-
-
-def test_entities_are_right_when_ends_and_label_are() -> None:
-    """One of three found is right, and one of four is found."""
-    figures = entity_metrics(ENTITIES_FOUND, ENTITIES_RIGHT)
-    assert figures == pytest.approx({"entity_f1": 2 / 7, "entity_precision": 1 / 3, "entity_recall": 1 / 4})
-    assert set(entity_metrics(ENTITIES_RIGHT, ENTITIES_RIGHT).values()) == {1.0}
-    other_label = [[(0, 4, "day")]]
-    assert set(entity_metrics(other_label, [[(0, 4, "place")]]).values()) == {0.0}
-
-
-def test_entities_by_label() -> None:
-    """Labels stand in the given order; one that does not occur has zeros."""
-    place, day, other = per_label_entities(ENTITIES_FOUND, ENTITIES_RIGHT, ["place", "day", "other"])
-    assert place == {"label": "place", "precision": 1.0, "recall": pytest.approx(1 / 3), "f1": 0.5, "support": 3}
-    assert day == {"label": "day", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
-    assert other == {"label": "other", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
-
-
-def test_no_entities_at_all() -> None:
-    """Nothing found where there is nothing to find is no error."""
-    assert set(entity_metrics([[], []], [[], []]).values()) == {0.0}
-    assert [row["support"] for row in per_label_entities([[]], [[]], ["a"])] == [0]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_figures_of_entities_are_those_of_seqeval(seed: int) -> None:
-    """On random tags, whose spans are read as seqeval reads them."""
-    random = np.random.default_rng(seed)
-    tags = ["O", *(f"{prefix}-{label}" for label in ("a", "b", "c") for prefix in "BI")]
-    wanted, predicted = (
-        [[str(random.choice(tags)) for _ in range(length)] for length in (0, 1, 5, 30, 80)] for _ in range(2)
-    )
-    predicted = [
-        [right if random.random() < 0.7 else tag for right, tag in zip(*rows, strict=True)]
-        for rows in zip(wanted, predicted, strict=True)
-    ]
-    spans = [
-        [[(span.start, span.end, span.label) for span in spans_of_tags(row)] for row in rows]
-        for rows in (predicted, wanted)
-    ]
-    precision, recall, f1, _ = precision_recall_fscore_support(wanted, predicted, average="micro")
-    assert entity_metrics(*spans) == pytest.approx(
-        {"entity_f1": f1, "entity_precision": precision, "entity_recall": recall}
-    )
-    by_label = precision_recall_fscore_support(wanted, predicted, average=None)
-    for row, label, *figures in zip(per_label_entities(*spans, ["a", "b", "c"]), "abc", *by_label, strict=True):
-        assert list(row.values()) == [label, *map(pytest.approx, figures)]

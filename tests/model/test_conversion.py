@@ -1,6 +1,5 @@
-"""From T5 to EncT5: what is copied, from which files, and every way in which a base can be wrong."""
+"""From T5 to EncT5: what is copied, from which files, in which type, and with which labels."""
 
-import itertools
 import json
 import shutil
 import subprocess
@@ -12,75 +11,19 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import (
-    BartConfig,
-    BertConfig,
     T5Config,
-    T5EncoderModel,
     T5ForConditionalGeneration,
     T5ForSequenceClassification,
 )
 from transformers.models.t5.modeling_t5 import T5Attention
 
 from enct5 import EncT5Config, EncT5ForSequenceClassification
-from enct5.cli.conversion import convert_folder
 from enct5.errors import EncT5Error
-from enct5.model import conversion, t5_checkpoint
-from enct5.model.conversion import Conversion, convert
-
-NEW = ["transformer.decoder.embed_tokens.weight", "classifier.weight", "classifier.bias"]
-INDEX = "model.safetensors.index.json"
-# ReLU with the output tied to the embedding is T5 v1.0; the others, gated, have an output of their own (`lm_head`).
-KINDS = [("t5", {}), ("t5", {"feed_forward_proj": "gated-gelu"}), ("mt5", {}), ("umt5", {})]
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "model.safetensors")
-
-
-def changed(folder: Path, to: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> Path:
-    """A copy of a checkpoint whose tensors went through `change`."""
-    shutil.copytree(folder, to, dirs_exist_ok=True)
-    tensors = weights(folder)
-    change(tensors)
-    save_file(tensors, to / "model.safetensors", metadata={"format": "pt"})
-    return to
-
-
-def sharded(folder: Path, to: Path) -> Path:
-    """A checkpoint in two files: what EncT5 keeps, and what it does not."""
-    shutil.copytree(folder, to, dirs_exist_ok=True)
-    tensors = weights(folder)
-    (to / "model.safetensors").unlink()
-    kept = {name: "kept.safetensors" if is_kept(name) else "dropped.safetensors" for name in tensors}
-    for file in ("kept.safetensors", "dropped.safetensors"):
-        save_file({name: tensor for name, tensor in tensors.items() if kept[name] == file}, to / file)
-    (to / INDEX).write_text(json.dumps({"weight_map": kept}))
-    return to
-
-
-def is_kept(name: str) -> bool:
-    """Whether EncT5 keeps a tensor of a tied T5: the embedding, the encoder, decoder layer 0 and the last norm."""
-    return name.startswith(("shared.", "encoder.", "decoder.block.0.", "decoder.final_layer_norm."))
-
-
-def assert_copied(result: Conversion, tensors: dict[str, torch.Tensor], dtype: torch.dtype = torch.float32) -> None:
-    for name, source in result.copied.items():
-        assert torch.equal(result.model.get_parameter(name), tensors[source].to(dtype)), name
-
-
-def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revisions: dict[str, Path]) -> str:
-    """The local cache as it is after a download of org/base, with a snapshot for each branch."""
-    repository = tmp_path / "hub" / "models--org--base"
-    (repository / "refs").mkdir(parents=True)
-    for number, (branch, folder) in enumerate(revisions.items(), start=1):
-        commit = f"{number}" * 40
-        (repository / "refs" / branch).write_text(commit)
-        shutil.copytree(folder, repository / "snapshots" / commit)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    return "org/base"
-
+from enct5.model import t5_checkpoint
+from enct5.model.conversion import convert
+from helpers.t5_files import KINDS, NEW, assert_copied, changed, is_kept, sharded, weights
 
 # What is copied
 
@@ -242,190 +185,6 @@ def test_an_unknown_dtype_is_refused(t5_folder: Callable[..., Path]) -> None:
             convert(str(t5_folder()), 3, dtype=dtype)
 
 
-# Safety
-
-
-@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int32, torch.float8_e4m3fn, torch.float8_e5m2])
-@pytest.mark.parametrize("asked", ["float32", "auto"])
-@pytest.mark.parametrize("name", ["shared.weight", "decoder.block.0.layer.1.EncDecAttention.v.weight"])
-def test_numbers_that_are_no_weights_by_themselves_are_refused(
-    name: str, asked: str, dtype: torch.dtype, tmp_path: Path, t5_folder: Callable[..., Path]
-) -> None:
-    """Integers and 8-bit numbers are weights only together with a scale that another tensor or file holds."""
-    folder = changed(t5_folder(), tmp_path, lambda tensors: tensors.update({name: tensors[name].to(dtype)}))
-    with pytest.raises(EncT5Error, match=rf"{name} is stored as \w+, so the checkpoint is quantised; .*") as raised:
-        convert(str(folder), 3, dtype=asked)
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    "method", ["bitsandbytes", "gptq", "awq", "compressed-tensors", "torchao", "fp8", "quanto", "unheard-of"]
-)
-def test_a_quantised_checkpoint_is_refused_with_the_remedy(
-    method: str, tmp_path: Path, t5_folder: Callable[..., Path]
-) -> None:
-    shutil.copytree(t5_folder(), tmp_path / "t5")
-    config = json.loads((tmp_path / "t5" / "config.json").read_text())
-    config["quantization_config"] = {"quant_method": method, "load_in_8bit": True}
-    (tmp_path / "t5" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(EncT5Error, match=rf"is quantised \({method}\), .*; take the original$") as raised:
-        convert(str(tmp_path / "t5"), 3)
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(("stored", "target"), itertools.permutations(t5_checkpoint.DTYPES.values(), 2))
-def test_values_are_the_files_but_for_rounding(
-    stored: torch.dtype, target: torch.dtype, tmp_path: Path, t5_folder: Callable[..., Path]
-) -> None:
-    def narrow(tensors: dict[str, torch.Tensor]) -> None:
-        tensors.update({name: tensor.to(stored) for name, tensor in tensors.items()})
-        tensors["encoder.final_layer_norm.weight"][:3] = torch.tensor([1e-7, -6e-5, 0.1], dtype=stored)
-
-    folder = changed(t5_folder(), tmp_path, narrow)
-    result = convert(str(folder), 3, dtype=target)
-    for name, source in result.copied.items():
-        exact, got = weights(folder)[source].double(), result.model.get_parameter(name).detach().double()
-        torch.testing.assert_close(got, exact, rtol=torch.finfo(target).eps / 2, atol=3e-8)
-
-
-def test_a_wrong_copy_is_noticed(t5_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    original = conversion._initialise
-
-    def careless(model: EncT5ForSequenceClassification, new: list[str]) -> None:
-        original(model, new)
-        with torch.no_grad():
-            model.transformer.encoder.block[1].layer[0].SelfAttention.k.weight[5, 5] += 1e-6
-
-    monkeypatch.setattr(conversion, "_initialise", careless)
-    with pytest.raises(RuntimeError, match=r"encoder.block.1.layer.0.SelfAttention.k.weight differs from encoder"):
-        convert(str(t5_folder()), 3)
-
-
-def test_an_encoder_only_file_is_refused_unless_asked_for(tmp_path: Path, t5_folder: Callable[..., Path]) -> None:
-    T5EncoderModel.from_pretrained(t5_folder()).save_pretrained(tmp_path)
-    with pytest.raises(EncT5Error, match=r"holds an encoder only.*allow_untrained_decoder=True"):
-        convert(str(tmp_path), 3)
-    result = convert(str(tmp_path), 3, allow_untrained_decoder=True)
-    assert_copied(result, weights(tmp_path))
-    assert set(result.new) == {name for name in result.model.state_dict() if ".decoder." in name} | set(NEW)
-    decoder = dict(result.model.transformer.decoder.named_parameters())
-    for name, std in {  # T5's own rules, at d_model 32, d_kv 8, d_ff 48, 4 heads
-        "block.0.layer.0.SelfAttention.q.weight": (32 * 8) ** -0.5,
-        "block.0.layer.1.EncDecAttention.k.weight": 32**-0.5,
-        "block.0.layer.1.EncDecAttention.o.weight": 32**-0.5,
-        "block.0.layer.2.DenseReluDense.wi.weight": 32**-0.5,
-        "block.0.layer.2.DenseReluDense.wo.weight": 48**-0.5,
-    }.items():
-        assert decoder[name].std().item() == pytest.approx(std, rel=0.15), name
-    assert (decoder["final_layer_norm.weight"] == 1).all()
-    assert torch.equal(decoder["embed_tokens.weight"][0], weights(tmp_path)["shared.weight"][0])
-
-
-def broken(how: str, folder: Path, to: Path) -> Path:
-    """A checkpoint that is wrong in one way."""
-    key = "encoder.block.1.layer.0.SelfAttention.k.weight"
-    changes: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
-        "NaN": lambda tensors: tensors[key][1, 2].fill_(float("nan")),
-        "infinite": lambda tensors: tensors[key][1, 2].fill_(float("inf")),
-        "missing tensor": lambda tensors: tensors.pop(key),
-        "missing embedding": lambda tensors: tensors.pop("shared.weight"),
-        "half a decoder": lambda tensors: tensors.pop("decoder.block.0.layer.1.EncDecAttention.k.weight"),
-        "wrong shape": lambda tensors: tensors.update({key: tensors[key][:, :16].clone()}),
-    }
-    if how in changes:
-        return changed(folder, to, changes[how])
-    if how in ("missing shard", "damaged index", "index without map", "index of a list", "wrong index"):
-        sharded(folder, to)
-        if how == "missing shard":
-            (to / "kept.safetensors").unlink()
-        elif how == "wrong index":
-            index = json.loads((to / INDEX).read_text())
-            index["weight_map"][key] = "dropped.safetensors"
-            (to / INDEX).write_text(json.dumps(index))
-        else:
-            content = {"damaged index": "{", "index without map": "{}", "index of a list": "[]"}[how]
-            (to / INDEX).write_text(content)
-        return to
-    shutil.copytree(folder, to, dirs_exist_ok=True)
-    if how in ("truncated", "truncated head", "empty file"):
-        content = (to / "model.safetensors").read_bytes()
-        keep = {"truncated": len(content) // 2, "truncated head": 100, "empty file": 0}[how]
-        (to / "model.safetensors").write_bytes(content[:keep])
-    elif how == "pickle only":
-        (to / "model.safetensors").rename(to / "pytorch_model.bin")
-    elif how == "no config":
-        (to / "config.json").unlink()
-    else:
-        (to / "config.json").write_text(how)
-    return to
-
-
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("NaN", r"encoder.block.1.layer.0.SelfAttention.k.weight holds NaN or infinite values; the checkpoint is dam"),
-        ("infinite", r"SelfAttention.k.weight holds NaN or infinite values"),
-        ("missing tensor", r"lacks 1 of the tensors .* such as encoder.block.1.layer.0.SelfAttention.k.weight"),
-        ("missing embedding", r"lacks 1 of the tensors .* such as encoder.embed_tokens.weight"),
-        ("half a decoder", r"lacks 1 of the tensors .* such as decoder.block.0.layer.1.EncDecAttention.k.weight"),
-        ("wrong shape", r"has shape \(32, 16\), but config.json asks for \(32, 32\)"),
-        ("missing shard", r"lacks kept.safetensors, which model.safetensors.index.json names"),
-        ("damaged index", r"index.json is damaged \(.*\); download the checkpoint again"),
-        ("index without map", r"index.json is damaged"),
-        ("index of a list", r"index.json is damaged"),
-        ("wrong index", r"dropped.safetensors lacks encoder.block.1.layer.0.SelfAttention.k.weight, which"),
-        ("truncated", r"model.safetensors is damaged or incomplete \(.*\); download or save the checkpoint again"),
-        ("truncated head", r"model.safetensors is damaged or incomplete"),
-        ("empty file", r"model.safetensors is damaged or incomplete"),
-        ("pickle only", r"no model.safetensors; .*from_pretrained\(...\).save_pretrained"),
-        ("no config", r"holds no config.json, so it is no checkpoint"),
-        ("{", r"cannot read a checkpoint at .*not a valid JSON file"),
-        ("[]", r"cannot read a checkpoint at .*no config.json that names a model type"),
-        ("3", r"cannot read a checkpoint at "),
-        ("{}", r"cannot read a checkpoint at .*no config.json that names a model type"),
-        ('{"model_type": "t5", "d_model": "wide"}', r"config.json is damaged: Field 'd_model' expected int, got str"),
-        ('{"model_type": "t5", "feed_forward_proj": "a-b-c"}', r"config.json is damaged: `feed_forward_proj`: a-b-c"),
-    ],
-)
-def test_a_damaged_checkpoint_is_refused_in_one_line(
-    how: str, message: str, tmp_path: Path, t5_folder: Callable[..., Path]
-) -> None:
-    folder = broken(how, t5_folder(), tmp_path)
-    with pytest.raises(EncT5Error, match=message) as raised:
-        convert(str(folder), 3)
-    assert str(tmp_path) in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(("config", "name"), [(BertConfig(), "bert"), (BartConfig(), "bart")])
-def test_other_models_are_refused_by_name(config: Any, name: str, tmp_path: Path) -> None:
-    config.save_pretrained(tmp_path)
-    with pytest.raises(EncT5Error, match=rf"is a checkpoint of type '{name}'; EncT5 is built from T5's encoder"):
-        convert(str(tmp_path), 3)
-
-
-def test_an_enct5_model_is_no_base(tmp_path: Path) -> None:
-    EncT5Config().save_pretrained(tmp_path)
-    with pytest.raises(EncT5Error, match="is an EncT5 model already; load it with from_pretrained"):
-        convert(str(tmp_path), 3)
-
-
-@pytest.mark.parametrize(
-    ("base", "message"),
-    [
-        ("/no/such/folder", "there is no folder /no/such/folder; name a checkpoint's folder, or its id on the hub"),
-        ("google t5", "there is no folder google t5"),
-        ("", "there is no folder "),
-        ("no/such-base", "cannot read a checkpoint at no/such-base: "),
-        ("no-such-base", "cannot read a checkpoint at no-such-base: "),
-    ],
-)
-def test_a_base_that_is_nowhere_is_refused(base: str, message: str) -> None:
-    with pytest.raises(EncT5Error, match=message) as raised:
-        convert(base, 3)
-    assert "\n" not in str(raised.value)
-
-
 # Labels and further arguments
 
 
@@ -520,50 +279,6 @@ def rates_of_dropout(stack: torch.nn.Module) -> set[float]:
     return layers | {module.dropout for module in stack.modules() if isinstance(module, T5Attention)}
 
 
-# The hub
-
-
-def test_a_hub_id_is_read_from_the_local_cache(
-    tmp_path: Path, t5_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = t5_folder()
-    base = hub_cache(tmp_path, monkeypatch, {"main": folder, "other": t5_folder("umt5")})
-    result = convert(base, 3)
-    assert_copied(result, weights(folder))
-    assert result.model.config.name_or_path == base
-    assert_copied(convert(base, 3, revision="other"), weights(t5_folder("umt5")))
-    with pytest.raises(EncT5Error, match=f"cannot read a checkpoint at {base}: "):
-        convert(base, 3, revision="nowhere")
-
-
-def test_a_folder_made_from_a_revision_has_its_tokenizer(
-    tmp_path: Path, t5_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without = tmp_path / "without"
-    shutil.copytree(t5_folder(), without)
-    for file in without.glob("tokenizer*"):
-        file.unlink()
-    base = hub_cache(tmp_path, monkeypatch, {"main": without, "other": t5_folder()})
-    convert_folder(base, tmp_path / "out", 3, revision="other")
-    expected = (t5_folder() / "tokenizer.json").read_text()
-    assert json.loads((tmp_path / "out" / "tokenizer.json").read_text()) == json.loads(expected)
-    with pytest.raises(EncT5Error, match="cannot load the tokenizer of org/base"):
-        convert_folder(base, tmp_path / "out2", 3)
-    assert not (tmp_path / "out2").exists()
-
-
-def test_a_shard_that_was_not_downloaded_is_named(
-    tmp_path: Path, t5_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = sharded(t5_folder(), tmp_path / "sharded")
-    (folder / "kept.safetensors").unlink()
-    base = hub_cache(tmp_path, monkeypatch, {"main": folder})
-    with pytest.raises(EncT5Error, match=r"kept\.safetensors") as raised:
-        convert(base, 3)
-    assert base in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
 # Sizes
 
 
@@ -622,66 +337,3 @@ def test_conversion_needs_little_more_memory_than_its_result(tmp_path: Path, t5_
     assert 90e6 < found["size"] < 120e6
     assert written > 2 * found["size"]  # reading the whole file would show
     assert 0.9 * found["size"] < found["growth"] < 1.6 * found["size"]  # 1.02 when idle, 1.35 seen when busy
-
-
-# Folders
-
-
-def test_a_converted_folder_is_whole(tmp_path: Path, t5_folder: Callable[..., Path]) -> None:
-    out = tmp_path / "some" / "model"
-    result = convert_folder(str(t5_folder()), out, 3, problem_type="multi_label_classification")
-    names = {file.name for file in out.iterdir()}
-    assert names >= {
-        "config.json",
-        "model.safetensors",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "configuration_enct5.py",
-        "modeling_enct5.py",
-        "README.md",
-    }
-    assert not any(name.startswith(".") for name in names)
-    loaded = EncT5ForSequenceClassification.from_pretrained(out)
-    for name, tensor in result.model.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], tensor), name
-    assert not loaded.config.prompt_position_bias
-    with pytest.raises(EncT5Error, match=r"choose another folder, delete it, or replace .* with --overwrite"):
-        convert_folder(str(t5_folder()), out, 3)
-
-
-@pytest.mark.parametrize("problem_type", [None, "regression"])
-def test_a_decoder_of_tokens_is_for_taggers(
-    problem_type: str | None, tmp_path: Path, t5_folder: Callable[..., Path]
-) -> None:
-    with pytest.raises(EncT5Error, match=rf"is for token_classification, not {problem_type}; leave it out"):
-        convert_folder(str(t5_folder()), tmp_path / "out", 3, problem_type=problem_type, token_decoder=True)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_file_in_the_way_is_refused(tmp_path: Path, t5_folder: Callable[..., Path]) -> None:
-    (tmp_path / "out").write_text("mine")
-    with pytest.raises(EncT5Error, match="exists and is not empty"):
-        convert_folder(str(t5_folder()), tmp_path / "out", 3)
-    assert (tmp_path / "out").read_text() == "mine"
-
-
-@pytest.mark.parametrize("existed", [True, False])
-def test_a_failure_leaves_nothing_behind(
-    existed: bool, tmp_path: Path, t5_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out"
-    if existed:
-        out.mkdir()
-
-    def fail(self: Any, folder: Path) -> None:
-        (Path(folder) / "model.safetensors").write_text("half")
-        raise OSError("no space left")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EncT5ForSequenceClassification, "save_pretrained", fail)
-        with pytest.raises(OSError, match="no space left"):
-            convert_folder(str(t5_folder()), out, 3)
-    assert list(tmp_path.iterdir()) == ([out] if existed else [])
-    assert not existed or list(out.iterdir()) == []
-    convert_folder(str(t5_folder()), out, 3)
-    assert (out / "config.json").is_file()

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations, prune
 from enct5.folding.model import FoldedEncT5
 from enct5.model.fingerprint import WHOLE, Fingerprint, _sample
 from enct5.model.modeling_enct5 import EncT5ForClassification
-from folding.test_model import random_model
+from helpers.models import random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,7 +12,8 @@ from enct5.export.onnx import export
 from enct5.inference.predictor import Predictor
 from enct5.model.conversion import convert
 from enct5.model.loading import check_tokenizer, load_tokenizer
-from helpers.runs import messages, start, write_rows
+from helpers.runs import messages, start
+from helpers.tables import write_rows
 
 Base = Callable[..., Path]
 REFUSED = r"the tokenizer of .* has token ids up to \d+, but the model \d+ embeddings .*; they do not belong together"

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrizations, prune
 
 from enct5.errors import EncT5Error
 from enct5.model.replica import evaluating
-from folding.test_model import TASKS, random_model
+from helpers.models import TASKS, random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,7 +8,7 @@ from enct5.errors import EncT5Error
 from enct5.explanations.explain import Explanation, LabelExplanation
 from enct5.explanations.words import Span
 from enct5.reports import explanation_page
-from reports.test_training_report import Page
+from helpers.html import Page
 
 TEXT = "Where is <b>it</b> & why?"
 

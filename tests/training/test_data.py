@@ -9,7 +9,8 @@ from enct5.assets import bundled_t5
 from enct5.errors import EncT5Error
 from enct5.inference.evaluation import evaluate
 from enct5.inference.predictor import Predictor
-from helpers.runs import Run, messages, start, write_rows
+from helpers.runs import Run, messages, start
+from helpers.tables import write_rows
 from helpers.without_torch import run_code
 
 pytestmark = pytest.mark.usefixtures("one_thread")

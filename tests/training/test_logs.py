@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from enct5.training.logs import silence
-from helpers.runs import Run, messages, start, write_rows
+from helpers.runs import Run, messages, start
+from helpers.tables import write_rows
 
 LOGGER = logging.getLogger("enct5.training.run")
 

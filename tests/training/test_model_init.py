@@ -19,7 +19,8 @@ from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.tasks.registry import find_task
 from enct5.training import run as training_run
 from enct5.training.model_init import build_model, start_as_mean
-from helpers.runs import LABELS, Run, messages, numbers, several_labels, start, values, weights, write_rows
+from helpers.runs import LABELS, Run, messages, numbers, several_labels, start, values, weights
+from helpers.tables import write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

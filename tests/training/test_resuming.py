@@ -30,8 +30,8 @@ from helpers.runs import (
     start,
     steps_of,
     weights,
-    write_rows,
 )
+from helpers.tables import write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

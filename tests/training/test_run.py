@@ -10,21 +10,18 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, pipeline
+from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
 from enct5.assets import bundled_t5
-from enct5.data import reading
-from enct5.data.split import split_rows
 from enct5.errors import EncT5Error, is_installed
 from enct5.files.digests import digest
 from enct5.inference.evaluation import evaluate
 from enct5.inference.predictor import Predictor
-from enct5.metrics.calibration import fit_temperature
 from enct5.model.loading import load_tokenizer
 from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.tasks.registry import TASKS
-from enct5.training import finish, run_folder
 from enct5.training import run as training_run
+from enct5.training import run_folder
 from enct5.training import trainer as trainer_module
 from enct5.training.trainer import FEWEST_TO_CHOOSE_BY
 from helpers.runs import (
@@ -33,15 +30,13 @@ from helpers.runs import (
     Run,
     assert_same_weights,
     messages,
-    numbers,
     script_scores,
     settings_of,
     several_labels,
     start,
-    values,
     weights,
-    write_rows,
 )
+from helpers.tables import write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -70,21 +65,6 @@ def test_the_folder_says_from_which_code_it_loads(run: Run) -> None:
     auto_map = json.loads((run.out / "config.json").read_text(encoding="utf-8"))["auto_map"]
     assert auto_map["AutoModelForSequenceClassification"] == "modeling_enct5.EncT5ForSequenceClassification"
     assert auto_map["AutoConfig"] == "configuration_enct5.EncT5Config"
-
-
-def held_out(run: Run, path: Path) -> str:
-    table = reading.read_table(run.source)
-    return write_rows(path, table.select(split_rows(table["text"][:], table["label"][:], 0.1, 42)[1]).to_list())
-
-
-def test_metrics_are_those_of_the_saved_model_on_the_held_out_rows(run: Run, tmp_path: Path) -> None:
-    stored = json.loads((run.out / "metrics.json").read_text(encoding="utf-8"))
-    again = evaluate(Predictor.from_pretrained(run.out), held_out(run, tmp_path / "held_out.jsonl"))
-    # The calibration error is made of the scores themselves, which differ in the last digit in another order of rows.
-    assert again["metrics"] == pytest.approx(stored["metrics"], abs=1e-6)
-    assert stored["metrics"] == run.record["metrics"]
-    assert again["per_label"] == stored["per_label"]
-    assert again["rows"] == stored["data"]["eval_rows"] == 6
 
 
 def test_metrics_json_is_the_record_of_the_run(run: Run) -> None:
@@ -233,46 +213,6 @@ def test_the_best_model_is_saved_or_with_few_evaluation_texts_the_last(
     assert_same_weights(saved, weights(wanted))
 
 
-def uncalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finish, "_calibrate", lambda model, fit, logits, labels, scores: (logits, {}))
-
-
-def test_the_saved_model_is_calibrated_on_the_evaluation_texts(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    uncalibrated(monkeypatch)
-    start(run.base, tmp_path / "plain", run.source)
-    source = held_out(run, tmp_path / "held_out.jsonl")
-    texts = reading.read_table(source)["text"][:]
-    plain, saved = Predictor.from_pretrained(tmp_path / "plain"), Predictor.from_pretrained(run.out)
-    logits, temperature = plain.logits(texts), run.record["temperature"]
-    labels = np.array([LABELS.index(label) for label in reading.read_table(source)["label"][:]])
-    assert abs(temperature - 1) > 0.01
-    assert temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-4)
-    np.testing.assert_allclose(saved.logits(texts), logits / temperature, atol=1e-4)
-    assert [result["label"] for result in saved.predict(texts)] == [r["label"] for r in plain.predict(texts)]
-    before, after = (evaluate(predictor, source)["metrics"] for predictor in (plain, saved))
-    errors = {"before": before.pop("expected_calibration_error"), "after": after.pop("expected_calibration_error")}
-    assert run.record["expected_calibration_error"] == pytest.approx(errors, abs=1e-4)
-    assert before == after
-
-
-def test_other_tasks_have_no_temperature(run: Run, tmp_path: Path) -> None:
-    rows = [{"text": row["text"], "label": len(row["text"]) / 30} for row in messages(20)]
-    record = start(run.base, tmp_path / "run", write_rows(tmp_path / "a.jsonl", rows), epochs=0.5)
-    assert not {"temperature", "expected_calibration_error"} & {*record, *record["metrics"]}
-
-
-def test_bfloat16_training_reports_what_the_saved_model_does(run: Run, tmp_path: Path) -> None:
-    rows = [{"text": row["text"], "label": len(row["text"]) / 30} for row in messages(40)]
-    source, held = write_rows(tmp_path / "a.jsonl", rows[:30]), write_rows(tmp_path / "b.jsonl", rows[30:])
-    record = start(run.base, tmp_path / "run", source, eval=held, precision="bfloat16", epochs=2)
-    predictor = Predictor.from_pretrained(tmp_path / "run")
-    assert predictor.model.dtype == torch.float32
-    # Products add up in another order where a matrix lies elsewhere in memory, on some processors.
-    assert evaluate(predictor, held)["metrics"] == pytest.approx(record["metrics"], rel=1e-5)
-
-
 def test_multi_label_runs_work(run: Run, tmp_path: Path) -> None:
     source = write_rows(tmp_path / "multi.jsonl", several_labels())
     said: list[str] = []
@@ -337,90 +277,6 @@ def test_loss_and_balanced_weights_are_saved_with_the_model(run: Run, tmp_path: 
     losses = torch.nn.functional.cross_entropy(outputs.logits, torch.tensor([1, 2]), reduction="none")
     focal = (1 - torch.exp(-losses)) ** 2 * losses * torch.tensor(model.config.class_weights)[[1, 2]]
     assert outputs.loss.item() == pytest.approx(focal.mean().item(), rel=1e-5)
-
-
-@pytest.mark.parametrize("targets", [1, 2])
-def test_regression_runs_work(run: Run, tmp_path: Path, targets: int) -> None:
-    numbers = [len(row["text"]) / 40 for row in messages(30)]
-    rows = [
-        {"text": row["text"], "label": number if targets == 1 else [number, -number]}
-        for row, number in zip(messages(30), numbers, strict=True)
-    ]
-    source = write_rows(tmp_path / "numbers.jsonl", rows)
-    record = start(run.base, tmp_path / "run", source, eval=source, epochs=2)
-    assert record["task"] == "regression"
-    predictor = Predictor.from_pretrained(tmp_path / "run")
-    assert predictor.model.config.num_labels == targets
-    assert evaluate(predictor, source)["metrics"] == pytest.approx(record["metrics"], rel=1e-5)
-    values = np.array([result["value"] for result in predictor.predict([row["text"] for row in rows])])
-    wanted = np.array([row["label"] for row in rows], dtype=np.float32)
-    assert np.sqrt(((values - wanted) ** 2).mean(axis=0)).mean() == pytest.approx(record["metrics"]["rmse"], rel=1e-5)
-
-
-def test_the_unit_of_the_targets_makes_no_difference(run: Run, tmp_path: Path) -> None:
-    texts = [row["text"] for row in messages(20, seed=3)]
-    records = []
-    for name, factor, shift in (("plain", 1, 0), ("scaled", 1000, 5)):
-        source = write_rows(tmp_path / f"{name}.jsonl", numbers(40, factor, shift))
-        records.append(start(run.base, tmp_path / name, source, epochs=3, precision="float32"))
-    plain, scaled = (values(tmp_path / name, texts) for name in ("plain", "scaled"))
-    assert plain.std() > 0.05
-    np.testing.assert_allclose(scaled, 1000 * plain + 5, rtol=1e-3)
-    first, second = (record["metrics"] for record in records)
-    assert second["rmse"] == pytest.approx(1000 * first["rmse"], rel=1e-3)
-    assert second["pearson"] == pytest.approx(first["pearson"], abs=1e-3)
-    assert records[0]["best_step"] == records[1]["best_step"]
-
-
-def test_figures_during_regression_are_in_the_users_unit(run: Run, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "a.jsonl", numbers(FEWEST_TO_CHOOSE_BY, 1000))
-    record = start(run.base, tmp_path / "run", source, eval=source, epochs=3, precision="float32")
-    evaluations = [entry for entry in record["history"] if "eval_rmse" in entry]
-    at_best = min(evaluations, key=lambda entry: entry["eval_rmse"])
-    assert record["best_step"] == at_best["step"]
-    assert record["metrics"]["rmse"] == pytest.approx(at_best["eval_rmse"], rel=1e-4)
-    assert at_best["eval_rmse"] > 50
-    assert at_best["eval_loss"] < 10  # of standardised targets
-
-
-@pytest.mark.parametrize("rows", [messages(30), numbers(30, 1000, 5)], ids=["single label", "regression"])
-def test_the_stock_pipeline_gives_the_same_scores_and_values(run: Run, tmp_path: Path, rows: list[Any]) -> None:
-    record = start(run.base, tmp_path / "run", write_rows(tmp_path / "a.jsonl", rows), epochs=2)
-    texts = [row["text"] for row in rows[:10]]
-    results = Predictor.from_pretrained(tmp_path / "run").predict(texts)
-    piped = pipeline("text-classification", str(tmp_path / "run"), device="cpu")(texts, truncation=True)
-    scores = [result.get("score", result.get("value")) for result in results]
-    assert [result["score"] for result in piped] == pytest.approx(scores, rel=1e-4)
-    assert record["task"] == "regression" or [r["label"] for r in piped] == [r["label"] for r in results]
-
-
-def test_targets_of_different_size_are_learned_alike(run: Run, tmp_path: Path) -> None:
-    rows = [{**row, "label": [row["label"], 1e6 * row["label"] - 3e6, 7.5]} for row in numbers(40)]
-    source = write_rows(tmp_path / "a.jsonl", rows)
-    start(run.base, tmp_path / "run", source, eval=source, epochs=20, learning_rate=0.02, patience=15)
-    found = values(tmp_path / "run", [row["text"] for row in rows])
-    wanted = np.array([row["label"] for row in rows])
-    for target in (0, 1):
-        assert np.corrcoef(found[:, target], wanted[:, target])[0, 1] > 0.8
-    np.testing.assert_allclose(found[:, 2], 7.5, atol=0.5)  # a constant target
-
-
-def test_pairs_with_grades_are_ranked(run: Run, tmp_path: Path) -> None:
-    rows = [
-        {"query": LABELS[number % 3], "document": row["text"], "relevance": 2 * int(row["label"] == LABELS[number % 3])}
-        for number, row in enumerate(messages(30)[::-1] + messages(30))
-    ]
-    source = write_rows(tmp_path / "graded.jsonl", rows)
-    columns = {"text": ("query", "document"), "label": "relevance"}
-    record = start(run.base, tmp_path / "run", source, eval=source, epochs=1, **columns)
-    assert record["task"] == "single_label_classification"
-    predictor = Predictor.from_pretrained(tmp_path / "run")
-    documents = [row["text"] for row in messages(9, seed=4)]
-    ranked = predictor.rank("delivery", documents)
-    results = predictor.predict([("delivery", document) for document in documents])
-    grades = [2 * (result["score"] if result["label"] == "2" else 1 - result["score"]) for result in results]
-    assert [record["index"] for record in ranked] == sorted(range(9), key=lambda index: -grades[index])
-    assert [record["score"] for record in ranked] == pytest.approx(sorted(grades, reverse=True), abs=1e-4)
 
 
 def test_pairs_are_trained_and_predicted_as_pairs(run: Run, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from enct5.tasks.registry import TASKS
 from enct5.training import run as training_run
 from enct5.training.config import TrainConfig
 from enct5.training.search import search, searched
-from helpers.runs import assert_same_weights, heard, messages, settings_of, start, weights, write_rows
+from helpers.runs import assert_same_weights, heard, messages, settings_of, start, weights
+from helpers.tables import write_rows
 
 pytest.importorskip("optuna", reason="needs optuna (the `hpo` extra)")
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -19,8 +19,9 @@ from enct5.tokenization.windows import TaggedText
 from enct5.training import distillation
 from enct5.training.distillation.config import DistillConfig
 from enct5.training.distillation.token_alignment import TokenTargets
-from training.test_token_runs import Run as TokenRun
-from training.test_token_runs import rows, write_rows
+from helpers.tables import write_rows
+from helpers.tagging_runs import Run as TokenRun
+from helpers.tagging_runs import rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
