@@ -33,7 +33,7 @@ def show_metrics(metrics: dict[str, float], per_label: list[dict[str, Any]], spl
         split: what was evaluated on.
     """
     console = Console()
-    console.print(Text(f"evaluation: {split}"), soft_wrap=True)
+    console.print(Text(printable(f"evaluation: {split}")), soft_wrap=True)
     table = Table("metric", "value")
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}")
@@ -111,11 +111,11 @@ def show_explanation(explanation: "Explanation") -> None:
         console.print(Text(f"{printable(label.label)}: {label.score:.4f}", style="bold"), soft_wrap=True)
         largest = max(map(abs, label.attribution)) or 1
         for part in explanation.segments(label.attribution):
-            console.print(Text.assemble(*((piece, _shade((value or 0) / largest)) for piece, value in part)))
+            console.print(Text.assemble(*((printable(piece), _shade((value or 0) / largest)) for piece, value in part)))
         table = Table("word", "attribution", "attention")
         rows = zip(explanation.words, label.attribution, label.attention, strict=True)
         for word, attribution, attention in sorted(rows, key=lambda row: -abs(row[1]))[:_MOST_WORDS]:
-            table.add_row(Text(word.text), f"{attribution:+.3f}", f"{attention:.1%}")
+            table.add_row(Text(printable(word.text)), f"{attribution:+.3f}", f"{attention:.1%}")
         console.print(table)
         console.print(
             f"attribution: {_FOR} speaks for the label (+), {_AGAINST} against it (-); all together it moves the logit "
