@@ -100,7 +100,7 @@ def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
             disable_tqdm=True,
         ),
         train_dataset=with_answers(prepared.train),
-        eval_dataset=with_answers(prepared.evaluation),
+        eval_dataset=with_answers(prepared.evaluation.dataset),
         data_collator=DataCollatorForSeq2Seq(tokenizer, model),
         compute_metrics=measure,
         callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],

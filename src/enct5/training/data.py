@@ -22,10 +22,9 @@ from enct5.tasks.notes import without_evaluation
 from enct5.tasks.registry import TASKS
 from enct5.tokenization import unread
 from enct5.tokenization.unread import Unread
-from enct5.tokenization.whole_texts import WholeTexts
-from enct5.tokenization.windows import Windows
 from enct5.training.config import TrainConfig
-from enct5.training.dataset import as_dataset, tokenize
+from enct5.training.dataset import tokenize
+from enct5.training.evaluation_set import EvaluationSet
 from enct5.training.label_prompts import label_words, read_descriptions
 
 if TYPE_CHECKING:
@@ -77,13 +76,7 @@ class TrainingData:
     scaler: "StandardScaler | None"
     train: "Dataset"
     train_texts: int
-    evaluation: "Dataset"  # longest first
-    evaluation_order: list[int]  # number of every row of `evaluation` in `evaluation_inputs`
-    evaluation_inputs: WholeTexts | Windows
-    evaluation_texts: list[dict[str, Any]]  # the raw rows
-    evaluation_labels: Any  # of the raw rows, as the task encodes them, in the user's unit
-    split: str
-    shared_texts: int  # of the evaluation, which training sees, too
+    evaluation: EvaluationSet
     texts_cut: int
     notes: list[str]  # on the data, as in `enct5.data.notes`
     unread: Unread  # of the training texts; that of the evaluation is in its inputs
@@ -93,7 +86,7 @@ class TrainingData:
 
     def lengths(self) -> dict[str, int]:
         """Tokens of the texts of both splits, as they were kept."""
-        lengths = np.concatenate([part["length"][:] for part in (self.train, self.evaluation)])
+        lengths = np.concatenate([part["length"][:] for part in (self.train, self.evaluation.dataset)])
         return {
             "median": int(np.median(lengths)),
             "percentile_95": int(np.percentile(lengths, 95, method="higher")),
@@ -186,8 +179,8 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
     """
     task, table, held_out = rows.task, rows.table, rows.held_out
     train, read = tokenize(table, tokenizer, config.text, config.max_length, rows.train_targets, task.inputs)
-    inputs = task.inputs(read_texts(held_out, config.text), tokenizer, config.max_length)
-    evaluation = as_dataset(inputs, rows.targets)
+    texts = read_texts(held_out, config.text)
+    inputs = task.inputs(texts, tokenizer, config.max_length)
     notes = [*rows.notes, *_notes_on_reading(config, read, inputs.unread)]
     together = read + inputs.unread
     if together.texts_cut:
@@ -199,8 +192,6 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
         )
     for note in notes:
         logger.warning(line(note))
-    lengths = evaluation["length"][:]
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     return TrainingData(
         task=task,
         label_names=rows.label_names,
@@ -208,13 +199,7 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
         scaler=rows.scaler,
         train=train,
         train_texts=len(table),
-        evaluation=evaluation.select(order),
-        evaluation_order=order,
-        evaluation_inputs=inputs,
-        evaluation_texts=held_out.select_columns(list(config.text)).to_list(),
-        evaluation_labels=rows.labels,
-        split=rows.split,
-        shared_texts=rows.shared,
+        evaluation=EvaluationSet(texts, rows.labels, rows.split, rows.shared, inputs, rows.targets),
         texts_cut=together.texts_cut,
         notes=notes,
         unread=read,

@@ -65,59 +65,79 @@ class Course:
         }
 
 
-def conclude(
-    model: EncT5ForClassification,
-    adapter: lora.Adapter | None,
-    tokenizer: PreTrainedTokenizerBase,
-    prepared: TrainingData,
-    settings: TrainConfig,
-    course: Course,
-) -> dict[str, Any]:
-    """Finish the trained model, measure it, and write the run folder; return the run's record."""
-    out = Path(settings.out)
-    tokenizer.model_max_length = settings.max_length  # what a pipeline with truncation=True cuts to
-    texts = [tuple(row.values()) for row in prepared.evaluation_texts]
-    if prepared.scaler is not None:
-        rescale_outputs(model, prepared.scaler.scale_, prepared.scaler.mean_)
-    predictor = Predictor(model, tokenizer)
-    predictor.warns_of_unknown = False  # it was told of these texts
-    with progress.bar("evaluating", total=len(texts)):
-        logits = predictor.logits([parts[0] if len(parts) == 1 else parts for parts in texts])
-    labels = prepared.evaluation_labels
-    calibration: dict[str, Any] = {}
-    if prepared.task.fit_temperature is not None:
-        scores = None if prepared.teaching is None else prepared.teaching.scores_to_match
-        logits, calibration = _calibrate(model, prepared.task.fit_temperature, logits, labels, scores)
-    if prepared.task.tune is not None:
-        model.config.thresholds = prepared.task.tune(logits, labels)
-        logger.info("thresholds tuned on the evaluation rows; the figures there with them are optimistic")
-    thresholds = model.config.thresholds
+@dataclass(frozen=True)
+class FinishedModel:
+    """What a run is about, once it is trained.
 
-    record = {
+    Attributes:
+        model: the model.
+        adapter: that of LoRA, which the model holds, where there is one.
+        tokenizer: the tokenizer.
+    """
+
+    model: EncT5ForClassification
+    adapter: lora.Adapter | None
+    tokenizer: PreTrainedTokenizerBase
+
+    def save(self, folder: Path, base: str) -> dict[str, Any]:
+        """Write it, and return what is recorded of the files; `base` is the name of what it was trained from."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        if self.adapter is not None:
+            self.adapter.write(folder / lora.ADAPTER, base)
+        return {"weights_sha256": digests_of_weights(folder), "tokenizer_sha256": digests_of_tokenizer(folder)}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a finished model does with the texts that its run is judged by.
+
+    Attributes:
+        logits: its outputs for them, calibrated.
+        metrics: the task's figures.
+        per_label: those of each label.
+        calibration: what is recorded of it, where the task's scores are calibrated.
+        distillation: what is recorded of the teacher, where there is one.
+    """
+
+    logits: Any
+    metrics: dict[str, float]
+    per_label: list[dict[str, Any]]
+    calibration: dict[str, Any]
+    distillation: dict[str, Any]
+
+    def record(self) -> dict[str, Any]:
+        """What is recorded of them."""
+        return {"metrics": self.metrics, "per_label": self.per_label, **self.calibration, **self.distillation}
+
+
+def conclude(finished: FinishedModel, prepared: TrainingData, settings: TrainConfig, course: Course) -> dict[str, Any]:
+    """Measure the trained model, and write the run folder; return the run's record."""
+    finished.tokenizer.model_max_length = settings.max_length  # what a pipeline with truncation=True cuts to
+    figures = _measure(finished.model, finished.tokenizer, prepared)
+    record = _record(finished.model, prepared, settings, figures, course)
+    evaluation, published, out = prepared.evaluation, settings.published(), Path(settings.out)
+    with atomic_folder(out) as folder:
+        record |= finished.save(folder, record["base"])
+        published.write(folder / TRAIN_CONFIG)
+        (folder / METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        model_card.write(record, folder)
+        rows = evaluation.records(settings.text)
+        training_report.write(
+            record, published.described(), prepared.task, rows, figures.logits, evaluation.labels, folder
+        )
+    run_folder.finish(out)
+    return record
+
+
+def _record(
+    model: EncT5ForClassification, prepared: TrainingData, settings: TrainConfig, figures: Figures, course: Course
+) -> dict[str, Any]:
+    """What metrics.json says of the run, but for its files."""
+    return {
         "task": prepared.task.name,
-        "data": {
-            "file": Path(settings.data).name,
-            "sha256": digest(settings.data),
-            "text": list(settings.text),
-            "label": settings.label,
-            "train_rows": prepared.train_texts,
-            "eval_rows": len(prepared.evaluation_texts),
-            "eval_file": None if settings.eval is None else Path(settings.eval).name,
-            "eval_split": prepared.split,
-            "eval_texts_in_training": prepared.shared_texts,
-            "class_counts": prepared.counts,
-            "texts_cut": prepared.texts_cut,
-            "unread": {
-                "training": prepared.unread.record(),
-                "evaluation": prepared.evaluation_inputs.unread.record(),
-            },
-            "notes": prepared.notes,
-            "tokens": prepared.lengths(),
-        },
-        "metrics": prepared.task.metrics(logits, labels, prepared.label_names, thresholds),
-        "per_label": prepared.task.per_label(logits, labels, prepared.label_names, thresholds),
-        **calibration,
-        **({} if prepared.teaching is None else {"distillation": prepared.teaching.record(logits, thresholds)}),
+        "data": _data_record(prepared, settings),
+        **figures.record(),
         "base": public_name(settings.base),
         "origin": course.ancestry.origin,
         "base_trained_on": course.ancestry.trained_on,
@@ -131,22 +151,54 @@ def conclude(
             "python": platform.python_version(),
         },
     }
-    with atomic_folder(out) as folder:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        record["weights_sha256"] = digests_of_weights(folder)
-        record["tokenizer_sha256"] = digests_of_tokenizer(folder)
-        if adapter is not None:
-            adapter.write(folder / lora.ADAPTER, record["base"])
-        published = settings.published()
-        published.write(folder / TRAIN_CONFIG)
-        (folder / METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        model_card.write(record, folder)
-        training_report.write(
-            record, published.described(), prepared.task, prepared.evaluation_texts, logits, labels, folder
-        )
-    run_folder.finish(out)
-    return record
+
+
+def _measure(model: EncT5ForClassification, tokenizer: PreTrainedTokenizerBase, prepared: TrainingData) -> Figures:
+    """Give the model its unit, temperature and thresholds, and measure it so."""
+    task, teaching, names = prepared.task, prepared.teaching, prepared.label_names
+    texts, labels = prepared.evaluation.texts, prepared.evaluation.labels
+    if prepared.scaler is not None:
+        rescale_outputs(model, prepared.scaler.scale_, prepared.scaler.mean_)
+    predictor = Predictor(model, tokenizer)
+    predictor.warns_of_unknown = False  # it was told of these texts
+    with progress.bar("evaluating", total=len(texts)):
+        logits = predictor.logits(texts)
+    calibration: dict[str, Any] = {}
+    if task.fit_temperature is not None:
+        scores = None if teaching is None else teaching.scores_to_match
+        logits, calibration = _calibrate(model, task.fit_temperature, logits, labels, scores)
+    if task.tune is not None:
+        model.config.thresholds = task.tune(logits, labels)
+        logger.info("thresholds tuned on the evaluation rows; the figures there with them are optimistic")
+    thresholds = model.config.thresholds
+    return Figures(
+        logits=logits,
+        metrics=task.metrics(logits, labels, names, thresholds),
+        per_label=task.per_label(logits, labels, names, thresholds),
+        calibration=calibration,
+        distillation={} if teaching is None else {"distillation": teaching.record(logits, thresholds)},
+    )
+
+
+def _data_record(prepared: TrainingData, settings: TrainConfig) -> dict[str, Any]:
+    """What is recorded of the data."""
+    evaluation = prepared.evaluation
+    return {
+        "file": Path(settings.data).name,
+        "sha256": digest(settings.data),
+        "text": list(settings.text),
+        "label": settings.label,
+        "train_rows": prepared.train_texts,
+        "eval_rows": len(evaluation),
+        "eval_file": None if settings.eval is None else Path(settings.eval).name,
+        "eval_split": evaluation.split,
+        "eval_texts_in_training": evaluation.shared_texts,
+        "class_counts": prepared.counts,
+        "texts_cut": prepared.texts_cut,
+        "unread": {"training": prepared.unread.record(), "evaluation": evaluation.inputs.unread.record()},
+        "notes": prepared.notes,
+        "tokens": prepared.lengths(),
+    }
 
 
 def _calibrate(

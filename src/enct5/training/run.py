@@ -23,7 +23,7 @@ from enct5.training.config import TrainConfig
 from enct5.training.data import Rows, TrainingData, prepare, read_rows
 from enct5.training.defaults import resolve
 from enct5.training.distributed import gather_model, on_main_process, process_state
-from enct5.training.finish import Course, conclude
+from enct5.training.finish import Course, FinishedModel, conclude
 from enct5.training.logs import silence
 from enct5.training.model_init import is_enct5, new_model
 from enct5.training.resuming import remember
@@ -127,9 +127,10 @@ def _train(config: TrainConfig, resume: bool, read: Reader, held: ExitStack) -> 
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     model, adapter = lora.merge(trained) if config.lora else (gather_model(trained), None)
+    finished = FinishedModel(model, adapter, tokenizer)
     course = Course(ancestry, trials, trainer.state, started, resume)
     with disk_full_as_error(out, _MAKE_ROOM):
-        return on_main_process(lambda: conclude(model, adapter, tokenizer, prepared, settings, course))
+        return on_main_process(lambda: conclude(finished, prepared, settings, course))
 
 
 def _trial_trainer(

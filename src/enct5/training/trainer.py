@@ -238,12 +238,11 @@ def _measure(prepared: TrainingData, result: EvalPrediction) -> dict[str, float]
             "training diverged: the model's outputs are no numbers any more; lower --learning-rate, or use "
             "--precision float32"
         )
-    in_order = [rows[place] for place in np.argsort(prepared.evaluation_order)]
-    logits: Any = prepared.evaluation_inputs.outputs(in_order, len(prepared.label_names))
+    logits = prepared.evaluation.logits(rows, len(prepared.label_names))
     if prepared.scaler is not None:
         logits = prepared.scaler.inverse_transform(as_columns(logits))
     # Without thresholds: tuned anew for every checkpoint they would favour the one they happen to suit.
-    return prepared.task.metrics(logits, prepared.evaluation_labels, prepared.label_names, None)
+    return prepared.task.metrics(logits, prepared.evaluation.labels, prepared.label_names, None)
 
 
 def build_trainer(
@@ -269,7 +268,7 @@ def build_trainer(
     task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
     interval = max(1, math.ceil(steps / EVALUATIONS))
-    texts = len(prepared.evaluation_texts)
+    texts = len(prepared.evaluation)
     if not (chooses := texts >= FEWEST_TO_CHOOSE_BY):
         logger.info(
             f"{texts} evaluation texts are too few to choose by: no early stopping, the last weights are the result"
@@ -307,8 +306,8 @@ def build_trainer(
             disable_tqdm=True,  # our own bar says less
         ),
         train_dataset=prepared.train,
-        eval_dataset=prepared.evaluation,
-        data_collator=prepared.evaluation_inputs.collator(tokenizer),
+        eval_dataset=prepared.evaluation.dataset,
+        data_collator=prepared.evaluation.inputs.collator(tokenizer),
         loss=None if prepared.teaching is None else prepared.teaching.loss,
         compute_metrics=lambda result: _measure(prepared, result),
         callbacks=[
