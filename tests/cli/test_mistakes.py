@@ -87,7 +87,11 @@ BAD_INPUT = {
     "batch size 0": (train("good.csv", "--batch-size 0"), "`batch_size` is `0`", "greater than or equal to 1"),
     "epochs -1": (train("good.csv", "--epochs -1"), "`epochs` is `-1.0`", "greater than 0"),
     "endless epochs": (train("good.csv", "--epochs inf"), "`epochs` is `inf`", "finite"),
-    "unknown precision": (train("good.csv", "--precision float16"), "`precision` is `float16`", "'bfloat16'"),
+    "unknown precision": (
+        train("good.csv", "--precision float16"),
+        "`precision` is `float16`",
+        "did you mean `bfloat16`?",
+    ),
     "unknown task": (train("good.csv", "--task singel"), "no task `singel`", "did you mean `single`?"),
     "max length 1": (train("good.csv", "--max-length 1"), "`max_length` is `1`"),
     "negative learning rate": (train("good.csv", "--learning-rate -0.1"), "`learning_rate` is `-0.1`"),
@@ -96,7 +100,13 @@ BAD_INPUT = {
     "word for a number": (train("good.csv", "--epochs many"), "'--epochs': Input should be a valid number", "`many`"),
     "huge learning rate": (train("good.csv", "--learning-rate 1e30 --out {p}/diverged"), "training diverged"),
     "unknown option": (train("good.csv", "--learning-rat 1"), "No such option: --learning-rat", "--learning-rate"),
-    "missing option": ("train {p}/good.csv --text text", "Missing option '--label'", "see enct5 train --help"),
+    "missing option": ("train {p}/good.csv --text text", "`label` (--label) is missing"),
+    "nothing given": (
+        "train",
+        "`data` (DATA) is missing",
+        "`text` (--text) is missing",
+        "`label` (--label) is missing",
+    ),
     "missing argument": ("info", "Missing argument 'MODEL'"),
     "unknown command": ("trian", "No such command 'trian'", "see enct5 --help"),
     # what can be neither here nor on the hub

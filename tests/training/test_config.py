@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from enct5.errors import EncT5Error
 from enct5.training.config import TrainConfig
+from enct5.training.settings import explained
 from helpers.runs import settings_of
 
 NEEDED = {"data": "reviews.csv", "text": ("review",), "label": "verdict", "out": "runs/reviews"}
@@ -99,7 +100,7 @@ def test_the_yaml_file_has_each_option_below_its_description(tmp_path: Path) -> 
     lines = path.read_text().splitlines()
     assert list(yaml.safe_load(path.read_text())) == list(TrainConfig.model_fields)
     for name, info in TrainConfig.model_fields.items():
-        assert lines[lines.index(f"# {info.description}") + 1].startswith(f"{name}:")
+        assert lines[lines.index(f"# {explained(info)}") + 1].startswith(f"{name}:")
 
 
 @given(data=TEXT, text=st.lists(TEXT, min_size=1, max_size=2), label=TEXT, rate=st.floats(1e-300, 1e300))

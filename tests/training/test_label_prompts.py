@@ -83,6 +83,8 @@ def test_of_many_missing_labels_five_are_listed(tmp_path: Path) -> None:
     [
         ("a.json", '{"no": ', "cannot read the label descriptions in .*a.json: "),
         ("a.yaml", "no: [unclosed", "cannot read the label descriptions in .*a.yaml: "),
+        ("a.json", '{"no": "a", "yes": "b", "no": "c"}', "one object has two keys no"),
+        ("a.yaml", "no: a\nyes: b\nno: c", "`no` stands there for the second time .*line 3"),
         ("a.json", "[1]", r"a.json holds `\[1\]`; it must map each label to its description"),
         ("a.yaml", "just text", "holds `just text`; it must map"),
         ("a.json", '{"no": 3}', "the description of `no` is `3`; it must be a text"),

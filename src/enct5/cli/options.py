@@ -13,28 +13,6 @@ Data = Annotated[
     str, typer.Argument(metavar="DATA", help="CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
 ]
 
-AllowUnknown = Annotated[
-    bool, typer.Option("--allow-unknown", help="Train even if half of the texts is unknown to BASE's tokenizer.")
-]
-
-Evaluation = Annotated[str | None, typer.Option("--eval", help="Evaluation data; default: a part of DATA is held out.")]
-Epochs = Annotated[float | None, typer.Option(help="Passes over the data; default: 3 to 20 (>= 250 steps).")]
-BatchSize = Annotated[int | None, typer.Option(help="Texts of a step on average; default 32.")]
-
-LearningRate = Annotated[
-    float | None,
-    typer.Option(help="Relative to a tensor's size, 0.3 of it for the encoder; default: 0.01, less if wide."),
-]
-
-EvalFraction = Annotated[float | None, typer.Option(help="Share held out without --eval; default 0.1.")]
-Precision = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")]
-Seed = Annotated[int | None, typer.Option(help="Seed; default 42.")]
-ResumeRun = Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")]
-
-OverwriteRun = Annotated[
-    bool, typer.Option("--overwrite", help="Replace the finished run in --out, when the new one is complete.")
-]
-
 Text = Annotated[str | None, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")]
 Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
 

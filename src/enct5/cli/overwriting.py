@@ -12,7 +12,7 @@ from pathlib import Path
 
 from enct5.errors import EncT5Error
 from enct5.files.writing import PARTIAL, refuse_occupied
-from enct5.model.folder import CHECKPOINTS, is_interrupted
+from enct5.model.folder import CHECKPOINTS, LOGS, is_interrupted
 
 _ALWAYS = (
     *("config.json", "configuration_enct5.py"),
@@ -24,11 +24,12 @@ _MODEL = (
     *("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
 )
 _ADAPTER = ("adapter", "adapter/adapter_config.json", "adapter/adapter_model.safetensors")
+_LOGS = (LOGS, f"{LOGS}/*")
 _UNFINISHED = (CHECKPOINTS, f"{CHECKPOINTS}/*", PARTIAL, f"{PARTIAL}/*")  # of a run that was killed at its very end
 # What a folder of each kind holds: first the file that no other kind has, then whatever else enct5 may write there.
 RUN, CONVERTED, EXPORTED = "finished run", "converted model", "exported model"
 _FILES = {
-    RUN: ("metrics.json", *_ALWAYS, *_MODEL, "train_config.yaml", "report.html", *_ADAPTER, *_UNFINISHED),
+    RUN: ("metrics.json", *_ALWAYS, *_MODEL, "train_config.yaml", "report.html", *_ADAPTER, *_LOGS, *_UNFINISHED),
     CONVERTED: ("conversion.json", *_ALWAYS, *_MODEL),
     EXPORTED: ("model.onnx", *_ALWAYS, "model.onnx.data", "train_config.yaml"),
 }

@@ -89,7 +89,8 @@ def _json_parts(path: Path) -> Iterator[tuple[int, str]]:
         yield from ((number, line.removesuffix("\n")) for number, line in filled)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose keys differ, for `json.loads`: of two alike it would keep the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -102,7 +103,7 @@ def _json_rows(path: Path, source: str) -> Iterator[dict[str, Any]]:
     for number, part in _json_parts(path):
         first = first or number
         try:
-            parsed = json.loads(part, object_pairs_hook=_object)
+            parsed = json.loads(part, object_pairs_hook=unique_keys)
         except json.JSONDecodeError as error:
             raise EncT5Error(
                 f"{source}, line {number + error.lineno - 1} is not JSON ({error.msg} at column {error.colno}); "

@@ -8,6 +8,7 @@ from typing import Any
 
 TRAIN_CONFIG = "train_config.yaml"
 CHECKPOINTS = "checkpoints"
+LOGS = "logs"  # what TensorBoard was told of a run
 METRICS = "metrics.json"
 CONVERSION = "conversion.json"  # what a converted folder has in its place
 CONFIG = "config.json"  # the last file to arrive in a run folder: it is complete when it has one

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from enct5.data.json_rows import unique_keys
 from enct5.data.reading import read_table
 from enct5.errors import EncT5Error, nearest, show, unknown
+from enct5.files.yaml_mappings import TextLoader
 from enct5.text.surrogates import check_unicode
 from enct5.tokenization.rows import tokenize
 
@@ -55,7 +57,7 @@ def read_descriptions(source: str, names: Sequence[str]) -> tuple[list[str], lis
     Raises:
         EncT5Error: If the file cannot be read, or a label has no description in it.
     """
-    readers = {".json": json.loads, ".yaml": _parse_yaml, ".yml": _parse_yaml}
+    readers = {".json": _parse_json, ".yaml": _parse_yaml, ".yml": _parse_yaml}
     path = Path(source).expanduser()
     parse = readers.get(path.suffix.lower())
     found = _read_table(source) if parse is None else _read_mapping(path, parse)
@@ -70,8 +72,12 @@ def read_descriptions(source: str, names: Sequence[str]) -> tuple[list[str], lis
     return [found[name] for name in names], others
 
 
+def _parse_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=unique_keys)
+
+
 def _parse_yaml(text: str) -> Any:
-    return yaml.load(text, Loader=yaml.BaseLoader)  # the loader to which every value is text: `yes` stays a label
+    return yaml.load(text, Loader=TextLoader)  # every value is text: `yes` stays a label
 
 
 def _read_mapping(path: Path, parse: Any) -> dict[str, str]:

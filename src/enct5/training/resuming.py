@@ -15,6 +15,7 @@ from enct5.version import __version__
 
 RECORD = "run.json"  # beside the checkpoints: what decides the run
 _ANEW = "start anew with another --out"
+_WHEREVER = ("out", "report_to")  # settings that change nothing of what is learned
 _CHECKPOINTS = ("base", "teacher")  # settings that name a model
 
 
@@ -46,7 +47,7 @@ def remember(settings: TrainConfig, out: Path, resume: bool, continues: bool) ->
 
 def _record(settings: TrainConfig) -> dict[str, Any]:
     """What decides a run, in JSON's types."""
-    values = settings.model_dump(mode="json", exclude={"out", *settings.sources})
+    values = settings.model_dump(mode="json", exclude={*_WHEREVER, *settings.sources})
     return {"enct5": __version__, **values, **{name: _source(settings, name) for name in settings.sources}}
 
 

@@ -18,7 +18,7 @@ from enct5.errors import EncT5Error, require
 from enct5.files.writing import disk_full_as_error
 from enct5.model.folder import CHECKPOINTS, ancestry_of
 from enct5.model.loading import load_tokenizer
-from enct5.training import lora, run_folder, search
+from enct5.training import lora, run_folder, search, trackers
 from enct5.training.config import TrainConfig
 from enct5.training.data import Rows, TrainingData, prepare, read_rows
 from enct5.training.defaults import resolve
@@ -101,7 +101,9 @@ def _train(config: TrainConfig, resume: bool, read: Reader, held: ExitStack) -> 
             lambda tried: _trial_trainer(tried, base, tokenizer, prepared),
             out / CHECKPOINTS / search.JOURNAL,
         )
-        settings, model = settings.model_copy(update=found), new_model(config, base, tokenizer, prepared)
+        # with what was found there is nothing to search for, should the written settings start another run
+        settings = settings.model_copy(update={**found, "hpo": None})
+        model = new_model(config, base, tokenizer, prepared)
     epochs = f"{settings.epochs:g} epoch{'' if settings.epochs == 1 else 's'}"
     said = f"{epochs} of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
     said += f"{model.num_parameters() / 1e6:.1f}M parameters"
@@ -148,6 +150,7 @@ def _check_extras(config: TrainConfig, processes: int) -> None:
         require("peft", "peft", "--lora")
     if config.lora and parse_flag_from_env("ACCELERATE_USE_FSDP"):
         raise EncT5Error("--lora and FSDP do not go together; leave out one of them")
+    trackers.check(config.report_to)
     if config.hpo:
         require("optuna", "hpo", "--hpo")
     if config.hpo and processes > 1:

@@ -25,6 +25,7 @@ from enct5 import progress
 from enct5.errors import EncT5Error
 from enct5.model.folder import CHECKPOINTS
 from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.training import trackers
 from enct5.training.callbacks import EarlyStopping, Progress, ProgressCallback
 from enct5.training.config import TrainConfig
 from enct5.training.data import TrainingData, as_columns
@@ -273,6 +274,7 @@ def build_trainer(
         logger.info(
             f"{texts} evaluation texts are too few to choose by: no early stopping, the last weights are the result"
         )
+    reported = list(settings.report_to) if keeps else []
     trainer = EncT5Trainer(
         model,
         TrainingArguments(
@@ -302,7 +304,8 @@ def build_trainer(
             logging_nan_inf_filter=False,  # it would hide a loss that is not a number
             label_names=["labels"],
             seed=settings.seed,
-            report_to=[],
+            report_to=reported,
+            run_name=Path(settings.out).name,
             disable_tqdm=True,  # our own bar says less
         ),
         train_dataset=prepared.train,
@@ -317,4 +320,5 @@ def build_trainer(
         ],
     )
     trainer.remove_callback(PrinterCallback)
+    trackers.prepare(trainer, reported, Path(settings.out))
     return trainer

@@ -57,7 +57,7 @@ def read_distillation_texts(config: DistillConfig, teacher: "Predictor | Describ
     """
     task = teacher.task
     _check_columns(config, task, () if teacher.config is None else teacher.config.text)
-    if task.fit_scaler is not None and "temperature" in config.model_fields_set:
+    if task.fit_scaler is not None and not config.is_default("temperature"):
         raise EncT5Error(f"--temperature softens probabilities, and the teacher does {task.description}; leave it out")
     train = _read(config.data, config, task, must_have_labels=True)
     return Texts(train, None if config.eval is None else _read(config.eval, config, task, must_have_labels=False))
