@@ -15,6 +15,7 @@ from enct5.tasks.registry import TASKS
 from enct5.training.config import TrainConfig
 from enct5.training.distillation.config import DistillConfig
 from enct5.training.settings import choices_of, explained
+from helpers.without_torch import run_command
 
 CONFIGS = {"train": TrainConfig, "distill": DistillConfig}
 NEEDED = {"data": "a.csv", "text": ("b",), "label": "c"}
@@ -275,3 +276,8 @@ def test_help_of_a_command_does_not_wait_for_another_commands_settings(tmp_path:
     code += "assert not {'pydantic', 'yaml', 'numpy'} & set(sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_what_is_wrong_with_a_file_is_told_before_torch_is_imported(here: Path) -> None:
+    ended = run_command("train", "--config", written("data: a.csv\ntext: b\nlabel: c\nseed: -1\n"))
+    assert ended.stderr == ("enct5: run.yaml, line 4: `seed` is `-1`: input should be greater than or equal to 0\n")
