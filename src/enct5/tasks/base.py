@@ -50,6 +50,8 @@ class Task(ABC):
         relevance: From logits of pairs, `id2label` and the label that means relevant (or None) to one number per pair,
             higher for a better match; None where pairs cannot be ranked.
         fit_scaler: From encoded labels to what standardises them, target by target; None where labels have no unit.
+        fit_head: From a new model's states (n, d_model) and what it is to learn to the head it starts with, weight
+            (labels, d_model) and bias (labels,); None where a head from nothing does as well.
         fit_temperature: From logits and encoded labels to the number that calibrates the scores when it divides the
             logits; None where scores are not probabilities of classes that exclude each other.
         tune: From logits and encoded labels to the thresholds for `decode`; None where scores are not cut off.
@@ -73,6 +75,7 @@ class Task(ABC):
     usage: Usage
     relevance: Callable[[Array, Mapping[int, str], str | None], Array] | None = None
     fit_scaler: Callable[[Array], "StandardScaler"] | None = None
+    fit_head: Callable[[Array, Array], tuple[Array, Array]] | None = None
     fit_temperature: Callable[[Array, Array], float] | None = None
     tune: Callable[[Array, Array], list[float]] | None = None
     balance: Callable[[Array, int], list[float]] | None = None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 # float32 numbers in a standard deviation of targets: with fewer, rounding is more than a few per cent of what differs.
 _FEWEST_STEPS = 10
+_STRENGTHS = np.logspace(-3, 1, 9)  # of a ridge regression, a row
 _MOST_POINTS = 2000  # of a scatter, each of which is an element of the page
 _MOST_SCATTERS = 12
 
@@ -95,6 +96,15 @@ for values in logits:
                 )
         # It divides by 1 where a target is constant.
         return StandardScaler().fit(columns)
+
+    def fit_head(self, states: Array, targets: Array) -> tuple[Array, Array]:
+        """A ridge regression, as strong as leave-one-out has it best: weight (targets, d_model) and bias (targets,)."""
+        from sklearn.linear_model import RidgeCV
+
+        scale = float(states.std()) or 1.0
+        ridge = RidgeCV(alphas=len(states) * _STRENGTHS).fit(states / scale, targets.reshape(len(targets), -1))
+        weight = ridge.coef_.reshape(-1, states.shape[1]) / scale
+        return weight.astype(np.float32), np.atleast_1d(ridge.intercept_).astype(np.float32)
 
     def details(self, evaluation: Evaluated) -> Details:
         """The largest errors, and predicted values against true ones."""

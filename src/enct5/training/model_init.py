@@ -16,6 +16,7 @@ from enct5.tasks.base import Task
 from enct5.training.config import TrainConfig
 from enct5.training.data import TrainingData
 from enct5.training.label_prompts import are_untrained, start_from_words
+from enct5.training.linear_start import start_as_linear_fit
 
 if TYPE_CHECKING:
     from sklearn.preprocessing import StandardScaler
@@ -55,6 +56,8 @@ def new_model(
     chosen = config.label_prompts is not None or config.label_descriptions is not None
     if prepared.prompt_texts is not None and (chosen or are_untrained(model)):
         start_from_words(model, tokenizer, prepared.prompt_texts)
+    if not model.is_fine_tuned():
+        start_as_linear_fit(model, prepared, tokenizer.pad_token_id, config.seed)
     return model
 
 
