@@ -49,9 +49,10 @@ from enct5.data.reading import read_table
 from enct5.export.onnx import in_memory
 from enct5.export.onnx_session import OnnxEncT5
 from enct5.folding.model import FoldedEncT5, runs_of
-from enct5.inference.engines import Engine, FoldedEngine, PlainEngine
-from enct5.inference.predictor import MAX_BATCH_PROMPTS, MAX_BATCH_TOKENS
-from enct5.tokenization.batches import length_ordered_batches, pad
+from enct5.inference.engine import Form
+from enct5.inference.forms import FoldedForm, PlainForm
+from enct5.inference.predictor import MAX_BATCH_PROMPTS
+from enct5.tokenization.batches import MAX_BATCH_TOKENS, length_ordered_batches, pad
 from records import RESULTS, markdown_table, records_asked_for, write_table
 from sets import CLASSIFICATION, MOVIE_REVIEWS, test_file
 
@@ -144,6 +145,11 @@ def by_length(forward: Callable[[Rows], Any], prompts: int, rows: Rows) -> torch
     return logits[np.argsort(np.concatenate(batches))]
 
 
+def padded(rows: Rows) -> dict[str, torch.Tensor]:
+    """Ids and mask of a batch, as models of transformers take them."""
+    return {name: torch.from_numpy(values) for name, values in pad(rows, 0).items()}
+
+
 class Loop:
     """A model of transformers' own parts with the weights of an EncT5."""
 
@@ -162,7 +168,7 @@ class Loop:
         prompts = self.prompts.expand(len(rows), count, -1)
         mask = torch.zeros(len(rows), 1, count, count)  # added to the scores: nothing is hidden
         states = self.t5(
-            **pad(rows, 0),
+            **padded(rows),
             decoder_inputs_embeds=prompts,
             decoder_attention_mask=mask,
             encoder_outputs=encoder_outputs,
@@ -199,13 +205,13 @@ def t5_classifier(settings: dict[str, Any]) -> Callable[[Rows], torch.Tensor]:
     model = T5ForSequenceClassification(
         T5Config(**settings, vocab_size=VOCABULARY, num_labels=2, decoder_start_token_id=0)
     ).eval()
-    return lambda rows: model(**pad(rows, 0)).logits
+    return lambda rows: model(**padded(rows)).logits
 
 
 def t5_generates(settings: dict[str, Any]) -> Callable[[Rows], torch.Tensor]:
     """Two tokens, greedily: a label's word and the end."""
     model = T5ForConditionalGeneration(T5Config(**settings, vocab_size=VOCABULARY, decoder_start_token_id=0)).eval()
-    return lambda rows: model.generate(**pad(rows, 0), min_new_tokens=2, max_new_tokens=2, do_sample=False)
+    return lambda rows: model.generate(**padded(rows), min_new_tokens=2, max_new_tokens=2, do_sample=False)
 
 
 def bert(settings: dict[str, Any]) -> Callable[[Rows], torch.Tensor]:
@@ -218,7 +224,7 @@ def bert(settings: dict[str, Any]) -> Callable[[Rows], torch.Tensor]:
         num_attention_heads=settings["num_heads"],
     )
     model, head = BertModel(config).eval(), torch.nn.Linear(config.hidden_size, 2)
-    return lambda rows: head(model(**pad(rows, 0)).pooler_output)
+    return lambda rows: head(model(**padded(rows)).pooler_output)
 
 
 def enct5_model(size: str, work: Work) -> EncT5ForSequenceClassification:
@@ -229,14 +235,14 @@ def enct5_model(size: str, work: Work) -> EncT5ForSequenceClassification:
     return EncT5ForSequenceClassification(config).eval()
 
 
-def engine(name: str, model: EncT5ForSequenceClassification) -> Engine:
+def engine(name: str, model: EncT5ForSequenceClassification) -> Form:
     """One of ours."""
     if name == "plain":
-        return PlainEngine(model, 0)
+        return PlainForm(model)
     if name == "folded bfloat16":
         half: Any = copy.deepcopy(model)
-        return FoldedEngine(half.to(torch.bfloat16))
-    return FoldedEngine(model) if name == "folded" else in_memory(model, int8=name.endswith("int8"))
+        return FoldedForm(half.to(torch.bfloat16))
+    return FoldedForm(model) if name == "folded" else in_memory(model, int8=name.endswith("int8"))
 
 
 class LogitsAlone(torch.nn.Module):
@@ -274,7 +280,7 @@ def part(name: str, model: EncT5ForSequenceClassification, rows: Rows) -> System
     """Encoder or decoder of one batch, fed with what the other part gives it."""
     if name == "loop, decoder alone":
         loop = Loop(model)
-        states = loop.t5.encoder(**pad(rows, 0))
+        states = loop.t5.encoder(**padded(rows))
         return lambda rows: loop(rows, states)
     folded, runs = FoldedEncT5(model), runs_of([len(row) for row in rows])
     input_ids = torch.from_numpy(np.concatenate(rows))

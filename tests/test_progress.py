@@ -92,7 +92,7 @@ def test_training_and_predicting_say_the_same_on_a_terminal_as_in_a_log(
     assert status == 0, screen.lines
     lines = [line for line in screen.lines if line.strip()]
     assert lines[0] == "60 predictions written to predicted.jsonl"
-    assert lines[1].startswith("predicted with form: inference form, device: ")
+    assert lines[1].startswith("predicted with form: folded model, device: ")
     assert len((tmp_path / "predicted.jsonl").read_text(encoding="utf-8").splitlines()) == 60
 
 

@@ -85,7 +85,7 @@ def test_train_evaluate_predict_and_info_work_together(
 
     predicted = enct5("predict", out, data, "-o", tmp_path / "predicted.csv")
     assert (predicted.status, predicted.err) == (0, f"30 predictions written to {tmp_path / 'predicted.csv'}\n")
-    assert predicted.out.startswith("predicted with form: inference form, device: ")
+    assert predicted.out.startswith("predicted with form: folded model, device: ")
     assert predicted.out.endswith(", batch tokens: 2048\n")
     table = read_table(str(tmp_path / "predicted.csv"))
     assert table.column_names == ["text", "label", "predicted_label", "score"]

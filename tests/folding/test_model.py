@@ -1,4 +1,4 @@
-"""The inference form: the plain model's logits, for every kind of model, dtype, length and batch."""
+"""The folded model: the plain model's logits, for every kind of model, dtype, length and batch."""
 
 import copy
 import logging
@@ -223,9 +223,9 @@ def test_predictor_follows_weights_that_change(predictor: Predictor) -> None:
     )
     predictor.model.to(torch.float64)
     np.testing.assert_allclose(predictor.logits(texts), after, atol=1e-4)
-    folded = predictor._folded
+    folded = predictor.engine.current()
     predictor.logits(texts)
-    assert predictor._folded is folded  # made anew only then
+    assert predictor.engine.current() is folded  # made anew only then
 
 
 class Adapter(nn.Module):

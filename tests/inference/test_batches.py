@@ -11,7 +11,9 @@ import torch
 from enct5.errors import EncT5Error
 from enct5.folding.model import FoldedEncT5
 from enct5.inference import predictor as predictor_module
+from enct5.inference import torch_engine
 from enct5.inference.predictor import Predictor
+from enct5.tokenization.batches import MAX_BATCH_TOKENS
 from helpers.models import saved_model
 from helpers.texts import sentences
 
@@ -31,7 +33,7 @@ def test_batches_keep_the_token_budget(predictor: Predictor, monkeypatch: pytest
     monkeypatch.setattr(FoldedEncT5, "forward", watched)
     predictor.logits(sentences(400))
     assert sum(len(lengths) for lengths in batches) == 400
-    assert all(len(lengths) * max(lengths) <= predictor_module.MAX_BATCH_TOKENS for lengths in batches)
+    assert all(len(lengths) * max(lengths) <= MAX_BATCH_TOKENS for lengths in batches)
     assert len(batches) < 12
 
 
@@ -42,16 +44,16 @@ def test_the_budget_of_a_batch_can_be_chosen(
     for fold in (True, False):
         other = Predictor.from_pretrained(folder, batch_tokens=40, fold=fold)
         assert other.settings()["batch_tokens"] == 40
-        engine = type(other._engine())
+        form = type(other.engine.current())
         batches: list[list[int]] = []
-        run = engine.__call__
+        run = form.__call__
 
         def watched(self: Any, rows: Any, run: Any = run, batches: Any = batches) -> Any:
             batches.append([len(row) for row in rows])
             return run(self, rows)
 
         with monkeypatch.context() as patch:
-            patch.setattr(engine, "__call__", watched)
+            patch.setattr(form, "__call__", watched)
             np.testing.assert_allclose(other.logits(texts), predictor.logits(texts), atol=1e-4)
         own = [lengths for lengths in batches if len(lengths) * max(lengths) <= 40 or len(lengths) == 1]
         assert sum(map(len, own)) >= 60
@@ -64,13 +66,14 @@ def test_the_budget_of_a_batch_can_be_chosen(
 def test_a_gpu_gets_larger_batches_as_far_as_its_memory_goes(
     folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert predictor.settings()["batch_tokens"] == predictor_module.MAX_BATCH_TOKENS
+    assert predictor.settings()["batch_tokens"] == MAX_BATCH_TOKENS
     monkeypatch.setattr(type(predictor.model), "device", torch.device("cuda"))
     a_token = 16 * 32 * 4  # states of d_model 32 in float32
-    for free, wanted in ((80e9, predictor_module.MAX_BATCH_TOKENS_OF_A_GPU), (4 * a_token * 5000, 5000), (1e6, 2048)):
+    for free, wanted in ((80e9, torch_engine.MAX_BATCH_TOKENS_OF_A_GPU), (4 * a_token * 5000, 5000), (1e6, 2048)):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (int(free), int(free)))
-        assert predictor._budget() == wanted
-        assert Predictor(predictor.model, predictor.tokenizer, batch_tokens=7)._budget() == 7
+        assert predictor.settings()["batch_tokens"] == wanted
+        other = Predictor(predictor.model, predictor.tokenizer, batch_tokens=7)
+        assert other.settings()["batch_tokens"] == 7
 
 
 def test_padded_batches_are_bounded_by_their_attention(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,11 +81,11 @@ def test_padded_batches_are_bounded_by_their_attention(folder: Path, monkeypatch
     monkeypatch.setattr(predictor_module, "MAX_BATCH_SCORES", 4 * 2 * 62**2)  # two rows of 62 tokens, in four heads
     for fold, wanted in ((True, [6]), (False, [2, 2, 2])):
         other = Predictor.from_pretrained(folder, fold=fold)
-        engine = type(other._engine())
-        run = engine.__call__
+        form = type(other.engine.current())
+        run = form.__call__
         rows.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(engine, "__call__", lambda self, given, run=run: rows.append(len(given)) or run(self, given))
+            patch.setattr(form, "__call__", lambda self, given, run=run: rows.append(len(given)) or run(self, given))
             other.logits(texts)
         assert rows == wanted
 

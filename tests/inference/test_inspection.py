@@ -134,6 +134,12 @@ def test_values_that_are_no_numbers_are_refused(folder: Path, value: float) -> N
     assert f"{name} holds NaN or infinite values" in refusal(folder)
 
 
+def test_weights_whose_outputs_are_no_numbers_are_refused(folder: Path) -> None:
+    change_weights(folder, lambda weights: weights["classifier.weight"].fill_(3e38))  # each of them is a number
+    with pytest.raises(EncT5Error, match="the model's outputs are no numbers"):
+        inspect(str(folder))
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "null"])
 def test_a_damaged_configuration_is_refused(folder: Path, content: str) -> None:
     (folder / "config.json").write_text(content)

@@ -61,7 +61,7 @@ def test_compiled_predictions_are_the_same(folder: Path, predictor: Predictor, m
 
     def watched(model: torch.nn.Module, **options: Any) -> Any:
         compiled.append(model)
-        return original(model, backend="eager", **options)  # test_engines.py runs the real compiler
+        return original(model, backend="eager", **options)  # test_forms.py runs the real compiler
 
     monkeypatch.setattr(torch, "compile", watched)
     other = Predictor.from_pretrained(folder, compile=True)
@@ -86,12 +86,12 @@ def test_a_compiler_that_fails_is_told_once(
     assert [record.getMessage() for record in caplog.records] == [
         "predicting with a model that is not compiled: no C++ compiler"
     ]
-    assert other.settings()["form"] == "inference form"
+    assert other.settings()["form"] == "folded model"
 
 
 def test_settings_say_how_predictions_are_made(folder: Path, predictor: Predictor) -> None:
     usual = {"device": "cpu", "dtype": "float32", "threads": 1, "batch_tokens": 2048}
-    assert predictor.settings() == {"form": "inference form"} | usual
+    assert predictor.settings() == {"form": "folded model"} | usual
     half = Predictor.from_pretrained(folder, device="cpu", fold=False, dtype="bfloat16")
     assert half.settings() == {"form": "plain model"} | usual | {"dtype": "bfloat16"}
 

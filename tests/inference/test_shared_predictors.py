@@ -205,7 +205,7 @@ def test_the_mixed_precision_of_a_trainer_is_not_that_of_predictions(
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     assert "forward" in model.__dict__  # that of the class, without its decorators
     check(model)
-    assert predictor.settings()["form"] == ("inference form" if fold else "plain model")
+    assert predictor.settings()["form"] == ("folded model" if fold else "plain model")
     assert pickle.loads(pickle.dumps(predictor)).predict(TEXTS) == predictor.predict(TEXTS)
     assert "predicting with" not in caplog.text
 
@@ -249,7 +249,7 @@ def adapted(model: Any) -> Any:
 
 @pytest.mark.parametrize("change", [hooked, pruned, parametrised, adapted])
 @pytest.mark.parametrize("training", [True, False])
-def test_what_the_inference_form_would_leave_out_runs_as_it_is_and_says_so(
+def test_what_folding_would_leave_out_runs_as_it_is_and_says_so(
     t5_folder: Base,
     tokenizer: Any,
     change: Callable[[Any], Any],
@@ -259,7 +259,7 @@ def test_what_the_inference_form_would_leave_out_runs_as_it_is_and_says_so(
     model = new_model(t5_folder)
     untouched = Predictor(model, tokenizer)
     before = untouched.logits(TEXTS)
-    assert untouched.settings()["form"] == "inference form"
+    assert untouched.settings()["form"] == "folded model"
     changed = change(model).train(training)
     predictor = Predictor(changed, tokenizer) if change is adapted else untouched
     wanted = plain_logits(changed, tokenizer, TEXTS)

@@ -1,6 +1,6 @@
 """Batches of predictions: within a budget, the longest first, every row once; padding."""
 
-import torch
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +51,7 @@ def test_padding_is_on_the_right_and_masked() -> None:
     padded = pad([[5, 6, 7], [8]], pad_token_id=9)
     assert padded["input_ids"].tolist() == [[5, 6, 7], [8, 9, 9]]
     assert padded["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert padded["input_ids"].dtype == padded["attention_mask"].dtype == torch.int64
+    assert padded["input_ids"].dtype == padded["attention_mask"].dtype == np.int64
 
 
 def test_the_padding_id_inside_a_text_is_not_masked() -> None:

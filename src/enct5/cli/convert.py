@@ -70,7 +70,7 @@ def export(
         bool, typer.Option("--overwrite", help="Replace the exported model in OUT, when the new one is complete.")
     ] = False,
 ) -> None:
-    """Write a model for ONNX Runtime, in its inference form; `predict` and `evaluate` take the folder, too."""
+    """Write a model for ONNX Runtime; `predict` and `evaluate` take the folder, too."""
     from enct5.cli import overwriting
     from enct5.files.writing import refuse_occupied
 

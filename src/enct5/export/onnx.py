@@ -1,6 +1,6 @@
 """Write a trained model as an ONNX graph that gives the same logits without torch.
 
-The graph is the inference form (`enct5.folding`) on padded batches. It is compared with the model on several shapes
+The graph is the folded model (`enct5.folding`) on padded batches. It is compared with the model on several shapes
 before it gets its name.
 """
 
@@ -58,8 +58,8 @@ def export(source: str, out: Path, int8: bool = False) -> Exported:
             and approximate.
 
     Raises:
-        EncT5Error: without the packages, for an `out` that holds files, a model that has no inference form, or logits
-            that differ from the model's beyond tolerance.
+        EncT5Error: without the packages, for an `out` that holds files, a model that cannot be folded, or logits that
+            differ from the model's beyond tolerance.
     """
     refuse_occupied(out)
     if is_exported(source):
@@ -200,7 +200,7 @@ def _compare(model: EncT5ForClassification, exported: OnnxEncT5) -> Exported:
         lengths[0] = tokens
         mask = (torch.arange(tokens) < lengths[:, None]).long()
         wanted = model(input_ids=input_ids, attention_mask=mask).logits.numpy()
-        got = exported.logits(input_ids, mask)
+        got = exported.logits(input_ids.numpy(), mask.numpy())
         counted = slice(None) if wanted.ndim == 2 else mask.numpy() > 0  # tags of padding mean nothing
         differences.append(np.abs(got - wanted)[counted].ravel())
         largest = max(largest, float(np.abs(wanted[counted]).max()))

@@ -1,12 +1,12 @@
-"""An exported model, run by ONNX Runtime: no torch module, the same logits."""
+"""An exported model, run by ONNX Runtime: no model of torch, the same logits."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from transformers import AutoConfig
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
@@ -14,7 +14,7 @@ from enct5.errors import EncT5Error, require
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.loading import file_of, first_line
 from enct5.model.sources import check_source
-from enct5.tokenization.batches import pad
+from enct5.tokenization.batches import MAX_BATCH_TOKENS, pad
 
 GRAPH = "model.onnx"  # what an exported folder has instead of model.safetensors
 DATA = f"{GRAPH}.data"  # the weights of a graph that is too large for one file
@@ -33,7 +33,7 @@ def is_exported(source: str, **hub: Any) -> bool:
 
 
 class OnnxEncT5:
-    """A graph that `enct5 export` wrote, ready to be run on the CPU.
+    """A graph that `enct5 export` wrote, ready to be run on the CPU: an `Engine`, and the one form that it has.
 
     A pickled one carries the graph, and makes its session anew where it is unpickled.
 
@@ -45,22 +45,23 @@ class OnnxEncT5:
     Attributes:
         config: as given.
         megabytes: size of the graph and its weights.
-        form: what is run, in a few words.
-        pads: that the rows of a batch are padded to one length.
+        threads: how many of the CPU it uses: as many as torch when it was loaded.
 
     Raises:
         EncT5Error: without onnxruntime, or for a damaged graph.
     """
 
-    form = "ONNX Runtime"
-    pads = True
+    name, pads = "ONNX Runtime", True
+    fold, compile = True, False  # a graph is the folded model
+    device, dtype = "cpu", None
 
     def __init__(self, graph: Path, config: EncT5Config, folder: TemporaryDirectory[str] | None = None) -> None:
         require("onnxruntime", "onnx", "an exported model")
         import onnxruntime
+        import torch  # to be asked for a number only
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = self.threads = torch.get_num_threads()
         options.log_severity_level = 3  # its warnings are about the graph, which the user cannot change
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -99,7 +100,38 @@ class OnnxEncT5:
             raise EncT5Error(f"{source} is a checkpoint of type {config.model_type!r}, not an EncT5 model")
         return cls(Path(str(graph)), config)
 
-    def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+    @property
+    def model(self) -> "OnnxEncT5":
+        """The model is the graph."""
+        return self
+
+    def current(self) -> "OnnxEncT5":
+        """A graph does not change."""
+        return self
+
+    def batch_tokens(self) -> int:
+        """What suits a CPU."""
+        return MAX_BATCH_TOKENS
+
+    def is_fine_tuned(self) -> None:
+        """A graph does not tell."""
+
+    def damaged_weight(self) -> None:
+        """A graph's weights are not looked at; its outputs tell."""
+
+    def summary(self) -> str:
+        """How large the graph is."""
+        return f"EncT5, exported to ONNX, {self.megabytes:.1f} MB"
+
+    def ways(self) -> dict[str, "OnnxEncT5"]:
+        """The graph alone."""
+        return {"onnx": self}
+
+    def differentiable(self) -> NoReturn:
+        """Refused: a graph has no gradients."""
+        raise EncT5Error("an exported model has no gradients to explain it by; use the folder it was exported from")
+
+    def logits(self, input_ids: npt.NDArray[np.int64], attention_mask: npt.NDArray[np.int64]) -> Any:
         """Float32 logits of a padded batch, `(batch, num_labels)`; of tokens `(batch, length, num_labels)`.
 
         Args:
@@ -109,9 +141,8 @@ class OnnxEncT5:
         Raises:
             EncT5Error: when the graph cannot be run, such as for want of memory.
         """
-        feed = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
         try:
-            return self._session.run(None, feed)[0]
+            return self._session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})[0]
         except Exception as error:  # onnxruntime's own classes
             raise EncT5Error(f"ONNX Runtime stopped: {first_line(error)}") from error
 

@@ -41,7 +41,7 @@ class ExportableEncT5(nn.Module):
     """A folded model that takes padded batches.
 
     Args:
-        folded: the model's inference form, in float32: float16 would overflow in T5.
+        folded: the folded model, in float32: float16 would overflow in T5.
     """
 
     def __init__(self, folded: FoldedEncT5) -> None:

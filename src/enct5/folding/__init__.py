@@ -1,4 +1,4 @@
-"""The inference form of a trained model: the same logits but for rounding, in less time and memory."""
+"""Folding: a trained model rewritten to predict, with the same logits but for rounding, in less time and memory."""
 
 from enct5.folding.model import KNOWN_MODULES, FoldedEncT5, check_foldable, runs_of
 

@@ -1,6 +1,7 @@
-"""The inference form of a trained model: the same logits but for rounding, in less time and memory.
+"""The folded model: a trained one rewritten to predict, the same logits but for rounding, in less time and memory.
 
-A text is as long as it is: nothing is padded, and what the text does not influence is computed once per model.
+A text is as long as it is: nothing is padded. What the text does not influence is computed once per model, and folded
+into its weights.
 `layers` holds the encoder's layers, `decoder` the decoder's.
 """
 

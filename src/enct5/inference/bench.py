@@ -1,6 +1,5 @@
 """How fast a model is on this machine, by every way to run it: short texts, long ones, and single requests."""
 
-import copy
 import logging
 import platform
 import time
@@ -12,12 +11,9 @@ import torch
 import transformers
 
 from enct5 import progress
-from enct5.errors import EncT5Error, is_installed
-from enct5.export.onnx_session import OnnxEncT5
-from enct5.inference.engines import Engine, FoldedEngine, PlainEngine
-from enct5.inference.predictor import MAX_BATCH_TOKENS, Predictor
-from enct5.model.modeling_enct5 import EncT5ForClassification
-from enct5.tokenization.batches import length_ordered_batches
+from enct5.inference.engine import Form
+from enct5.inference.predictor import Predictor
+from enct5.tokenization.batches import MAX_BATCH_TOKENS, length_ordered_batches
 
 logger = logging.getLogger(__name__)
 
@@ -34,35 +30,11 @@ def workloads(vocab_size: int) -> dict[str, list[Any]]:
     return {name: [random.integers(2, vocab_size, n) for n in sizes] for name, sizes in lengths.items()}
 
 
-def engines(predictor: Predictor) -> dict[str, Engine]:
-    """The ways to run a model, by name; the plain model first, if there is one."""
-    model = predictor.model
-    if isinstance(model, OnnxEncT5):
-        return {"onnx": model}
-    found: dict[str, Engine] = {"plain": PlainEngine(model, int(predictor.tokenizer.pad_token_id))}
-    try:
-        found["folded (default)"] = FoldedEngine(model)
-    except ValueError as error:
-        raise EncT5Error(f"the model cannot be folded: {error}; there is nothing to compare") from error
-    if model.dtype == torch.float32:
-        half: Any = copy.deepcopy(model)
-        found["folded bfloat16"] = FoldedEngine(half.to(torch.bfloat16))
-    if model.device.type == "cpu" and all(map(is_installed, ("onnx", "onnxscript", "onnxruntime"))):
-        found |= _exported(model)
-    return found
-
-
-def _exported(model: EncT5ForClassification) -> dict[str, Engine]:
-    from enct5.export.onnx import in_memory
-
-    return {"onnx": in_memory(model, int8=False), "onnx int8": in_memory(model, int8=True)}
-
-
-def _seconds(engine: Engine, rows: list[Any]) -> float:
+def _seconds(form: Form, rows: list[Any]) -> float:
     """Time of all rows, in the batches of `Predictor`."""
     started = time.perf_counter()
     for batch in length_ordered_batches([len(row) for row in rows], MAX_BATCH_TOKENS):
-        engine([rows[index] for index in batch])
+        form([rows[index] for index in batch])
     return time.perf_counter() - started
 
 
@@ -83,24 +55,24 @@ def bench(source: str) -> dict[str, Any]:
         EncT5Error: when there is no such model.
     """
     with progress.bar("loading"):
-        predictor = Predictor.from_pretrained(source)
-        ways = engines(predictor)
-    work = workloads(predictor.model.config.vocab_size)
+        engine = Predictor.from_pretrained(source).engine
+        ways = engine.ways()
+    work = workloads(engine.config.vocab_size)
     seconds: dict[tuple[str, str], list[float]] = {(load, way): [] for load in work for way in ways}
     with progress.bar("measuring", total=len(work) * (ROUNDS + 1) * len(ways)):
         for load, rows in work.items():
             logger.info(f"measuring {load}, {ROUNDS} times in each of {len(ways)} ways")
             for round_number in range(ROUNDS + 1):
-                for way, engine in ways.items():
+                for way, form in ways.items():
                     parts = [[row] for row in rows] if load == REQUEST else [rows]
-                    times = [_seconds(engine, part) for part in parts]
+                    times = [_seconds(form, part) for part in parts]
                     progress.advance()
                     if round_number:  # the first warms up
                         seconds[load, way] += times
     return {
         "model": source,
-        "device": str(getattr(predictor.model, "device", "cpu")),
-        "threads": torch.get_num_threads(),
+        "device": engine.device,
+        "threads": engine.threads,
         "processor": platform.machine(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,

@@ -6,14 +6,12 @@ from typing import Any
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from enct5.errors import EncT5Error
-from enct5.export.onnx_session import OnnxEncT5
 from enct5.files.digests import digest
 from enct5.inference.predictor import Predictor
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.digests import digests_of_tokenizer
 from enct5.model.folder import METRICS
 from enct5.model.loading import file_of
-from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.tokenization.unread import examples, percent
 
 
@@ -22,18 +20,6 @@ def _decoder(config: EncT5Config) -> str:
         return "none: the head reads the encoder's token states"
     fed = "the text's own tokens" if config.decoder_vocab_size is None else f"{config.decoder_vocab_size} prompt(s)"
     return f"{config.num_decoder_layers} layer(s), {fed}"
-
-
-def _model(model: EncT5ForClassification | OnnxEncT5) -> str:
-    if isinstance(model, OnnxEncT5):
-        return f"EncT5, exported to ONNX, {model.megabytes:.1f} MB"
-    return f"EncT5, {model.num_parameters() / 1e6:.1f}M parameters, {str(model.dtype).removeprefix('torch.')}"
-
-
-def _check_finite(source: str, model: EncT5ForClassification) -> None:
-    for name, parameter in model.named_parameters():
-        if not parameter.isfinite().all():
-            raise EncT5Error(f"{source}: {name} holds NaN or infinite values; the checkpoint is damaged")
 
 
 def _of_the_run(source: str) -> dict[str, str]:
@@ -91,12 +77,11 @@ def inspect(source: str) -> dict[str, Any]:
     Raises:
         EncT5Error: when a part is missing or damaged.
     """
-    predictor = Predictor.from_pretrained(source, device="cpu")
-    model, config, tokenizer = predictor.model, predictor.model.config, predictor.tokenizer
-    if isinstance(model, OnnxEncT5):
-        predictor.logits([["text"] if predictor.task.inputs.takes_words else "text"])  # refuses what is no number
-    else:
-        _check_finite(source, model)
+    predictor = Predictor.from_pretrained(source, device="cpu", fold=False)
+    engine, config, tokenizer = predictor.engine, predictor.engine.config, predictor.tokenizer
+    if (name := engine.damaged_weight()) is not None:
+        raise EncT5Error(f"{source}: {name} holds NaN or infinite values; the checkpoint is damaged")
+    predictor.logits([["text"] if predictor.task.inputs.takes_words else "text"])  # refuses what is no number
     labels = [config.id2label[index] for index in range(config.num_labels)]
     shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
     longest = tokenizer.model_max_length  # transformers' word for "no limit" is a huge number
@@ -104,15 +89,15 @@ def inspect(source: str) -> dict[str, Any]:
     if predictor.task.inputs.windowed and longest < VERY_LARGE_INTEGER:
         cut = f"texts read in windows of {longest} tokens"
     facts = {
-        "model": _model(model),
+        "model": engine.summary(),
         "task": predictor.task.description,
         "labels": f"{len(labels)}: {shown}",
         "encoder": f"{config.num_layers} layers of width {config.d_model}, {config.feed_forward_proj}",
         "decoder": _decoder(config),
         "vocabulary": f"{config.vocab_size} ({type(tokenizer).__name__}, {cut})",
     }
-    if not isinstance(model, OnnxEncT5):
-        facts["fine-tuned"] = "yes" if model.is_fine_tuned() else "no: train it before use"
+    if (fine_tuned := engine.is_fine_tuned()) is not None:
+        facts["fine-tuned"] = "yes" if fine_tuned else "no: train it before use"
     if config.thresholds is not None:
         facts["thresholds"] = f"tuned for each label, {min(config.thresholds):.3f} to {max(config.thresholds):.3f}"
     facts |= _of_the_run(source)

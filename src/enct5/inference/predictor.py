@@ -1,25 +1,22 @@
 """Predict with a trained model: texts in, results out in the same order."""
 
 import logging
-import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from enct5 import progress
 from enct5.errors import EncT5Error, show
-from enct5.export.onnx_session import OnnxEncT5
-from enct5.inference.engines import CompiledEngine, Engine, FoldedEngine, PlainEngine
+from enct5.inference.engine import Engine
 from enct5.inference.runtime import Runtime
 from enct5.inference.texts import Text, checked, items
+from enct5.inference.torch_engine import TorchEngine
 from enct5.model.folder import TRAIN_CONFIG
-from enct5.model.loading import check_tokenizer, file_of, first_line
-from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.model.loading import check_tokenizer, file_of
 from enct5.model.sources import check_source
 from enct5.model.trained_on import TrainedOn
 from enct5.tasks.base import Task, best_labels, check_abstention, check_top_k, withhold
@@ -29,12 +26,10 @@ from enct5.tokenization.unread import Unread, notes
 
 if TYPE_CHECKING:
     from enct5.explanations.explain import Explanation
+    from enct5.model.modeling_enct5 import EncT5ForClassification
 
 logger = logging.getLogger(__name__)
 
-MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
-MAX_BATCH_TOKENS_OF_A_GPU = 32768
-STATES_OF_A_TOKEN = 16  # that are in memory together, at most
 MAX_BATCH_SCORES = 2**26  # attention's, of all heads, where texts are padded: their mask and bias take as many numbers
 MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
 _FEWEST_UNKNOWN = 10  # characters that a warning needs
@@ -55,16 +50,10 @@ class Predictor:
     - made of a model with hooks, pruned or parametrised layers or adapters, which then runs as it is.
 
     Attributes:
-        model: the model, or an exported one.
+        engine: what runs the model, and knows what differs between models of torch and exported ones.
         tokenizer: its tokenizer; texts longer than `tokenizer.model_max_length` tokens are cut, or read in overlapping
             windows by models that tag tokens.
-        task: what the model predicts.
         config: what the model was trained on, if its folder says so.
-        fold: whether predictions come from the model's inference form (`enct5.folding`), which gives the same logits
-            but for rounding, faster; False also for a model that has none, which a warning says. It is made anew when
-            the model has changed; `enct5.model.fingerprint.Fingerprint` says what is noticed.
-        compile: whether predictions come from the model compiled by torch; False also where that fails, which a warning
-            says.
         batch_tokens: the most tokens of a batch, padding included, unless one text has more; None for what suits the
             device.
         unread: what of all texts so far the model did not read; with several threads some may not be counted.
@@ -78,7 +67,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: EncT5ForClassification | OnnxEncT5,
+        model: "EncT5ForClassification | Engine",
         tokenizer: PreTrainedTokenizerBase,
         config: TrainedOn | None = None,
         fold: bool = True,
@@ -88,30 +77,45 @@ class Predictor:
         if batch_tokens is not None and batch_tokens < 1:
             raise EncT5Error(f"`batch_tokens` (--batch-tokens) is {batch_tokens}; give a number from 1 on")
         check_tokenizer(tokenizer, model.config.vocab_size)
-        self.model: OnnxEncT5 | Any = model  # Any: of a T5's configuration, fields of EncT5's are asked for
+        self.engine: Engine = model if isinstance(model, Engine) else TorchEngine(model, fold, compile)
         self.tokenizer = tokenizer
-        self.config = config
-        self.fold, self.compile, self.batch_tokens = fold, compile, batch_tokens
+        self.config, self.batch_tokens = config, batch_tokens
         self.unread, self.warns_of_unknown = Unread(), True
-        self._forget_engines()
 
-    def _forget_engines(self) -> None:
-        self._folded: FoldedEngine | None = None
-        self._compiled: CompiledEngine | None = None
-        self._making = threading.Lock()  # of engines
-
-    def __getstate__(self) -> dict[str, Any]:
-        engines = {"_folded", "_compiled", "_making"}  # what can be made again, and a lock
-        return {name: value for name, value in self.__dict__.items() if name not in engines}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget_engines()
+    @property
+    def model(self) -> Any:
+        """The model, or an exported one."""
+        return self.engine.model
 
     @property
     def task(self) -> Task:
         """What the model predicts."""
-        return find_task(str(self.model.config.problem_type))
+        return find_task(str(self.engine.config.problem_type))
+
+    @property
+    def fold(self) -> bool:
+        """Whether predictions come from the folded model (`enct5.folding`): the same logits but for rounding, faster.
+
+        False also for a model that cannot be folded, which a warning says. It is folded anew when it has changed;
+        `enct5.model.fingerprint.Fingerprint` says what is noticed.
+        """
+        return self.engine.fold
+
+    @fold.setter
+    def fold(self, fold: bool) -> None:
+        self.engine.fold = fold
+
+    @property
+    def compile(self) -> bool:
+        """Whether predictions come from the model compiled by torch.
+
+        False also where that fails, which a warning says.
+        """
+        return self.engine.compile
+
+    @compile.setter
+    def compile(self, compile: bool) -> None:
+        self.engine.compile = compile
 
     @classmethod
     def from_pretrained(  # noqa: PLR0913  # as transformers' own: settings by name
@@ -137,8 +141,8 @@ class Predictor:
             dtype: of weights and arithmetic: `float32`, `bfloat16`, `float16`; `auto` is float32 on a CPU and what the
                 checkpoint holds elsewhere.
             quantize: `int8` for matrix products of 8-bit numbers by ONNX Runtime on the CPU: faster, approximate.
-            compile: run the plain model compiled by torch in place of the inference form. Compiling takes a minute or
-                so, and pays on GPUs if anywhere.
+            compile: run the plain model compiled by torch in place of the folded one. Compiling takes a minute or so,
+                and pays on GPUs if anywhere.
             batch_tokens: the most tokens of a batch; by default what suits the device.
             revision: branch, tag or commit on the hub.
             token: access token of the hub; True for the one that `hf auth login` keeps.
@@ -147,11 +151,11 @@ class Predictor:
             EncT5Error: when there is no EncT5 model, or it is damaged; or for settings that do not go together.
         """
         source = str(path)
-        runtime = Runtime(device, backend, dtype, quantize, compile)
+        runtime = Runtime(device, backend, dtype, quantize, fold, compile)
         check_source(source)
         hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
-        model, tokenizer = runtime.load(source, **hub)
-        return cls(model, tokenizer, _trained_with(source, **hub), fold, compile, batch_tokens)
+        engine, tokenizer = runtime.load(source, **hub)
+        return cls(engine, tokenizer, _trained_with(source, **hub), batch_tokens=batch_tokens)
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a string is no list of texts
@@ -209,7 +213,7 @@ class Predictor:
         """
         if abstain_below is not None:
             check_abstention(self.task, abstain_below)
-        task, config = self.task, self.model.config
+        task, config = self.task, self.engine.config
         if top_k != 1:
             check_top_k(task, top_k)
         remaining = checked(texts, task)
@@ -256,7 +260,7 @@ class Predictor:
             raise EncT5Error(f"`top_k` is {top_k}; give a number from 1 on")
         documents = list(items(documents))  # once, by place: a generator has no second time, and a column other keys
         logits = self.logits([(query, document) for document in documents])
-        scores = self.task.relevance(logits, self.model.config.id2label, label)
+        scores = self.task.relevance(logits, self.engine.config.id2label, label)
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [{"index": int(i), "document": documents[i], "score": float(scores[i])} for i in order]
 
@@ -264,18 +268,22 @@ class Predictor:
         """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
         return self._logits(list(checked(texts, self.task)))
 
-    @torch.inference_mode()
     def settings(self) -> dict[str, Any]:
         """How predictions are made on this machine.
 
         Returns:
-            `form` (inference form, plain model, compiled model, ONNX Runtime), `device`, `dtype` (of torch's forms),
+            `form` (folded model, plain model, compiled model, ONNX Runtime), `device`, `dtype` (of torch's forms),
             `threads` of the CPU, and `batch_tokens`, the most tokens of a batch unless one text has more.
         """
-        settings = {"form": self._engine().form, "device": "cpu"}
-        if not isinstance(self.model, OnnxEncT5):
-            settings |= {"device": str(self.model.device), "dtype": str(self.model.dtype).removeprefix("torch.")}
-        return {**settings, "threads": torch.get_num_threads(), "batch_tokens": self._budget()}
+        engine = self.engine
+        settings = {
+            "form": engine.current().name,
+            "device": engine.device,
+            "dtype": engine.dtype,
+            "threads": engine.threads,
+            "batch_tokens": self.batch_tokens or engine.batch_tokens(),
+        }
+        return {name: value for name, value in settings.items() if value is not None}
 
     def explain(self, text: Text, label: str | None = None) -> "Explanation":
         """What each label's prompt attended to in a text, and what moved its logit; see `enct5.explanations.explain`.
@@ -289,41 +297,29 @@ class Predictor:
         """
         from enct5.explanations.explain import explain
 
-        if isinstance(self.model, OnnxEncT5):
-            raise EncT5Error("an exported model has no gradients to explain it by; use the folder it was exported from")
-        return explain(self.model, self.tokenizer, self.task, text, label, lambda: self.logits([text]))
+        model = self.engine.differentiable()
+        return explain(model, self.tokenizer, self.task, text, label, lambda: self.logits([text]))
 
-    @torch.inference_mode()
     def _logits(self, texts: list[Any]) -> Any:
-        config = self.model.config
+        config = self.engine.config
         inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
         self._count(inputs.unread)
         result = inputs.room(config.num_labels)
         if not inputs.rows:
             return inputs.outputs(result, config.num_labels)
-        engine = self._engine()
+        form = self.engine.current()
+        most_tokens = self.batch_tokens or self.engine.batch_tokens()
         most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
-        most_squares = MAX_BATCH_SCORES // config.num_heads if engine.pads else None
+        most_squares = MAX_BATCH_SCORES // config.num_heads if form.pads else None
         lengths = [len(row) for row in inputs.rows]
-        for batch in length_ordered_batches(lengths, self._budget(), most_rows, most_squares):
-            outputs = engine([inputs.rows[index] for index in batch])
+        for batch in length_ordered_batches(lengths, most_tokens, most_rows, most_squares):
+            outputs = form([inputs.rows[index] for index in batch])
             for index, logits in zip(batch, outputs, strict=True):
                 if not np.isfinite(logits).all():
                     raise self._no_numbers()
                 result[index] = logits
             progress.advance(len(batch) * len(texts) / len(inputs.rows))  # a long text may be several rows
         return inputs.outputs(result, config.num_labels)
-
-    def _budget(self) -> int:
-        """The most tokens of a batch."""
-        if self.batch_tokens is not None:
-            return self.batch_tokens
-        if isinstance(self.model, OnnxEncT5) or self.model.device.type != "cuda":
-            return MAX_BATCH_TOKENS
-        config, number = self.model.config, self.model.dtype.itemsize
-        free, _ = torch.cuda.mem_get_info(self.model.device)
-        a_token = STATES_OF_A_TOKEN * max(config.d_model, config.num_heads * config.d_kv) * number
-        return max(MAX_BATCH_TOKENS, min(MAX_BATCH_TOKENS_OF_A_GPU, free // 4 // a_token))
 
     def _count(self, read: Unread) -> None:
         self.unread += read  # a new object, which no other thread changes while it is looked at
@@ -336,36 +332,9 @@ class Predictor:
 
     def _no_numbers(self) -> EncT5Error:
         said = "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"
-        if not isinstance(self.model, OnnxEncT5) and self.model.dtype == torch.float16:
+        if self.engine.dtype == "float16":
             said += "; or they leave the range of float16: choose another dtype"
         return EncT5Error(said)
-
-    def _engine(self) -> Engine:
-        """What runs the model; what was made of it is made anew where the model has changed since."""
-        if isinstance(self.model, OnnxEncT5):
-            return self.model
-        with self._making:  # once, however many threads ask for it
-            return self._engine_of(self.model)
-
-    def _engine_of(self, model: EncT5ForClassification) -> Engine:
-        pad_token_id = int(self.tokenizer.pad_token_id)
-        if self.compile and (self._compiled is None or not self._compiled.is_current()):
-            try:
-                self._compiled = CompiledEngine(model, pad_token_id)
-            except Exception as error:  # compilers raise whatever they stumble over
-                logger.warning("predicting with a model that is not compiled: %s", first_line(error))
-                self.compile = False
-        if self.compile and self._compiled is not None:
-            return self._compiled
-        if self.fold and (self._folded is None or not self._folded.is_current()):
-            try:
-                self._folded = FoldedEngine(model)
-            except ValueError as error:
-                logger.warning("predicting with the plain model, which is slower: %s", error)
-                self.fold = False
-        if self.fold and self._folded is not None:
-            return self._folded
-        return PlainEngine(model, pad_token_id)
 
 
 def _trained_with(source: str, **hub: Any) -> TrainedOn | None:

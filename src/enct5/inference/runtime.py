@@ -8,6 +8,8 @@ from transformers import PreTrainedTokenizerBase
 
 from enct5.errors import EncT5Error, show, unknown
 from enct5.export.onnx_session import OnnxEncT5, is_exported
+from enct5.inference.engine import Engine
+from enct5.inference.torch_engine import TorchEngine
 from enct5.model.loading import first_line, load_model, load_tokenizer
 from enct5.model.modeling_enct5 import EncT5ForClassification
 
@@ -28,6 +30,7 @@ class Runtime:
     backend: str
     dtype: str
     quantize: str | None
+    fold: bool
     compile: bool
 
     def __post_init__(self) -> None:
@@ -37,8 +40,8 @@ class Runtime:
         if self.quantize not in _QUANTIZATIONS:
             raise unknown("quantize", str(self.quantize), ["int8"])
 
-    def load(self, source: str, **hub: Any) -> tuple[EncT5ForClassification | OnnxEncT5, PreTrainedTokenizerBase]:
-        """Load a model and its tokenizer.
+    def load(self, source: str, **hub: Any) -> tuple[Engine, PreTrainedTokenizerBase]:
+        """Load a model, ready to be run, and its tokenizer.
 
         Args:
             source: folder or hub id.
@@ -61,7 +64,7 @@ class Runtime:
             from enct5.export.onnx import in_memory
 
             return in_memory(model, int8=True), tokenizer
-        return _placed(model, device), tokenizer
+        return TorchEngine(_placed(model, device), self.fold, self.compile), tokenizer
 
     def _check_onnx(self, exported: bool) -> None:
         """Refuse settings that ONNX Runtime on the CPU does not have."""

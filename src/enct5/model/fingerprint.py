@@ -66,7 +66,7 @@ class Structure:
 
 
 class Fingerprint:
-    """What a model's inference form was made of, to be compared with what the model has now.
+    """What a model was folded of, to be compared with what the model has now.
 
     Whatever torch knows to be a change is told: other modules, parameters, hooks or memory, and what was written to a
     parameter by torch's own operations, be it one number. What is written past torch's knowledge (through `.data` or

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
+import numpy.typing as npt
+
+MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
 
 
 def length_ordered_batches(
@@ -36,7 +38,7 @@ def length_ordered_batches(
     return batches
 
 
-def pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, torch.Tensor]:
+def pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, npt.NDArray[np.int64]]:
     """Pad rows of token ids on the right.
 
     Args:
@@ -44,10 +46,11 @@ def pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, torch.Ten
         pad_token_id: The tokenizer's padding id.
 
     Returns:
-        `input_ids` and `attention_mask`, both `(batch, longest)`.
+        `input_ids` and `attention_mask`, both int64 `(batch, longest)`.
     """
-    lengths = torch.tensor([len(row) for row in rows])
-    input_ids = torch.full((len(rows), int(lengths.max())), pad_token_id, dtype=torch.long)
+    lengths = np.array([len(row) for row in rows])
+    input_ids = np.full((len(rows), lengths.max()), pad_token_id, dtype=np.int64)
     for index, row in enumerate(rows):
-        input_ids[index, : len(row)] = torch.as_tensor(row, dtype=torch.long)
-    return {"input_ids": input_ids, "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()}
+        input_ids[index, : len(row)] = row
+    mask = np.arange(input_ids.shape[1]) < lengths[:, None]
+    return {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}

@@ -96,7 +96,8 @@ class Windows:
         from enct5.tokenization.batches import pad
 
         def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
-            batch = pad([row["input_ids"] for row in rows], int(tokenizer.pad_token_id))
+            padded = pad([row["input_ids"] for row in rows], int(tokenizer.pad_token_id))
+            batch = {name: torch.from_numpy(values) for name, values in padded.items()}
             labels = torch.full_like(batch["input_ids"], IGNORED)
             for index, row in enumerate(rows):
                 labels[index, : len(row["labels"])] = torch.as_tensor(row["labels"])

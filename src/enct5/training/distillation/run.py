@@ -14,7 +14,6 @@ from enct5.data.columns import read_texts
 from enct5.data.notes import blank_texts
 from enct5.data.split import split_rows
 from enct5.errors import EncT5Error, shorten
-from enct5.export.onnx_session import OnnxEncT5
 from enct5.inference.predictor import Predictor
 from enct5.model.digests import digest_of_checkpoint
 from enct5.model.folder import CHECKPOINTS, public_name
@@ -67,7 +66,7 @@ def distill(config: DistillConfig, resume: bool = False, texts: Texts | None = N
 def _rows(config: DistillConfig, texts: Texts | None, base: str, tokenizer: PreTrainedTokenizerBase) -> Rows:
     """The rows of a run whose labels are numbers of rows of `SoftLoss`."""
     predictor = Predictor.from_pretrained(config.teacher)
-    if not isinstance(predictor.model, OnnxEncT5) and not predictor.model.is_fine_tuned():
+    if predictor.engine.is_fine_tuned() is False:
         raise EncT5Error(f"the teacher {config.teacher} has never been trained; train it first (enct5 train)")
     task, teacher = predictor.task, predictor.model.config
     texts = texts or read_distillation_texts(config, predictor)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from enct5.inference.engines import CompiledEngine, FoldedEngine, PlainEngine
+from enct5.inference.forms import CompiledForm, FoldedForm, PlainForm
 from helpers.models import TASKS, TOKENS, random_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -12,11 +12,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 ROWS = [np.arange(1, 1 + length) for length in (30, 30, 7, 1)]
 
 
-@torch.no_grad()
 @pytest.mark.parametrize(("problem_type", "labels"), TASKS)
-def test_the_inference_form_gives_the_plain_model_s_logits(problem_type: str, labels: int) -> None:
+def test_the_folded_model_gives_the_plain_model_s_logits(problem_type: str, labels: int) -> None:
     model = random_model(num_labels=labels, problem_type=problem_type)
-    plain, folded = PlainEngine(model, pad_token_id=0)(ROWS), FoldedEngine(model)(ROWS)
+    plain, folded = PlainForm(model)(ROWS), FoldedForm(model)(ROWS)
     assert len(plain) == len(folded) == len(ROWS)
     for row, wanted, got in zip(ROWS, plain, folded, strict=True):
         if problem_type == TOKENS:
@@ -25,28 +24,27 @@ def test_the_inference_form_gives_the_plain_model_s_logits(problem_type: str, la
         np.testing.assert_allclose(got, wanted, atol=1e-4 * max(1.0, np.abs(wanted).max()))
 
 
-def test_the_inference_form_knows_when_the_weights_have_changed() -> None:
+def test_the_folded_model_knows_when_the_weights_have_changed() -> None:
     model = random_model(num_labels=3)
-    engine = FoldedEngine(model)
-    assert engine.is_current()
+    folded = FoldedForm(model)
+    assert folded.is_current()
     with torch.no_grad():
         model.classifier.bias.add_(1)
-    assert not engine.is_current()
-    assert FoldedEngine(model).is_current()
+    assert not folded.is_current()
+    assert FoldedForm(model).is_current()
 
 
-def test_a_model_without_inference_form_is_refused_with_the_reason() -> None:
+def test_a_model_that_cannot_be_folded_is_refused_with_the_reason() -> None:
     model = random_model(num_labels=3)
     model.classifier = type("Other", (torch.nn.Linear,), {})(32, 3)
     with pytest.raises(ValueError, match="classifier"):
-        FoldedEngine(model)
+        FoldedForm(model)
 
 
-@torch.no_grad()
 @pytest.mark.slow
 def test_the_compiled_model_gives_the_plain_model_s_logits() -> None:
     model = random_model(num_labels=3)
-    plain, compiled = PlainEngine(model, pad_token_id=0), CompiledEngine(model, pad_token_id=0)
+    plain, compiled = PlainForm(model), CompiledForm(model)
     for rows in (ROWS, ROWS[:2], ROWS[2:3]):
         for wanted, got in zip(plain(rows), compiled(rows), strict=True):
             np.testing.assert_allclose(got, wanted, atol=1e-4 * max(1.0, np.abs(wanted).max()))
