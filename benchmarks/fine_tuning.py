@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
@@ -22,8 +21,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import Adafactor, Trainer
 
 from enct5.inference.evaluation import evaluate
-from enct5.training import model_init
-from enct5.training import trainer as trainer_module
 from enct5.training.model_init import build_model
 from enct5.training.trainer import EncT5Trainer
 from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
@@ -194,12 +191,9 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
         change.adjust(model)
         return model
 
-    with (
-        tempfile.TemporaryDirectory() as temporary,
-        mock.patch.object(model_init, "build_model", build),
-        mock.patch.object(trainer_module, "EncT5Trainer", change.trainer),
-    ):
-        predictor, record = train(benchmark, Path(temporary), key["seed"], **change.options)
+    with tempfile.TemporaryDirectory() as temporary:
+        parts = {"trainer_class": change.trainer, "build": build}
+        predictor, record = train(benchmark, Path(temporary), key["seed"], parts=parts, **change.options)
         measured = evaluate(predictor, write_other_rows(benchmark, Path(temporary)))
     return {"value": measured["metrics"][benchmark.metric], "steps": record["steps"], "seconds": record["seconds"]}
 

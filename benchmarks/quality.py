@@ -39,7 +39,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from datasets import Dataset
 from transformers import AutoConfig, AutoTokenizer, T5ForConditionalGeneration, set_seed
@@ -53,8 +52,6 @@ from enct5.inference.evaluation import evaluate
 from enct5.inference.predictor import Predictor
 from enct5.model.loading import load_tokenizer
 from enct5.model.trained_on import TrainedOn
-from enct5.training import model_init
-from enct5.training import trainer as trainer_module
 from enct5.training.config import TrainConfig
 from enct5.training.model_init import build_model
 from enct5.training.trainer import EncT5Trainer
@@ -141,11 +138,7 @@ def of_the_t5(
         made.append(build(*args, **kwargs))
         return made[-1]
 
-    with (
-        mock.patch.object(model_init, "build_model", kept),
-        mock.patch.object(trainer_module, "EncT5Trainer", trainer),
-    ):
-        record = training.train(config)
+    record = training.train(config, trainer_class=trainer, build=kept)
     trained_on = TrainedOn(config.data, config.text, config.label, config.label_separator)
     measured = evaluate(Predictor(made[0], load_tokenizer(config.out), trained_on), test_file(benchmark))
     return {

@@ -11,7 +11,12 @@ from sets import Benchmark, test_file, write_training_file
 
 
 def train(
-    benchmark: Benchmark, folder: Path, seed: int, rows: int | None = None, **settings: Any
+    benchmark: Benchmark,
+    folder: Path,
+    seed: int,
+    rows: int | None = None,
+    parts: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> tuple[Predictor, dict[str, Any]]:
     """One run.
 
@@ -20,6 +25,7 @@ def train(
         folder: a temporary folder.
         seed: of the run.
         rows: size of the fixed sample, where it is another than the benchmark's.
+        parts: arguments of `enct5.training.train` in place of its trainer and model.
         settings: options of `enct5 train`.
 
     Returns:
@@ -36,7 +42,7 @@ def train(
             **settings,
         }
     )
-    record = training.train(config)
+    record = training.train(config, **(parts or {}))
     return Predictor.from_pretrained(config.out), record
 
 

@@ -19,6 +19,7 @@ from enct5.inference.predictor import Predictor
 from enct5.reports import training_report
 from enct5.training import trainer as trainer_module
 from enct5.training.config import TrainConfig
+from enct5.training.trainer import EncT5Trainer
 from helpers.tables import write_rows
 
 LABELS = ("Café Ärger", "delivery", "refund")
@@ -92,11 +93,11 @@ def heard(hear: Callable[[str], object]) -> Iterator[None]:
 def start(base: Path, out: Path, source: str, said: list[str] | None = None, **options: Any) -> dict[str, Any]:
     """A short run on the columns `text` and `label`, unless options say otherwise."""
     settings = {"text": ("text",), "label": "label", "epochs": 5, "batch_size": 8, "learning_rate": 3e-3} | options
-    resume = settings.pop("resume", False)
+    resume, trainer_class = settings.pop("resume", False), settings.pop("trainer_class", EncT5Trainer)
     hear = settings.pop("hear", (said if said is not None else []).append)
     config = TrainConfig.checked(data=source, base=str(base), out=str(out), **settings)
     with heard(hear):
-        return training.train(config, resume=resume)
+        return training.train(config, resume=resume, trainer_class=trainer_class)
 
 
 def settings_of(out: Path) -> TrainConfig:

@@ -17,8 +17,8 @@ from enct5.inference.predictor import Predictor
 from enct5.model.loading import load_tokenizer
 from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.tasks.registry import find_task
-from enct5.training import run as training_run
 from enct5.training.model_init import build_model, start_as_mean
+from enct5.training.trainer import EncT5Trainer
 from helpers.runs import LABELS, Run, messages, numbers, several_labels, start, values, weights
 from helpers.tables import write_rows
 
@@ -29,25 +29,22 @@ class PromptsSeenError(Exception):
     """Ends a run before its first step."""
 
 
-def first_prompts(run: Run, source: str, out: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
+def first_prompts(run: Run, source: str, out: Path, **options: Any) -> Any:
     """The model that a run starts with, and what it said until then."""
     found = []
 
-    def build(model: EncT5ForSequenceClassification, *_: Any, **__: Any) -> None:
-        found.append(model)
-        raise PromptsSeenError
+    class Unstarted(EncT5Trainer):
+        def train(self, **_: Any) -> None:
+            found.append(self.model)
+            raise PromptsSeenError
 
     said: list[str] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(training_run, "build_trainer", build)
-        with pytest.raises(PromptsSeenError):
-            start(run.base, out, source, said, **options)
+    with pytest.raises(PromptsSeenError):
+        start(run.base, out, source, said, trainer_class=Unstarted, **options)
     return found[0], said
 
 
-def test_prompts_start_from_label_names_or_descriptions(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prompts_start_from_label_names_or_descriptions(run: Run, tmp_path: Path) -> None:
     source = write_rows(tmp_path / "multi.jsonl", several_labels())
     tokenizer = load_tokenizer(str(run.base))
     descriptions = {"refund": "money back", "Café Ärger": "trouble with coffee", "delivery": "parcels", "spare": "x"}
@@ -59,7 +56,7 @@ def test_prompts_start_from_label_names_or_descriptions(
         "described": ({"label_descriptions": str(tmp_path / "labels.json")}, [descriptions[name] for name in LABELS]),
     }
     for name, (options, texts) in cases.items():
-        model, said = first_prompts(run, source, tmp_path / name, monkeypatch, **options)
+        model, said = first_prompts(run, source, tmp_path / name, **options)
         words = model.get_input_embeddings().weight
         for prompt, text in zip(model.transformer.decoder.embed_tokens.weight, texts, strict=True):
             ids = tokenizer(text, add_special_tokens=False).input_ids
@@ -69,20 +66,18 @@ def test_prompts_start_from_label_names_or_descriptions(
         )
 
 
-def test_prompts_of_a_trained_base_start_anew_where_asked_for(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prompts_of_a_trained_base_start_anew_where_asked_for(run: Run, tmp_path: Path) -> None:
     source = write_rows(tmp_path / "multi.jsonl", several_labels())
     start(run.base, tmp_path / "base", source, epochs=1, loss="focal", class_weights="balanced")
     trained = EncT5ForSequenceClassification.from_pretrained(tmp_path / "base")
     assert trained.config.loss == "focal"
     here = Run.__new__(Run)
     here.base = tmp_path / "base"
-    kept, _ = first_prompts(here, source, tmp_path / "kept", monkeypatch)
+    kept, _ = first_prompts(here, source, tmp_path / "kept")
     assert torch.equal(kept.transformer.decoder.embed_tokens.weight, trained.transformer.decoder.embed_tokens.weight)
     # how the base was trained, and where its scores were cut off, is not taken over
     assert kept.config.loss is kept.config.class_weights is kept.config.thresholds is None
-    anew, _ = first_prompts(here, source, tmp_path / "anew", monkeypatch, label_prompts="names", loss="asymmetric")
+    anew, _ = first_prompts(here, source, tmp_path / "anew", label_prompts="names", loss="asymmetric")
     ids = load_tokenizer(str(run.base))("refund", add_special_tokens=False).input_ids
     expected = anew.get_input_embeddings().weight[ids].mean(dim=0)
     torch.testing.assert_close(anew.transformer.decoder.embed_tokens.weight[2], expected, atol=1e-6, rtol=1e-5)
@@ -94,15 +89,13 @@ def decoder_matrix(model: torch.nn.Module, name: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("lora", [False, True])
-def test_an_untrained_decoder_starts_as_a_mean(
-    lora: bool, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_untrained_decoder_starts_as_a_mean(lora: bool, run: Run, tmp_path: Path) -> None:
     convert_folder(str(run.base), tmp_path / "converted", num_labels=3)
     as_t5_has_it = EncT5ForSequenceClassification.from_pretrained(tmp_path / "converted")
     converted = Run.__new__(Run)
     converted.base = tmp_path / "converted"
     for index, base in enumerate((run, converted)):
-        model, _ = first_prompts(base, run.source, tmp_path / str(index), monkeypatch, lora=lora)
+        model, _ = first_prompts(base, run.source, tmp_path / str(index), lora=lora)
         for name in ("1.EncDecAttention.q", "2.DenseReluDense.wo"):
             expected = decoder_matrix(as_t5_has_it, name) * (1 if lora else 0.1)
             torch.testing.assert_close(decoder_matrix(model, name), expected)
@@ -136,14 +129,14 @@ def test_what_starts_as_a_mean_tells_directions_apart_and_not_tokens(d_kv: int, 
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_a_base_with_other_labels_starts_as_a_mean_unless_it_was_trained(
-    trained: bool, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: bool, run: Run, tmp_path: Path
 ) -> None:
     convert_folder(str(run.base), tmp_path / "converted", num_labels=7)
     here = Run.__new__(Run)
     here.base = run.out if trained else tmp_path / "converted"
     before = decoder_matrix(EncT5ForSequenceClassification.from_pretrained(here.base), "1.EncDecAttention.q")
     source = write_rows(tmp_path / "rows.jsonl", [{**row, "label": row["label"][:1]} for row in messages(30)][:20])
-    model, _ = first_prompts(here, source, tmp_path / "run", monkeypatch)
+    model, _ = first_prompts(here, source, tmp_path / "run")
     torch.testing.assert_close(decoder_matrix(model, "1.EncDecAttention.q"), before * (1 if trained else 0.1))
 
 
@@ -158,13 +151,13 @@ def test_a_decoder_that_has_learned_to_read_stays_as_it_is(t5_folder: Callable[.
         torch.testing.assert_close(decoder_matrix(model, "1.EncDecAttention.q"), stored * (1 if reads else 0.1))
 
 
-def test_a_trained_decoder_stays_as_it_is(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trained_decoder_stays_as_it_is(run: Run, tmp_path: Path) -> None:
     trained = Run.__new__(Run)
     trained.base = run.out
     before = EncT5ForSequenceClassification.from_pretrained(run.out).transformer.decoder.block.state_dict()
     other_labels = write_rows(tmp_path / "rows.jsonl", [{**row, "label": row["label"][:1]} for row in messages(30)])
     for index, source in enumerate((run.source, other_labels)):
-        model, _ = first_prompts(trained, source, tmp_path / str(index), monkeypatch)
+        model, _ = first_prompts(trained, source, tmp_path / str(index))
         for name, tensor in model.transformer.decoder.block.state_dict().items():
             assert torch.equal(tensor, before[name]), name
 
@@ -172,7 +165,7 @@ def test_a_trained_decoder_stays_as_it_is(run: Run, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("rows", [messages(30), several_labels()], ids=["single label", "multi-label"])
 @pytest.mark.parametrize("names", ["the same", "others"])
 def test_a_head_goes_on_for_the_same_labels_and_is_new_for_as_many_others(
-    rows: list[Any], names: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows: list[Any], names: str, run: Run, tmp_path: Path
 ) -> None:
     start(run.base, tmp_path / "base", write_rows(tmp_path / "rows.jsonl", rows), epochs=1)
     before = EncT5ForSequenceClassification.from_pretrained(tmp_path / "base")
@@ -183,7 +176,7 @@ def test_a_head_goes_on_for_the_same_labels_and_is_new_for_as_many_others(
     others = [{**row, "label": renamed(row["label"])} for row in rows] if names == "others" else rows
     here = Run.__new__(Run)
     here.base = tmp_path / "base"
-    model, said = first_prompts(here, write_rows(tmp_path / "again.jsonl", others), tmp_path / "run", monkeypatch)
+    model, said = first_prompts(here, write_rows(tmp_path / "again.jsonl", others), tmp_path / "run")
     assert torch.equal(model.classifier.weight, before.classifier.weight) == (names == "the same")
     assert model.is_fine_tuned() == (names == "the same")
     assert ("the head is new: the base has none for these labels" in said) == (names == "others")

@@ -20,10 +20,9 @@ from enct5.inference.predictor import Predictor
 from enct5.model.loading import load_tokenizer
 from enct5.model.modeling_enct5 import EncT5ForSequenceClassification
 from enct5.tasks.registry import TASKS
-from enct5.training import run as training_run
 from enct5.training import run_folder
 from enct5.training import trainer as trainer_module
-from enct5.training.trainer import FEWEST_TO_CHOOSE_BY
+from enct5.training.trainer import FEWEST_TO_CHOOSE_BY, EncT5Trainer
 from helpers.runs import (
     LABELS,
     RUN_FILES,
@@ -140,21 +139,21 @@ def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lora", [False, True])
-def test_gradient_checkpointing_gives_the_same_weights(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lora: bool
-) -> None:
+def test_gradient_checkpointing_gives_the_same_weights(run: Run, tmp_path: Path, lora: bool) -> None:
     if lora:
         pytest.importorskip("peft", reason="needs peft (the `peft` extra)")
-    build_trainer, models = trainer_module.build_trainer, []
+    models = []
 
-    def watched(model: Any, *arguments: Any, **options: Any) -> Any:
-        models.append(model)
-        return build_trainer(model, *arguments, **options)
+    class Watched(EncT5Trainer):
+        def train(self, *arguments: Any, **options: Any) -> Any:
+            models.append(self.model)
+            return super().train(*arguments, **options)
 
-    monkeypatch.setattr(training_run, "build_trainer", watched)
     for checkpointing in (False, True):
         out = tmp_path / str(checkpointing)
-        start(run.base, out, run.source, lora=lora, epochs=2, gradient_checkpointing=checkpointing)
+        start(
+            run.base, out, run.source, lora=lora, epochs=2, gradient_checkpointing=checkpointing, trainer_class=Watched
+        )
     assert [model.is_gradient_checkpointing for model in models] == [False, True]
     plain = weights(tmp_path / "False")
     for name, tensor in weights(tmp_path / "True").items():
@@ -250,14 +249,14 @@ def test_the_best_checkpoint_is_chosen_without_thresholds(run: Run, tmp_path: Pa
     ("options", "wanted"),
     [({}, 0.1), ({"label_smoothing": 0.0}, 0.0), ({"label_smoothing": 0.3}, 0.3), ({"loss": "focal"}, 0.0)],
 )
-def test_label_smoothing_reaches_the_trainer(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], wanted: float
-) -> None:
+def test_label_smoothing_reaches_the_trainer(run: Run, tmp_path: Path, options: dict[str, Any], wanted: float) -> None:
     seen = []
-    monkeypatch.setattr(
-        trainer_module.EncT5Trainer, "train", lambda self, **_: seen.append(self.args.label_smoothing_factor)
-    )
-    start(run.base, tmp_path / "run", run.source, epochs=1, **options)
+
+    class Untrained(EncT5Trainer):
+        def train(self, **_: Any) -> None:
+            seen.append(self.args.label_smoothing_factor)
+
+    start(run.base, tmp_path / "run", run.source, epochs=1, trainer_class=Untrained, **options)
     assert seen == [wanted]
     assert settings_of(tmp_path / "run").label_smoothing == wanted
 

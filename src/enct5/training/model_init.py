@@ -1,5 +1,6 @@
 """The model that a training run starts from: made of T5, or an EncT5 checkpoint with a head that fits the labels."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -34,15 +35,26 @@ _LEFT = 0.1
 
 
 def new_model(
-    config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: TrainingData
+    config: TrainConfig,
+    base: str,
+    tokenizer: PreTrainedTokenizerBase,
+    prepared: TrainingData,
+    build: Callable[..., EncT5ForClassification],
 ) -> EncT5ForClassification:
     """The model that training starts from; always the same for the same seed.
+
+    Args:
+        config: the run's settings.
+        base: folder or hub id.
+        tokenizer: the base's.
+        prepared: the run's data.
+        build: `build_model`, or what takes its arguments and gives another model.
 
     Raises:
         EncT5Error: as `build_model`, and for a tokenizer that gives ids beyond the base's embedding.
     """
     set_seed(config.seed)
-    model = build_model(
+    model = build(
         base,
         prepared.task,
         prepared.label_names,

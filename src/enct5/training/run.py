@@ -18,6 +18,7 @@ from enct5.errors import EncT5Error, require
 from enct5.files.writing import disk_full_as_error
 from enct5.model.folder import CHECKPOINTS, ancestry_of
 from enct5.model.loading import load_tokenizer
+from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.training import lora, run_folder, search, trackers
 from enct5.training.config import TrainConfig
 from enct5.training.data import Rows, TrainingData, prepare, read_rows
@@ -25,17 +26,25 @@ from enct5.training.defaults import resolve
 from enct5.training.distributed import gather_model, on_main_process, process_state
 from enct5.training.finish import Course, FinishedModel, conclude
 from enct5.training.logs import silence
-from enct5.training.model_init import is_enct5, new_model
+from enct5.training.model_init import build_model, is_enct5, new_model
 from enct5.training.resuming import remember
 from enct5.training.trainer import EncT5Trainer, build_trainer
 
 logger = logging.getLogger(__name__)
 
 Reader = Callable[[str, PreTrainedTokenizerBase], Rows]
+Builder = Callable[..., EncT5ForClassification]
 _MAKE_ROOM = "make room, and the same command with --resume goes on from the last checkpoint"
 
 
-def train(config: TrainConfig, resume: bool = False, rows: Rows | None = None) -> dict[str, Any]:
+def train(
+    config: TrainConfig,
+    resume: bool = False,
+    rows: Rows | None = None,
+    *,
+    trainer_class: type[EncT5Trainer] = EncT5Trainer,
+    build: Builder = build_model,
+) -> dict[str, Any]:
     """Fine-tune a model and write its run folder.
 
     Progress is logged: `logging.basicConfig(level="INFO")` shows it.
@@ -44,6 +53,8 @@ def train(config: TrainConfig, resume: bool = False, rows: Rows | None = None) -
         config: the run's settings.
         resume: continue the interrupted run in `config.out`.
         rows: its data, where they have been read already (`enct5.training.data.read_rows`).
+        trainer_class: the HF Trainer that trains, of the run and of the trials of a search.
+        build: makes the model that is trained, from what `enct5.training.model_init.build_model` takes.
 
     Returns:
         The run's record, as in the folder's metrics.json.
@@ -51,10 +62,16 @@ def train(config: TrainConfig, resume: bool = False, rows: Rows | None = None) -
     Raises:
         EncT5Error: for data, settings or a base model that cannot be used.
     """
-    return train_on(lambda base, tokenizer: rows or read_rows(config), config, resume)
+    return train_on(lambda base, tokenizer: rows or read_rows(config), config, resume, trainer_class, build)
 
 
-def train_on(read: Reader, config: TrainConfig, resume: bool) -> dict[str, Any]:
+def train_on(
+    read: Reader,
+    config: TrainConfig,
+    resume: bool,
+    trainer_class: type[EncT5Trainer] = EncT5Trainer,
+    build: Builder = build_model,
+) -> dict[str, Any]:
     """Like `train`, on rows that are read once the run folder is this run's.
 
     Args:
@@ -62,12 +79,21 @@ def train_on(read: Reader, config: TrainConfig, resume: bool) -> dict[str, Any]:
             it, too.
         config: as for `train`.
         resume: likewise.
+        trainer_class: likewise.
+        build: likewise.
     """
     with ExitStack() as held:  # the run folder, until the run ends in any way
-        return _train(config, resume, read, held)
+        return _train(config, resume, read, held, trainer_class, build)
 
 
-def _train(config: TrainConfig, resume: bool, read: Reader, held: ExitStack) -> dict[str, Any]:
+def _train(
+    config: TrainConfig,
+    resume: bool,
+    read: Reader,
+    held: ExitStack,
+    trainer_class: type[EncT5Trainer],
+    build: Builder,
+) -> dict[str, Any]:
     out = Path(config.out)
     started = time.time()
     processes = process_state()
@@ -80,7 +106,7 @@ def _train(config: TrainConfig, resume: bool, read: Reader, held: ExitStack) -> 
     prepared = prepare(config, read(base, tokenizer), tokenizer)
     _check_processes(config, prepared, processes.num_processes)
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
-    model = new_model(config, base, tokenizer, prepared)
+    model = new_model(config, base, tokenizer, prepared, build)
     starts_untrained = not model.is_fine_tuned()
     if is_enct5(base) and starts_untrained:
         logger.info("the head is new: the base has none for these labels")
@@ -98,12 +124,14 @@ def _train(config: TrainConfig, resume: bool, read: Reader, held: ExitStack) -> 
             settings,
             names,
             prepared.task,
-            lambda tried: _trial_trainer(tried, base, tokenizer, prepared),
+            lambda tried: _trial_trainer(
+                tried, new_model(tried, base, tokenizer, prepared, build), tokenizer, prepared, trainer_class
+            ),
             out / CHECKPOINTS / search.JOURNAL,
         )
         # with what was found there is nothing to search for, should the written settings start another run
         settings = settings.model_copy(update={**found, "hpo": None})
-        model = new_model(config, base, tokenizer, prepared)
+        model = new_model(config, base, tokenizer, prepared, build)
     epochs = f"{settings.epochs:g} epoch{'' if settings.epochs == 1 else 's'}"
     said = f"{epochs} of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
     said += f"{model.num_parameters() / 1e6:.1f}M parameters"
@@ -121,7 +149,9 @@ def _train(config: TrainConfig, resume: bool, read: Reader, held: ExitStack) -> 
             f"one of {gpus} GPUs is used; `torchrun --nproc-per-node {gpus} -m enct5.cli train ...` uses all of them"
         )
 
-    trainer = build_trainer(trained, tokenizer, prepared, settings, starts_untrained=starts_untrained)
+    trainer = build_trainer(
+        trained, tokenizer, prepared, settings, starts_untrained=starts_untrained, trainer_class=trainer_class
+    )
     if checkpoint is not None:
         logger.info(f"continuing from {checkpoint}")
     with disk_full_as_error(out, _MAKE_ROOM):
@@ -136,12 +166,15 @@ def _train(config: TrainConfig, resume: bool, read: Reader, held: ExitStack) -> 
 
 
 def _trial_trainer(
-    tried: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: TrainingData
+    tried: TrainConfig,
+    model: EncT5ForClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    prepared: TrainingData,
+    trainer_class: type[EncT5Trainer],
 ) -> EncT5Trainer:
     """The trainer of a trial: as that of the run, but without checkpoints."""
-    model = new_model(tried, base, tokenizer, prepared)
     trained = lora.add_adapters(model) if tried.lora else model
-    return build_trainer(trained, tokenizer, prepared, tried, keeps=False)
+    return build_trainer(trained, tokenizer, prepared, tried, keeps=False, trainer_class=trainer_class)
 
 
 def _check_extras(config: TrainConfig, processes: int) -> None:

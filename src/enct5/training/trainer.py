@@ -253,6 +253,7 @@ def build_trainer(
     settings: TrainConfig,
     keeps: bool = True,
     starts_untrained: bool = True,
+    trainer_class: type[EncT5Trainer] = EncT5Trainer,
 ) -> EncT5Trainer:
     """The HF Trainer of a run: evaluations, checkpoints, early stopping and the best model at the end.
 
@@ -265,6 +266,7 @@ def build_trainer(
         settings: the run's settings, resolved.
         keeps: whether it writes checkpoints, from which the best model is loaded at the end.
         starts_untrained: whether the model's head is new.
+        trainer_class: its class.
     """
     task = prepared.task
     steps = math.ceil(max(1, round(len(prepared.train) / settings.batch_size)) * (settings.epochs or 1))
@@ -275,7 +277,7 @@ def build_trainer(
             f"{texts} evaluation texts are too few to choose by: no early stopping, the last weights are the result"
         )
     reported = list(settings.report_to) if keeps else []
-    trainer = EncT5Trainer(
+    trainer = trainer_class(
         model,
         TrainingArguments(
             output_dir=str(Path(settings.out) / CHECKPOINTS),
