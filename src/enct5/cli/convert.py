@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from enct5 import progress
-from enct5.cli.options import Model, load_for, say
+from enct5.cli.options import Model, Revision, load_for, say
 
 
 def convert(
@@ -26,6 +26,7 @@ def convert(
     allow_untrained_decoder: Annotated[
         bool, typer.Option("--allow-untrained-decoder", help="Accept an encoder-only BASE.")
     ] = False,
+    revision: Revision = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the converted model in OUT, when the new one is complete.")
     ] = False,
@@ -39,7 +40,7 @@ def convert(
     refuse_occupied(place)
     if problem_type is not None:
         problem_type = find_task(problem_type).name
-    load_for(base)
+    load_for(base, revision)
     from enct5.cli import conversion
 
     with progress.bar("converting"):
@@ -51,6 +52,7 @@ def convert(
             num_decoder_layers=num_decoder_layers,
             token_decoder=token_decoder,
             allow_untrained_decoder=allow_untrained_decoder,
+            revision=revision,
         )
     overwriting.replace(out, place, overwriting.CONVERTED)
     say(f"{base} -> {out}: {result.model.num_parameters() / 1e6:.1f}M parameters")

@@ -13,6 +13,8 @@ Data = Annotated[
     str, typer.Argument(metavar="DATA", help="CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
 ]
 
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the hub; default: main.")]
+
 Text = Annotated[str | None, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")]
 Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
 
@@ -58,11 +60,11 @@ def columns_of(text: str | None) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def load_for(model: str) -> None:
+def load_for(model: str, revision: str | None = None) -> None:
     """Refuse what can be no model, then import what runs one."""
     from enct5.cli import libraries
     from enct5.model.sources import check_source, prepare_for_hub
 
-    check_source(model)
+    check_source(model, revision)
     prepare_for_hub(model)
     libraries.load()

@@ -16,6 +16,7 @@ from enct5.cli.options import (
     LabelSeparator,
     Model,
     Quantize,
+    Revision,
     Text,
     columns_of,
     load_for,
@@ -36,6 +37,7 @@ def evaluate(
     dtype: Dtype = "auto",
     quantize: Quantize = None,
     batch_tokens: BatchTokens = None,
+    revision: Revision = None,
 ) -> None:
     """Measure a model on labelled texts; the columns are those it was trained with unless named."""
     from enct5.cli import libraries, tables
@@ -43,10 +45,11 @@ def evaluate(
     from enct5.files.writing import check_file
     from enct5.inference import evaluation
     from enct5.inference.described import described
-    from enct5.model.sources import prepare_for_hub
+    from enct5.model.sources import check_source, prepare_for_hub
 
     if json_file is not None:
         check_file(json_file)
+    check_source(model, revision)
     known = described(model)
     prepare_for_hub(model, data)
     rows = known and evaluation.read_rows(known, data, columns_of(text), label, abstain_below, label_separator)
@@ -55,7 +58,12 @@ def evaluate(
 
     with progress.bar("loading"):
         predictor = Predictor.from_pretrained(
-            model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
+            model,
+            device=device,
+            dtype=dtype,
+            quantize=quantize,
+            batch_tokens=batch_tokens,
+            revision=revision,
         )
     predictor.warns_of_unknown = False  # the notes tell
     record = evaluation.evaluate(predictor, data, columns_of(text), label, abstain_below, label_separator, rows)
@@ -86,6 +94,7 @@ def predict(
     dtype: Dtype = "auto",
     quantize: Quantize = None,
     batch_tokens: BatchTokens = None,
+    revision: Revision = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted call for the same --out.")
     ] = False,
@@ -96,12 +105,13 @@ def predict(
     from enct5.inference import prediction_file
     from enct5.inference.described import described
     from enct5.model.digests import digest_of_checkpoint
-    from enct5.model.sources import prepare_for_hub
+    from enct5.model.sources import check_source, prepare_for_hub
     from enct5.tasks.base import check_abstention, check_top_k
 
     if all_scores and top_k is not None:
         raise EncT5Error("--top-k and --all-scores do not go together; leave out one of them")
     most = None if all_scores else 1 if top_k is None else top_k
+    check_source(model, revision)
     known = described(model)
     if known is not None and abstain_below is not None:
         check_abstention(known.task, abstain_below)
@@ -120,7 +130,12 @@ def predict(
 
     with progress.bar("loading"):
         predictor = Predictor.from_pretrained(
-            model, device=device, dtype=dtype, quantize=quantize, batch_tokens=batch_tokens
+            model,
+            device=device,
+            dtype=dtype,
+            quantize=quantize,
+            batch_tokens=batch_tokens,
+            revision=revision,
         )
     if one:
         _check_parts(predictor, second is not None)
@@ -129,7 +144,11 @@ def predict(
         return
     run = {}
     if out is not None and data != prediction_file.STDIN:  # what can be resumed
-        run = {"model": digest_of_checkpoint(model), "quantize": quantize, "dtype": predictor.settings().get("dtype")}
+        run = {
+            "model": digest_of_checkpoint(model, revision=revision),
+            "quantize": quantize,
+            "dtype": predictor.settings().get("dtype"),
+        }
     asked = prediction_file.Asked(abstain_below, most, run)
     prediction_file.predict_table(predictor, data, columns_of(text), out, asked, resume, rows)
     if out is not None:

@@ -90,7 +90,7 @@ class OnnxEncT5:
         Raises:
             EncT5Error: when it holds none, or a damaged one.
         """
-        check_source(source)
+        check_source(source, hub.get("revision"))
         try:
             graph, config = cached_file(source, GRAPH, **hub), AutoConfig.from_pretrained(source, **hub)
             file_of(source, DATA, **hub)  # beside the graph; there is one of large models only

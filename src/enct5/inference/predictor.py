@@ -152,7 +152,7 @@ class Predictor:
         """
         source = str(path)
         runtime = Runtime(device, backend, dtype, quantize, fold, compile)
-        check_source(source)
+        check_source(source, revision)
         hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
         engine, tokenizer = runtime.load(source, **hub)
         return cls(engine, tokenizer, _trained_with(source, **hub), batch_tokens=batch_tokens)

@@ -71,7 +71,7 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
     Raises:
         EncT5Error: when there is none, it is damaged, or it is not of the T5 family.
     """
-    check_source(base)
+    check_source(base, hub.get("revision"))
     try:
         values, _ = PretrainedConfig.get_config_dict(base, **hub)
     except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: not a JSON object

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from enct5.files.digests import digest
 from enct5.model.folder import CONFIG, METRICS
@@ -23,15 +24,16 @@ def digests_of_tokenizer(folder: Path) -> dict[str, str | None]:
     return {name: digest(files[name]) for name in sorted(files)}
 
 
-def digest_of_checkpoint(source: str) -> str | None:
+def digest_of_checkpoint(source: str, **hub: Any) -> str | None:
     """SHA-256 of all that decides what a checkpoint predicts, wherever it lies; `None` where there is none.
 
     Args:
         source: folder or hub id; of the latter the files that were fetched, so load it before.
+        hub: `revision` and `token` on the hub.
     """
     from enct5.model.loading import file_of
 
-    config = file_of(source, CONFIG)
+    config = file_of(source, CONFIG, **hub)
     if config is None:
         return None
     files = {file.name: file for pattern in _DECIDING for file in config.parent.glob(pattern) if file.name != METRICS}

@@ -58,7 +58,7 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     Raises:
         EncT5Error: when there is none.
     """
-    check_source(source)
+    check_source(source, hub.get("revision"))
     folder = Path(source)
     if folder.is_dir() and not [*folder.glob("tokenizer*"), *folder.glob("*.model")]:
         raise _no_tokenizer(source)
@@ -133,7 +133,7 @@ def load_model(source: str, dtype: str = "auto", **hub: Any) -> EncT5ForClassifi
     Raises:
         EncT5Error: when it is none, or damaged; the message says what to do.
     """
-    check_source(source)
+    check_source(source, hub.get("revision"))
     _check_no_pickles(source)
     try:
         config = AutoConfig.from_pretrained(source, **hub)

@@ -5,7 +5,7 @@ import re
 import threading
 from pathlib import Path
 
-from enct5.errors import EncT5Error, nearest
+from enct5.errors import EncT5Error, nearest, show
 from enct5.files.paths import foreign, is_file_name
 from enct5.model.folder import is_interrupted
 
@@ -13,11 +13,16 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _LONGEST_WAIT = 5  # seconds
 
 
-def check_source(source: str) -> None:
+def check_source(source: str, revision: str | None = None) -> None:
     """Refuse what can be neither a checkpoint's folder nor an id on the hub.
 
+    Args:
+        source: folder or hub id.
+        revision: branch, tag or commit on the hub.
+
     Raises:
-        EncT5Error: when it is a path that leads nowhere, an interrupted run, or a folder without config.json.
+        EncT5Error: when it is a path that leads nowhere, an interrupted run, or a folder without config.json; or a
+            folder of which a revision is asked for.
     """
     is_path = bool(source) and Path(source).exists()  # an empty one would be the current folder
     if is_path and is_interrupted(Path(source)):
@@ -33,6 +38,10 @@ def check_source(source: str) -> None:
     if is_path and not (Path(source) / "config.json").is_file():
         what = "holds no config.json, so it is no checkpoint" if Path(source).is_dir() else "is a file, no checkpoint"
         raise EncT5Error(f"{source} {what}; name a T5 or EncT5 folder")
+    if is_path and revision is not None:
+        raise EncT5Error(
+            f"`revision` (--revision) is {show(revision)}, but {source} is a folder here, which has none; leave it out"
+        )
 
 
 def _nearest_folder(path: Path) -> Path | None:
