@@ -15,7 +15,7 @@ import numpy.typing as npt
 from datasets import Dataset
 
 from enct5.data.columns import read_texts
-from enct5.data.split import split_rows
+from enct5.data.split import split_rows, text_keys
 from enct5.tasks.base import Task
 from enct5.tasks.labelled import infer_task, label_values
 from sets import Benchmark, test_rows
@@ -169,7 +169,7 @@ def _splits(texts: Texts, strata: Sequence[str], seed: int) -> list[tuple[Array,
     from sklearn.model_selection import StratifiedKFold
 
     if len(texts) > FEW_ROWS:
-        return [split_rows(texts, strata, HELD_OUT, seed)]
+        return [split_rows(text_keys(texts), strata, HELD_OUT, seed)]
     return list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(texts)), strata))
 
 

@@ -185,19 +185,15 @@ def fine_tune(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     def read(table_or_texts: Any) -> Any:
         return inputs(table_or_texts, tokenizer, config.max_length)
 
-    def texts_of(table: Any) -> Any:
-        columns = [table[name][:] for name in benchmark.text]
-        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-
     set_seed(config.seed)
     problem = {"problem_type": task.name} if inputs is WholeTexts else {}
     model = inputs.model_class.from_pretrained(folder(), num_labels=len(names), dtype=torch.float32, **problem)
-    train = read(texts_of(rows.table))
+    train = read(rows.split.train.texts)
     trainer = Trainer(
         model,
         TrainingArguments(
             output_dir=config.out,
-            num_train_epochs=resolve(config, task, model.config.hidden_size, len(rows.table)).epochs or 1,
+            num_train_epochs=resolve(config, task, model.config.hidden_size, len(rows.split.train)).epochs or 1,
             per_device_train_batch_size=BATCH_SIZE,
             learning_rate=LEARNING_RATE,
             use_cpu=not torch.cuda.is_available(),
@@ -207,7 +203,7 @@ def fine_tune(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
             report_to=[],
             disable_tqdm=True,
         ),
-        train_dataset=Dataset.from_dict({**train.inputs, "labels": train.targets(rows.train_targets)}),
+        train_dataset=Dataset.from_dict({**train.inputs, "labels": train.targets(rows.targets[0])}),
         data_collator=inputs.collator(tokenizer),
     )
     trainer.remove_callback(PrinterCallback)
@@ -218,7 +214,7 @@ def fine_tune(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
         logits = prepared.outputs(_logits(model.eval(), tokenizer, prepared.inputs))
         return logits if rows.scaler is None else rows.scaler.inverse_transform(as_columns(logits)).reshape(-1)
 
-    held_out = logits_of(texts_of(rows.held_out))
+    held_out = logits_of(rows.split.held_out.texts)
     thresholds = task.tune(held_out, rows.labels) if task.tune is not None else None
     texts, labels = test_rows(benchmark, task, names)
     figures = task.metrics(logits_of(texts), labels, names, thresholds)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from enct5.data.split import split_rows
+from enct5.data.split import split_rows, text_keys
 from enct5.errors import EncT5Error
 from enct5.tasks.registry import TASKS
 
@@ -53,7 +53,7 @@ def test_copies_of_a_text_go_to_one_side(fraction: float, seed: int) -> None:
     texts = [f"text {number}" for number in range(100) for _ in range(random.integers(1, 4))]
     written = [text if random.random() < 0.5 else f" {text.upper()} " for text in texts]
     strata = [f"c{int(text.split()[1]) % 4}" if random.random() < 0.9 else "odd" for text in texts]
-    training, held_out = split_rows(written, strata, fraction, seed)
+    training, held_out = split_rows(text_keys(written), strata, fraction, seed)
     assert sorted([*training, *held_out]) == list(range(len(texts)))
     known = {texts[row] for row in training}
     apart = {texts[row] for row in held_out}
@@ -66,20 +66,21 @@ def test_copies_are_found_in_pairs_and_lists_of_words_too() -> None:
     """A pair is a copy where both of its texts are."""
     pairs = [("a", "b"), ("A", "b "), ("a", "c"), ("c", "d")] * 10
     for seed in range(5):
-        parts = split_rows(pairs, ["x"] * 40, 0.5, seed)
+        parts = split_rows(text_keys(pairs), ["x"] * 40, 0.5, seed)
         first, second = ({pairs[row][1].strip() for row in part} for part in parts)
         assert (first | second, first & second) == ({"b", "c", "d"}, set())
     words = [["a", "b"], ["a b"], ["c"], ["d"]]
     for seed in range(5):
-        held_out = split_rows(words * 10, ["x"] * 40, 0.5, seed)[1].tolist()
+        held_out = split_rows(text_keys(words * 10), ["x"] * 40, 0.5, seed)[1].tolist()
         assert held_out in ([*range(2, 40, 4)], [*range(3, 40, 4)], sorted([*range(0, 40, 4), *range(1, 40, 4)]))
 
 
 def test_processes_of_one_run_split_alike() -> None:
     """Python's hashes of texts, by which copies are found, are others in each."""
     code = (
-        "from enct5.data.split import split_rows\n"
-        "print(split_rows([f'text {row % 40}' for row in range(60)], ['a', 'b'] * 30, 0.3, 0)[1].tolist())"
+        "from enct5.data.split import split_rows, text_keys\n"
+        "keys = text_keys([f'text {row % 40}' for row in range(60)])\n"
+        "print(split_rows(keys, ['a', 'b'] * 30, 0.3, 0)[1].tolist())"
     )
     outputs = [
         subprocess.run(

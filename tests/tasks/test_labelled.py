@@ -5,13 +5,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from datasets import Dataset as Table
 
 from enct5.data.columns import check_columns
 from enct5.data.reading import read_table
+from enct5.data.split import text_keys
 from enct5.errors import EncT5Error
-from enct5.tasks.labelled import infer_task, label_values, read_labelled
+from enct5.tasks.labelled import LabelledTexts, infer_task, label_values, read_labelled
 from enct5.tasks.registry import TASKS
 from helpers.tables import Objects
 
@@ -128,8 +130,9 @@ def test_forced_tasks() -> None:
 )
 def test_labels_that_fit_no_task(values: list[Any], task: str, separator: str | None, message: str) -> None:
     """What cannot be learned is refused with the row and the way out."""
+    table = Objects({"label": values})
     with pytest.raises(EncT5Error, match=message):
-        infer_task(Objects({"label": values}), "label", task, separator)
+        label_values(table, "label", infer_task(table, "label", task, separator), separator)
 
 
 def test_a_surprising_choice_comes_with_its_reason() -> None:
@@ -157,15 +160,26 @@ def test_label_values_do_not_hang_on_the_blanks_around_them() -> None:
 def test_rows_that_an_annotator_rejected_are_left_out_and_told() -> None:
     """Only where the column is no text and no label, and holds nothing but answers."""
     rows = {"text": list("abcd"), "label": list("xyxy"), "answer": ["accept", "reject", "accept", "ignore"]}
-    table, values, notes = read_labelled(Table.from_dict(rows), "a.jsonl", ["text"], "label", TASKS["single"], None)
-    assert (table["text"][:], values) == (["a", "c"], ["x", "x"])
+
+    def read(rows: dict[str, list[Any]], label: str = "label") -> tuple[LabelledTexts, list[str]]:
+        return read_labelled(Table.from_dict(rows), rows, "a.jsonl", ["text"], label, TASKS["single"], None)
+
+    labelled, notes = read(rows)
+    assert (labelled.texts, labelled.values) == (["a", "c"], ["x", "x"])
     assert notes == [
         "2 rows (2, 4) whose `answer` is reject or ignore are left out; further notes number the rest",
     ]
     for answers in (["accept", "reject", "accept", "no idea"], ["accept"] * 4, [None, "accept", "reject", "accept"]):
-        table = Table.from_dict(rows | {"answer": answers})
-        assert len(read_labelled(table, "a.jsonl", ["text"], "label", TASKS["single"], None)[0]) == 4
-    assert len(read_labelled(Table.from_dict(rows), "a.jsonl", ["text"], "answer", TASKS["single"], None)[0]) == 4
+        assert len(read(rows | {"answer": answers})[0]) == 4
+    assert len(read(rows, "answer")[0]) == 4
+
+
+def test_texts_labels_and_keys_are_selected_together() -> None:
+    labelled = LabelledTexts(["a", "A", "b"], ["x", "y", "z"], text_keys(["a", "A", "b"]))
+    assert labelled.keys[0] == labelled.keys[1] != labelled.keys[2]
+    chosen = labelled.select(np.array([2, 0]))
+    assert (chosen.texts, chosen.values, chosen.keys) == (["b", "a"], ["z", "x"], [labelled.keys[2], labelled.keys[0]])
+    assert (len(chosen), len(labelled)) == (2, 3)
 
 
 def test_label_names_and_class_counts() -> None:

@@ -115,7 +115,7 @@ def test_rows_are_read_and_checked_without_torch(run: Run) -> None:
         f"config = TrainConfig.checked(data={run.source!r}, text=('text',), label='label', out='x')\n"
         "logging.basicConfig(level='INFO', format='%(message)s', stream=sys.stdout)\n"
         "rows = read_rows(config)\n"
-        "print(len(rows.table), len(rows.held_out))\n"
+        "print(len(rows.split.train), len(rows.split.held_out))\n"
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[0].startswith("task: single-label classification")

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from datasets import Dataset as Table
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -26,22 +25,21 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 def test_tokenize_texts(tokenizer: PreTrainedTokenizerFast, capfd: pytest.CaptureFixture[str]) -> None:
     """Ids are unpadded, an empty text is the end token, long texts are cut before it and counted."""
-    table = Table.from_dict({"text": ["a b", "", "a b c d e", "a b c"], "other": [1, 2, 3, 4]})
-    result, unread = tokenize(table, tokenizer, ["text"], 4)
+    texts = ["a b", "", "a b c d e", "a b c"]
+    result, unread = tokenize(texts, tokenizer, 4)
     assert result.to_dict() == {
         "input_ids": [[3, 4, 1], [1], [3, 4, 5, 1], [3, 4, 5, 1]],
         "length": [3, 1, 4, 4],
     }
     assert (unread.long, unread.tokens_cut) == (1, 2)
-    assert tokenize(table, tokenizer, ["text"], None)[0]["length"][:] == [3, 1, 6, 4]
+    assert tokenize(texts, tokenizer, None)[0]["length"][:] == [3, 1, 6, 4]
     assert result.cache_files == []
     assert capfd.readouterr() == ("", "")
 
 
 def test_tokenize_pairs(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Two columns are joined as `A </s> B </s>`; the longer text is cut first."""
-    table = Table.from_dict({"one": ["a", "a b c d"], "two": ["b c", "e"]})
-    result, unread = tokenize(table, tokenizer, ["one", "two"], 5)
+    """Two texts are joined as `A </s> B </s>`; the longer text is cut first."""
+    result, unread = tokenize([("a", "b c"), ("a b c d", "e")], tokenizer, 5)
     assert result["input_ids"][:] == [[3, 1, 4, 5, 1], [3, 4, 1, 7, 1]]
     assert (unread.long, unread.tokens_cut) == (1, 2)
 
@@ -52,15 +50,14 @@ def test_tokenize_pairs(tokenizer: PreTrainedTokenizerFast) -> None:
 )
 def test_tokenize_keeps_labels(tokenizer: PreTrainedTokenizerFast, labels: np.ndarray) -> None:
     """Encoded labels keep their type and shape."""
-    result, _ = tokenize(Table.from_dict({"text": ["a", "b"]}), tokenizer, ["text"], 8, labels)
+    result, _ = tokenize(["a", "b"], tokenizer, 8, labels)
     back = result.with_format("numpy")["labels"][:]
     assert back.dtype == labels.dtype
     assert back.tolist() == labels.tolist()
 
 
-def test_tokenize_many_rows_after_a_selection(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Rows of a split table, more than one chunk of them, keep their order."""
-    table = Table.from_dict({"text": ["a", "b c"] * 1500}).select(range(2999, -1, -1))
-    result, _ = tokenize(table, tokenizer, ["text"], 8, np.arange(3000))
+def test_tokenize_many_texts(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Texts of more than one chunk keep their order."""
+    result, _ = tokenize(["b c", "a"] * 1500, tokenizer, 8, np.arange(3000))
     assert result["input_ids"][:4] == [[4, 5, 1], [3, 1], [4, 5, 1], [3, 1]]
     assert result[2999] == {"input_ids": [3, 1], "length": 2, "labels": 2999}

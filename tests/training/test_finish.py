@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from enct5.data import reading
-from enct5.data.split import split_rows
+from enct5.data.split import split_rows, text_keys
 from enct5.inference.evaluation import evaluate
 from enct5.inference.predictor import Predictor
 from enct5.metrics.calibration import fit_temperature
@@ -28,7 +28,9 @@ SINGLE = TASKS["single_label_classification"]
 
 def held_out(run: Run, path: Path) -> str:
     table = reading.read_table(run.source)
-    return write_rows(path, table.select(split_rows(table["text"][:], table["label"][:], 0.1, 42)[1]).to_list())
+    return write_rows(
+        path, table.select(split_rows(text_keys(table["text"][:]), table["label"][:], 0.1, 42)[1]).to_list()
+    )
 
 
 def test_metrics_are_those_of_the_saved_model_on_the_held_out_rows(run: Run, tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """The columns of a table, checked, and their texts."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from enct5.data.cells import is_missing
 from enct5.data.mistaken_formats import by_names
 from enct5.errors import EncT5Error, show, unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from datasets import Dataset
+
+    Table: TypeAlias = Dataset | Mapping[str, list[Any]]  # its columns, once they are read
 
 
 ANSWER, _REJECTED = "answer", ("reject", "ignore")  # a column of Prodigy, and its values
@@ -22,17 +26,20 @@ def check_columns(
     separator: str | None = None,
     takes_words: bool = False,
     first_row: int = 1,
-) -> None:
-    """Refuse wrong column names, texts that are no texts, and missing values.
+) -> dict[str, list[Any]]:
+    """Read texts and labels, and refuse wrong column names, texts that are no texts, and missing values.
 
     Args:
         table: The table.
         source: Where it came from, for messages.
         text: One text column, or two for pairs.
-        label: The label column, or None when there is none to check.
+        label: The label column, or None when there is none to read.
         separator: What separates labels in one text; when given, an empty label means a text without labels.
         takes_words: Whether a text may be a list of words.
         first_row: The number of the table's first row, where it is a part of a larger one.
+
+    Returns:
+        The columns by name, as they are there: whoever needs them again need not read them again.
 
     Raises:
         EncT5Error: If anything is wrong with the columns.
@@ -40,20 +47,27 @@ def check_columns(
     if len(text) not in (1, 2):
         raise EncT5Error(f"{len(text)} text columns given ({', '.join(text) or 'none'}); name one, or two for a pair")
     names = [*text, *([label] if label is not None else [])]
+    check_names(table, source, names)
+    columns = {name: table[name][:] for name in names}
+    for name in text:
+        _check_texts(columns[name], name, source, takes_words, first_row)
+    if label is not None:
+        # with a separator a blank text is a row without labels
+        missing = [
+            is_missing(value) and not (separator is not None and isinstance(value, str)) for value in columns[label]
+        ]
+        _refuse_missing(missing, "label", label, source, first_row)
+    return columns
+
+
+def check_names(table: "Dataset", source: str, names: Sequence[str]) -> None:
+    """Refuse names of columns that a table does not have, or that are named twice."""
     for name in names:
         if name not in table.column_names:
             raise _no_column(name, table, source)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise EncT5Error(f"column {show(twice)} of {source} is named twice; each text and the label needs its own")
-    for name in text:
-        _check_texts(table[name][:], name, source, takes_words, first_row)
-    if label is not None:
-        # with a separator a blank text is a row without labels
-        missing = [
-            is_missing(value) and not (separator is not None and isinstance(value, str)) for value in table[label][:]
-        ]
-        _refuse_missing(missing, "label", label, source, first_row)
 
 
 def _no_column(name: str, table: "Dataset", source: str) -> EncT5Error:
@@ -114,7 +128,7 @@ def _refuse_missing(missing: list[bool], kind: str, column: str, source: str, fi
         )
 
 
-def read_texts(table: "Dataset", columns: Sequence[str]) -> list[Any]:
+def read_texts(table: "Table", columns: Sequence[str]) -> list[Any]:
     """Texts, or pairs of texts, of a table's columns."""
     return table[columns[0]][:] if len(columns) == 1 else list(zip(*(table[name][:] for name in columns), strict=True))
 

@@ -1,6 +1,6 @@
 """The held-out part of a table: copies of a text on one side, every group on both."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,16 +24,16 @@ def _plain(text: Any) -> object:
     return normal_form(text if isinstance(text, str) else " ".join(text))
 
 
-def split_rows(texts: Sequence[Any], strata: Sequence[str], fraction: float, seed: int) -> tuple[Any, Any]:
+def split_rows(keys: Sequence[Hashable], strata: Sequence[str], fraction: float, seed: int) -> tuple[Any, Any]:
     """Choose rows to hold out for evaluation.
 
-    Rows of one text (as `text_keys` has it) go to the same part, and the share is that of the texts; a text of more
+    Rows of one text (of one key) go to the same part, and the share is that of the texts; a text of more
     rows than are to be held out is for training. Every group keeps its share in both parts where the held-out part is
     large enough for that. In any case each group has a row in the training part, so a group of one row is there. The
     same seed gives the same choice.
 
     Args:
-        texts: The texts, as from `read_texts`.
+        keys: What rows of the same text have in common, as from `text_keys`.
         strata: One group name per row, as from `Task.strata`.
         fraction: Share to hold out, above 0 and at most 0.5.
         seed: Seed of the choice.
@@ -47,17 +47,17 @@ def split_rows(texts: Sequence[Any], strata: Sequence[str], fraction: float, see
     if not 0 < fraction <= 0.5:
         raise EncT5Error(f"cannot hold out a fraction of {fraction}; give one above 0 and at most 0.5")
     groups = np.unique(np.array(strata), return_inverse=True)[1]
-    numbers: dict[int, int] = {}
-    text_of = np.array([numbers.setdefault(key, len(numbers)) for key in text_keys(texts)])
+    numbers: dict[Hashable, int] = {}
+    text_of = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
     _, firsts, copies = np.unique(text_of, return_index=True, return_counts=True)
-    pool = np.flatnonzero(copies <= max(1, fraction * len(texts)))
+    pool = np.flatnonzero(copies <= max(1, fraction * len(keys)))
     chosen = _held_out_texts(groups[firsts[pool]], fraction, seed)
     if not len(chosen):
-        few = f"{len(texts)} row{'' if len(texts) == 1 else 's'}"
-        if len(copies) < len(texts):
+        few = f"{len(keys)} row{'' if len(keys) == 1 else 's'}"
+        if len(copies) < len(keys):
             few += f" of {len(copies)} different text{'' if len(copies) == 1 else 's'}"
-        elif len(texts) > 1 and (alone := np.sum(np.bincount(groups)[groups] == 1)):
-            few += f", of which only {len(texts) - alone} share their class with another"
+        elif len(keys) > 1 and (alone := np.sum(np.bincount(groups)[groups] == 1)):
+            few += f", of which only {len(keys) - alone} share their class with another"
         raise EncT5Error(
             f"cannot hold out {fraction:.0%} of {few}: that is less than one; give more rows, a larger "
             "--eval-fraction, or a file to evaluate on"

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from enct5 import progress
 from enct5.data import reading
-from enct5.data.columns import check_columns, read_texts
+from enct5.data.columns import check_columns
 from enct5.errors import EncT5Error
 from enct5.files.writing import write_text
 from enct5.inference.described import Described
 from enct5.metrics.classification import abstention_metrics
 from enct5.tasks.base import check_abstention
-from enct5.tasks.labelled import read_labelled
+from enct5.tasks.labelled import LabelledTexts, read_labelled
 from enct5.tokenization import unread
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
     from enct5.inference.predictor import Predictor
 
 
@@ -28,15 +26,11 @@ class Rows:
     """Labelled rows that were read to measure a model.
 
     Attributes:
-        table: the rows.
-        text: their text columns.
-        values: their labels, as the task takes them.
+        labelled: the rows.
         notes: on the data, as in `enct5.data.notes`.
     """
 
-    table: "Dataset"
-    text: tuple[str, ...]
-    values: list[Any]
+    labelled: LabelledTexts
     notes: list[str]
 
 
@@ -79,9 +73,8 @@ def read_rows(
         raise EncT5Error("the model does not say which label column it was trained with; name it with --label")
     separator = label_separator if label_separator is not None else trained.label_separator if trained else None
     table = reading.read_table(source)
-    check_columns(table, source, columns, label, separator, model.task.inputs.takes_words)
-    table, values, notes = read_labelled(table, source, columns, label, model.task, separator)
-    return Rows(table, columns, values, notes)
+    cells = check_columns(table, source, columns, label, separator, model.task.inputs.takes_words)
+    return Rows(*read_labelled(table, cells, source, columns, label, model.task, separator))
 
 
 def evaluate(
@@ -113,10 +106,10 @@ def evaluate(
     """
     rows = rows or read_rows(predictor, source, text, label, abstain_below, label_separator)
     task, config = predictor.task, predictor.model.config
-    labels = task.encode(rows.values, config.label2id)
+    labels = task.encode(rows.labelled.values, config.label2id)
     before = predictor.unread
-    with progress.bar("evaluating", total=len(rows.table)):
-        logits = predictor.logits(read_texts(rows.table, rows.text))
+    with progress.bar("evaluating", total=len(rows.labelled)):
+        logits = predictor.logits(rows.labelled.texts)
     read = predictor.unread - before
     names = [config.id2label[index] for index in range(config.num_labels)]
     figures = task.metrics(logits, labels, names, config.thresholds)
@@ -124,7 +117,7 @@ def evaluate(
         figures |= abstention_metrics(task.scores(logits), labels, abstain_below)
     return {
         "data": Path(source).name if Path(source).exists() else source,
-        "rows": len(rows.table),
+        "rows": len(rows.labelled),
         "notes": [*rows.notes, *unread.notes(read, "the texts", max_length=predictor.tokenizer.model_max_length)],
         "task": task.name,
         "metrics": figures,

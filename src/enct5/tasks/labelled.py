@@ -1,6 +1,7 @@
 """The label values of a table: which task they pose, read, held against their texts, and noted where they are odd."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,18 +17,43 @@ from enct5.tasks.registry import find_task
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from enct5.data.columns import Table
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts with their labels, read once from a table: a row of it each.
+
+    Attributes:
+        texts: strings, pairs of strings, or lists of words.
+        values: their label values, as `Task.encode` takes them.
+        keys: what rows of the same text have in common, as from `text_keys`.
+    """
+
+    texts: Sequence[Any]
+    values: Sequence[Any]
+    keys: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def select(self, rows: Iterable[int]) -> "LabelledTexts":
+        """Those of some rows, by their places."""
+        rows = list(rows)
+        return LabelledTexts(*([part[row] for row in rows] for part in (self.texts, self.values, self.keys)))
+
 
 def infer_task(
-    table: "Dataset",
+    table: "Table",
     label: str,
     task: str = "auto",
     separator: str | None = None,
     note: Callable[[str], None] = lambda reason: None,
 ) -> Task:
-    """Tell the task from the label column, or hold a named task against it.
+    """Tell the task from the label column, if it is not named.
 
     Args:
-        table: The table, its columns checked.
+        table: The table, or its columns, checked.
         label: The label column.
         task: "auto", or a task's short or full name.
         separator: What separates the labels in one text; giving it means multi-label.
@@ -37,28 +63,30 @@ def infer_task(
         The task.
 
     Raises:
-        EncT5Error: If the labels do not fit the named task, or look like something else than classes.
+        EncT5Error: If there is no such task, or the labels look like something else than classes.
     """
-    values = table[label][:]
     if task != "auto":
-        forced = find_task(task)
-        forced.parse(values, label, separator)
-        return forced
-    problem_type, reason = guess(values, label, separator)
+        return find_task(task)
+    problem_type, reason = guess(table[label][:], label, separator)
     if reason is not None:
         note(reason)
-    found = find_task(problem_type)
-    found.parse(values, label, separator)
-    return found
+    return find_task(problem_type)
 
 
 def read_labelled(
-    table: "Dataset", source: str, text: Sequence[str], label: str, task: Task, separator: str | None
-) -> tuple["Dataset", list[Any], list[str]]:
-    """Read the label values of a table, leave out what its annotator rejected, and note what is odd about the rest.
+    table: "Dataset",
+    columns: "Table",
+    source: str,
+    text: Sequence[str],
+    label: str,
+    task: Task,
+    separator: str | None,
+) -> tuple[LabelledTexts, list[str]]:
+    """Read texts and label values, leave out what the table's annotator rejected, and note what is odd about the rest.
 
     Args:
-        table: The table, its columns checked.
+        table: The table.
+        columns: Its texts and labels, as from `check_columns`.
         source: Where it came from.
         text: The text columns.
         label: The label column.
@@ -66,35 +94,38 @@ def read_labelled(
         separator: What separates the labels in one text.
 
     Returns:
-        The rows that count, their label values, and notes.
+        The rows that count, and notes.
 
     Raises:
         EncT5Error: If a value does not fit the task or its text, or no row is left.
     """
-    values, notes = label_values(table, label, task, separator, text), []
+    texts: Sequence[Any] = read_texts(columns, text)
+    cells: Sequence[Any] = columns[label]
+    notes: list[str] = []
+    labelled = LabelledTexts(texts, label_values(columns, label, task, separator, text), text_keys(texts))
     if left_out := rejected(table, [*text, label]):
         kept = np.setdiff1d(np.arange(len(table)), left_out)
         if not len(kept):
             raise EncT5Error(f"{source} has no row whose `{ANSWER}` is accept; give a table with some")
-        table, values = table.select(kept), [values[row] for row in kept]
+        labelled, cells = labelled.select(kept), [cells[row] for row in kept]
         notes.append(
             f"{in_rows(left_out)} whose `{ANSWER}` is reject or ignore are left out; further notes number the rest"
         )
-    texts = read_texts(table, text)
+    texts = labelled.texts
     notes += blank_texts(texts, source) + numbers_as_texts(texts)
-    notes += task.notes(table[label][:], values, texts)
-    keys = [None if is_blank(text) else key for text, key in zip(texts, text_keys(texts), strict=True)]
-    notes += repeated_texts(keys, values)
-    return table, values, notes
+    notes += task.notes(cells, labelled.values, texts)
+    keys = [None if is_blank(text) else key for text, key in zip(texts, labelled.keys, strict=True)]
+    notes += repeated_texts(keys, labelled.values)
+    return labelled, notes
 
 
 def label_values(
-    table: "Dataset", label: str, task: Task, separator: str | None = None, text: Sequence[str] = ()
+    table: "Table", label: str, task: Task, separator: str | None = None, text: Sequence[str] = ()
 ) -> list[Any]:
     """Read the label column as the task's label values.
 
     Args:
-        table: The table, its columns checked.
+        table: The table, or its columns, checked.
         label: The label column.
         task: The task.
         separator: What separates the labels in one text.

@@ -1,7 +1,7 @@
 """The data of a training run: read, checked, split and encoded before torch is imported, then tokenised."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from enct5.assets import BUNDLED
 from enct5.data import reading
-from enct5.data.columns import check_columns, read_texts
+from enct5.data.columns import check_columns
 from enct5.data.notes import line
-from enct5.data.split import split_rows, text_keys
 from enct5.errors import EncT5Error, shorten, show
 from enct5.model.folder import public_name
 from enct5.tasks.base import Task
@@ -26,6 +25,7 @@ from enct5.training.config import TrainConfig
 from enct5.training.dataset import tokenize
 from enct5.training.evaluation_set import EvaluationSet
 from enct5.training.label_prompts import label_words, read_descriptions
+from enct5.training.splitting import Split, split
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,7 +41,7 @@ _MOST_LISTED, _MOST_COUNTS = 5, 200
 
 @dataclass
 class Rows:
-    """The rows of a run, checked and split, with their labels as the task encodes them; nothing is tokenised yet.
+    """The texts of a run, checked and split, with their labels as the task encodes them; nothing is tokenised yet.
 
     Where the task's labels have a unit, the targets are standardised by `scaler`.
     """
@@ -50,13 +50,9 @@ class Rows:
     label_names: list[str]
     counts: dict[str, int]
     scaler: "StandardScaler | None"
-    table: "Dataset"  # to train on
-    train_targets: Any
-    held_out: "Dataset"
-    targets: Any  # of `held_out`
-    labels: Any  # of `held_out`, in the user's unit
-    split: str
-    shared: int  # of `held_out`, which are in `table`, too
+    split: Split
+    targets: tuple[Any, Any]  # of the texts to train on, and of those held out
+    labels: Any  # of those held out, in the user's unit
     prompt_texts: list[str] | None
     class_weights: list[float] | None
     notes: list[str]
@@ -104,48 +100,31 @@ def read_rows(config: TrainConfig) -> Rows:
         EncT5Error: for data that cannot be used, or settings that do not suit it.
     """
     notes: list[str] = []
-    table = reading.read_table(config.data)
-    check_columns(table, config.data, config.text, config.label, config.label_separator, takes_words=True)
-    task = infer_task(table, config.label, config.task, config.label_separator, notes.append)
+    table, columns = _read(config, config.data, takes_words=True)
+    task = infer_task(columns, config.label, config.task, config.label_separator, notes.append)
     _check_options(config, task)
-    table, values, found = read_labelled(table, config.data, config.text, config.label, task, config.label_separator)
-    notes += found + task.doubts(values)
-    names = task.label_names(values)
+    data, found = read_labelled(table, columns, config.data, config.text, config.label, task, config.label_separator)
+    notes += found + task.doubts(data.values)
+    names = task.label_names(data.values)
     prompt_texts = prompts_of(config, task, names)
-    counts = task.class_counts(values)
+    counts = task.class_counts(data.values)
     known = len(counts) or len(names)
-    logger.info(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(table)} texts")
-    if counts:
-        more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
-        listed = ", ".join(f"{shorten(name)} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
-        logger.info(f"{task.counted} a label: {listed}{more}")
-    if config.eval is None:
-        texts = read_texts(table, config.text)
-        training, held_out = split_rows(texts, task.strata(values), config.eval_fraction, config.seed)
-        eval_table, eval_values = table.select(held_out), [values[row] for row in held_out]
-        table, values = table.select(training), [values[row] for row in training]
-        split = split_of(config, texts, len(held_out), counts, task.class_counts(eval_values))
-        logger.info(f"evaluation: {split}")
-    else:
-        split = Path(config.eval).name
-        eval_table = reading.read_table(config.eval)
-        check_columns(
-            eval_table, config.eval, config.text, config.label, config.label_separator, task.inputs.takes_words
+    logger.info(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(data)} texts")
+    log_counts(f"{task.counted} a label", counts)
+    evaluation = None
+    if config.eval is not None:
+        table, columns = _read(config, config.eval, task.inputs.takes_words)
+        evaluation, found = read_labelled(
+            table, columns, config.eval, config.text, config.label, task, config.label_separator
         )
-        eval_table, eval_values, found = read_labelled(
-            eval_table, config.eval, config.text, config.label, task, config.label_separator
-        )
-        notes += [f"{split}: {note}" for note in found]
-    notes += without_evaluation(counts, task.class_counts(eval_values), task.counted)
-    shared, found = (0, []) if config.eval is None else shared_texts(table, eval_table, config.text)
-    notes += found
+        notes += [f"{Path(config.eval).name}: {note}" for note in found]
+    parts = split(config, task, data, evaluation, counts)
+    if evaluation is None:
+        logger.info(f"evaluation: {parts.said}")
+    notes += without_evaluation(counts, parts.counts, task.counted) + parts.notes()
     label2id = {name: index for index, name in enumerate(names)}
-    train_labels, labels = (task.encode(part, label2id) for part in (values, eval_values))
+    train_labels, labels = (task.encode(part.values, label2id) for part in (parts.train, parts.held_out))
     scaler = None if task.fit_scaler is None else task.fit_scaler(train_labels)
-    train_targets, targets = (
-        values if scaler is None else scaler.transform(as_columns(values)).astype(np.float32)
-        for values in (train_labels, labels)
-    )
     class_weights = None
     if config.class_weights is not None:
         if task.balance is None:
@@ -156,17 +135,27 @@ def read_rows(config: TrainConfig) -> Rows:
         label_names=names,
         counts=counts,
         scaler=scaler,
-        table=table,
-        train_targets=train_targets,
-        held_out=eval_table,
-        targets=targets,
+        split=parts,
+        targets=(standardised(train_labels, scaler), standardised(labels, scaler)),
         labels=labels,
-        split=split,
-        shared=shared,
         prompt_texts=prompt_texts,
         class_weights=class_weights,
         notes=notes,
     )
+
+
+def _read(config: TrainConfig, source: str, takes_words: bool) -> tuple["Dataset", dict[str, list[Any]]]:
+    """A table, and its texts and labels, checked."""
+    table = reading.read_table(source)
+    return table, check_columns(table, source, config.text, config.label, config.label_separator, takes_words)
+
+
+def log_counts(what: str, counts: Mapping[str, int]) -> None:
+    """Log how often each label occurs, where there are any."""
+    if counts:
+        more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
+        listed = ", ".join(f"{shorten(name)} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
+        logger.info(f"{what}: {listed}{more}")
 
 
 def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase") -> TrainingData:
@@ -177,9 +166,10 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
         rows: its data.
         tokenizer: the base model's.
     """
-    task, table, held_out = rows.task, rows.table, rows.held_out
-    train, read = tokenize(table, tokenizer, config.text, config.max_length, rows.train_targets, task.inputs)
-    texts = read_texts(held_out, config.text)
+    task, parts = rows.task, rows.split
+    train_targets, targets = rows.targets
+    train, read = tokenize(parts.train.texts, tokenizer, config.max_length, train_targets, task.inputs)
+    texts = parts.held_out.texts
     inputs = task.inputs(texts, tokenizer, config.max_length)
     notes = [*rows.notes, *_notes_on_reading(config, read, inputs.unread)]
     together = read + inputs.unread
@@ -198,8 +188,8 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
         counts=rows.counts,
         scaler=rows.scaler,
         train=train,
-        train_texts=len(table),
-        evaluation=EvaluationSet(texts, rows.labels, rows.split, rows.shared, inputs, rows.targets),
+        train_texts=len(parts.train),
+        evaluation=EvaluationSet(texts, rows.labels, parts.said, parts.shared, inputs, targets),
         texts_cut=together.texts_cut,
         notes=notes,
         unread=read,
@@ -222,35 +212,6 @@ def _notes_on_reading(config: TrainConfig, train: Unread, evaluation: Unread) ->
             unread.check(part, texts, tokenizer)
         notes += unread.notes(part, texts, tokenizer)
     return notes
-
-
-def split_of(
-    config: TrainConfig, texts: Sequence[Any], held_out: int, counts: dict[str, int], evaluated: dict[str, int]
-) -> str:
-    """What was held out, in words.
-
-    Args:
-        config: the run's settings.
-        texts: all texts, as from `columns.read_texts`.
-        held_out: rows that were held out.
-        counts: of the labels of all rows.
-        evaluated: of those of the rows that were held out.
-    """
-    absent = len(counts.keys() - evaluated)
-    how = f"without {absent} of the {len(counts)} labels" if absent else "stratified" if counts else "at random"
-    how += ", copies of a text together" if len(set(text_keys(texts))) < len(texts) else ""
-    return f"{held_out} rows held out of {Path(config.data).name} ({how}, seed {config.seed})"
-
-
-def shared_texts(table: "Dataset", held_out: "Dataset", columns: Sequence[str]) -> tuple[int, list[str]]:
-    """How many texts of the evaluation stand in the training part, too, whatever their labels; and the note of it."""
-    known = set(text_keys(read_texts(table, columns)))
-    shared = sum(key in known for key in text_keys(read_texts(held_out, columns)))
-    note = (
-        f"{shared} of the {len(held_out)} evaluation texts are training texts, too, which makes the figures too "
-        "good; evaluate on texts that training does not see (--eval)"
-    )
-    return shared, [note] if shared else []
 
 
 def _check_options(config: TrainConfig, task: Task) -> None:
@@ -287,6 +248,11 @@ def prompts_of(config: TrainConfig, task: Task, names: list[str]) -> list[str] |
             logger.warning(f"{config.label_descriptions} also describes {listed}{more}, which the data does not have")
         return texts
     return [label_words(name) or name for name in names]
+
+
+def standardised(values: Any, scaler: "StandardScaler | None") -> Any:
+    """Encoded labels in the unit of training, float32, where they have one; others as they are."""
+    return values if scaler is None else scaler.transform(as_columns(values)).astype(np.float32)
 
 
 def as_columns(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

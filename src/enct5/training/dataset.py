@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from enct5.data.columns import read_texts
 from enct5.tokenization.unread import Unread
 from enct5.tokenization.whole_texts import WholeTexts
 from enct5.tokenization.windows import Windows
@@ -18,9 +17,8 @@ _TOKENIZE_ROWS = 1000
 
 
 def tokenize(
-    table: "Dataset",
+    texts: Sequence[Any],
     tokenizer: "PreTrainedTokenizerBase",
-    text_columns: Sequence[str],
     max_length: int | None,
     labels: Any = None,
     inputs: type[WholeTexts] | type[Windows] = WholeTexts,
@@ -30,9 +28,8 @@ def tokenize(
     Padding is left to whoever makes batches.
 
     Args:
-        table: The table, its columns checked.
+        texts: Strings, pairs of strings, or lists of words.
         tokenizer: The model's tokenizer.
-        text_columns: One text column, or two for pairs.
         max_length: Most tokens of a row, the end token included; None for no limit.
         labels: Labels as from `Task.encode`, one row per text, or None.
         inputs: What rows the texts become, as `Task.inputs`.
@@ -44,9 +41,9 @@ def tokenize(
     from datasets import Dataset
 
     chunks, unread = [], Unread()
-    for start in range(0, len(table), _TOKENIZE_ROWS):
+    for start in range(0, len(texts), _TOKENIZE_ROWS):
         chunk = slice(start, start + _TOKENIZE_ROWS)
-        part = inputs(read_texts(table.select(range(len(table))[chunk]), text_columns), tokenizer, max_length)
+        part = inputs(texts[chunk], tokenizer, max_length)
         chunks.append(_arrow(part, None if labels is None else labels[chunk]))
         unread += part.unread
     return Dataset(pa.concat_tables(chunks)), unread

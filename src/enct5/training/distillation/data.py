@@ -9,30 +9,28 @@ import numpy.typing as npt
 
 from enct5.data import reading
 from enct5.data.cells import is_missing
-from enct5.data.columns import check_columns, rejected
+from enct5.data.columns import check_columns, check_names, read_texts, rejected
 from enct5.errors import EncT5Error, show, unknown
 from enct5.tasks.base import Task
 from enct5.tasks.labelled import label_values
 from enct5.training.distillation.config import DistillConfig
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
     from enct5.inference.described import Described
     from enct5.inference.predictor import Predictor
 
 
 @dataclass
 class Part:
-    """A table of texts.
+    """The texts of a table, and the labels that some of them have.
 
     Attributes:
-        table: the rows.
-        labelled: which of them have a label, bool (rows,).
+        texts: strings, pairs of strings, or lists of words.
+        labelled: which of them have a label, bool (texts,).
         values: the labels of those, as the task takes them.
     """
 
-    table: "Dataset"
+    texts: list[Any]
     labelled: npt.NDArray[np.bool_]
     values: list[Any]
 
@@ -77,28 +75,31 @@ def _check_columns(config: DistillConfig, task: Task, trained_on: Sequence[str])
 
 def _read(source: str, config: DistillConfig, task: Task, must_have_labels: bool) -> Part:
     table = reading.read_table(source)
-    check_columns(table, source, config.text, None, takes_words=task.inputs.takes_words)
+    columns = check_columns(table, source, config.text, None, takes_words=task.inputs.takes_words)
+    texts = read_texts(columns, config.text)
     none = np.zeros(len(table), dtype=np.bool_)
     label, separator = config.label, config.label_separator
     if label is None or (label not in table.column_names and not must_have_labels):
-        return Part(table, none, [])
+        return Part(texts, none, [])
     if label not in table.column_names:
         raise unknown("column", label, table.column_names, source)
-    labelled = np.array([_has_label(value, separator) for value in table[label][:]])
+    check_names(table, source, [*config.text, label])
+    columns[label] = table[label][:]
+    labelled = np.array([_has_label(value, separator) for value in columns[label]])
     labelled[rejected(table, [*config.text, label])] = False
     if not labelled.any():
         if must_have_labels:
             raise EncT5Error(f"column {show(label)} of {source} has no label in any row; leave out --label")
-        return Part(table, none, [])
-    rows = table.select(np.flatnonzero(labelled))
+        return Part(texts, none, [])
+    rows = np.flatnonzero(labelled)
     try:
-        check_columns(rows, source, config.text, label, separator, task.inputs.takes_words)
-        values = label_values(rows, label, task, separator, config.text)
+        with_label = {name: [cells[row] for row in rows] for name, cells in columns.items()}
+        values = label_values(with_label, label, task, separator, config.text)
     except EncT5Error as error:
         if labelled.all():
             raise
         raise EncT5Error(f"{error} (of the {len(rows)} rows with a label, which alone are counted)") from error
-    return Part(table, labelled, values)
+    return Part(texts, labelled, values)
 
 
 def _has_label(value: Any, separator: str | None) -> bool:

@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from enct5.data.columns import read_texts
 from enct5.data.notes import blank_texts
-from enct5.data.split import split_rows
-from enct5.errors import EncT5Error, shorten
+from enct5.data.split import text_keys
+from enct5.errors import EncT5Error
 from enct5.inference.predictor import Predictor
 from enct5.model.digests import digest_of_checkpoint
 from enct5.model.folder import CHECKPOINTS, public_name
@@ -21,9 +20,10 @@ from enct5.model.loading import check_tokenizer
 from enct5.tasks import entities
 from enct5.tasks.base import Task
 from enct5.tasks.entities import Entities, Span
+from enct5.tasks.labelled import LabelledTexts
 from enct5.tokenization.windows import tags_of_tokens
 from enct5.training import run as training_run
-from enct5.training.data import Rows, as_columns, prompts_of, shared_texts, split_of
+from enct5.training.data import Rows, log_counts, prompts_of, standardised
 from enct5.training.distillation import teacher_outputs
 from enct5.training.distillation.config import DistillConfig
 from enct5.training.distillation.data import Texts, read_distillation_texts
@@ -31,6 +31,7 @@ from enct5.training.distillation.losses import SoftLoss
 from enct5.training.distillation.token_alignment import TokenTargets
 from enct5.training.distributed import on_main_process
 from enct5.training.model_init import build_model
+from enct5.training.splitting import split
 from enct5.training.teaching import Teaching
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
-_MOST_COUNTS = 200
 
 
 def distill(config: DistillConfig, resume: bool = False, texts: Texts | None = None) -> dict[str, Any]:
@@ -71,10 +71,10 @@ def _rows(config: DistillConfig, texts: Texts | None, base: str, tokenizer: PreT
     task, teacher = predictor.task, predictor.model.config
     texts = texts or read_distillation_texts(config, predictor)
     names = [teacher.id2label[index] for index in range(teacher.num_labels)]
-    parts = [texts.train, *([] if texts.evaluation is None else [texts.evaluation])]
-    labelled = np.concatenate([part.labelled for part in parts])
-    encoded = _encoded(task, [value for part in parts for value in part.values], names)
-    all_texts = [text for part in parts for text in read_texts(part.table, config.text)]
+    sides = [texts.train, *([] if texts.evaluation is None else [texts.evaluation])]
+    labelled = np.concatenate([side.labelled for side in sides])
+    encoded = _encoded(task, [value for side in sides for value in side.values], names)
+    all_texts = [text for side in sides for text in side.texts]
     logger.info(f"teacher: {public_name(config.teacher)}, {task.description}, {len(names)} outputs")
 
     outputs, digest = _ask(predictor, config, base, tokenizer, all_texts, names)
@@ -82,27 +82,21 @@ def _rows(config: DistillConfig, texts: Texts | None, base: str, tokenizer: PreT
     values = [_label_value(task, record[task.prediction_columns[0]]) for record in records]
     decisions = task.encode(values, teacher.label2id)
     by_labels = bool(texts.train.labelled.all())
-    values = texts.train.values if by_labels else values[: len(texts.train.table)]
-    counts = task.class_counts(values)
+    of_train = len(texts.train.texts)
+    own = texts.train.values if by_labels else values[:of_train]
+    everything = LabelledTexts(all_texts, [*own, *values[of_train:]], text_keys(all_texts))
+    data = everything.select(range(of_train))
+    evaluation = None if texts.evaluation is None else everything.select(range(of_train, len(everything)))
+    counts = task.class_counts(data.values)
     counted_by = "the labels" if by_labels else "the teacher's decisions"
-    if counts:
-        more = f" and {len(counts) - _MOST_COUNTS} more labels" if len(counts) > _MOST_COUNTS else ""
-        listed = ", ".join(f"{shorten(name)} {counts[name]}" for name in list(counts)[:_MOST_COUNTS])
-        logger.info(f"{task.counted} a label, by {counted_by}: {listed}{more}")
+    log_counts(f"{task.counted} a label, by {counted_by}", counts)
 
-    training_rows, held_out_rows = _split(config, texts, task.strata(values))
-    notes = blank_texts(all_texts[: len(texts.train.table)], config.data)
-    if texts.evaluation is None:
-        table, held_out, shared = texts.train.table.select(training_rows), texts.train.table.select(held_out_rows), 0
-        evaluated = task.class_counts(_take(values, held_out_rows))
-        split = split_of(config, all_texts, len(held_out), counts, evaluated)
-    else:
-        table, held_out, split = texts.train.table, texts.evaluation.table, Path(str(config.eval)).name
-        shared, found = shared_texts(table, held_out, config.text)
-        notes += found
+    parts = split(config, task, data, evaluation, counts)
+    training_rows, held_out_rows = parts.rows
+    notes = blank_texts(data.texts, config.data) + parts.notes()
     judged_by_labels = bool(labelled[held_out_rows].all())
     judge = "the labels" if judged_by_labels else "the teacher's decisions"
-    logger.info(f"evaluation: {split}, judged by {judge}")
+    logger.info(f"evaluation: {parts.said}, judged by {judge}")
     place = np.cumsum(labelled) - 1  # of a row with label among those
     labels = _take(encoded, place[held_out_rows]) if judged_by_labels else _take(decisions, held_out_rows)
     with_label = int(labelled[training_rows].sum())
@@ -135,13 +129,9 @@ def _rows(config: DistillConfig, texts: Texts | None, base: str, tokenizer: PreT
         label_names=names,
         counts=counts,
         scaler=scaler,
-        table=table,
-        train_targets=_take(numbers, training_rows),
-        held_out=held_out,
-        targets=_take(numbers, held_out_rows),
+        split=parts,
+        targets=(_take(numbers, training_rows), _take(numbers, held_out_rows)),
         labels=labels,
-        split=split,
-        shared=shared,
         prompt_texts=prompts_of(config, task, names),
         class_weights=None,
         notes=notes,
@@ -190,14 +180,6 @@ def _label_value(task: Task, decided: Any) -> Any:
     return Entities([Span(one["start"], one["end"], one["label"]) for one in decided])
 
 
-def _split(config: DistillConfig, texts: Texts, strata: list[str]) -> tuple[Array, Array]:
-    """The numbers of the rows to train on and to judge by, those of an evaluation file behind the others."""
-    rows = len(texts.train.table)
-    if texts.evaluation is not None:
-        return np.arange(rows), rows + np.arange(len(texts.evaluation.table))
-    return split_rows(read_texts(texts.train.table, config.text), strata, config.eval_fraction, config.seed)
-
-
 def _encoded(task: Task, values: list[Any], names: list[str]) -> Any:
     """Label values as the task encodes them, None where there are none; what the teacher does not know is refused."""
     if not values:
@@ -222,16 +204,12 @@ def _loss_of_texts(
     scaler: "StandardScaler | None",
 ) -> tuple[SoftLoss, Array]:
     """The loss whose rows are texts, and the row of each."""
-
-    def standardised(values: Array) -> Array:
-        return values if scaler is None else scaler.transform(as_columns(values)).astype(np.float32)
-
     labels = None
     if encoded is not None:
-        own = standardised(encoded)
+        own = standardised(encoded, scaler)
         labels = np.zeros((len(labelled), *own.shape[1:]), dtype=own.dtype)
         labels[labelled] = own
-    return _loss(config, task, standardised(outputs), labels, labelled), np.arange(len(labelled))
+    return _loss(config, task, standardised(outputs, scaler), labels, labelled), np.arange(len(labelled))
 
 
 def _loss_of_tokens(
