@@ -68,7 +68,8 @@ def new_model(
     chosen = config.label_prompts is not None or config.label_descriptions is not None
     if prepared.prompt_texts is not None and (chosen or are_untrained(model)):
         start_from_words(model, tokenizer, prepared.prompt_texts)
-    if not model.is_fine_tuned():
+    # With a teacher the labels of the rows are numbers of what it says, and nothing that a head could give.
+    if prepared.teaching is None and not model.is_fine_tuned():
         start_as_linear_fit(model, prepared, tokenizer.pad_token_id, config.seed)
     return model
 
