@@ -41,7 +41,7 @@ def start_as_linear_fit(model: EncT5ForClassification, data: "TrainingData", pad
     states = np.empty((len(rows), model.config.d_model), dtype=np.float32)
     for batch in length_ordered_batches(read["length"][:], _BATCH_TOKENS):
         inputs = pad([input_ids[row] for row in batch], pad_token_id)
-        outputs = model.transformer(**{name: tensor.to(device) for name, tensor in inputs.items()})
+        outputs = model.transformer(**{name: torch.from_numpy(array).to(device) for name, array in inputs.items()})
         states[batch] = outputs.last_hidden_state[:, 0].float().cpu().numpy()
     weight, bias = data.task.fit_head(states, np.asarray(read["labels"][:]))
     model.classifier.weight.copy_(torch.from_numpy(weight))
