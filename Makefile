@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest check bench clean
+.PHONY: help demo test test-fast test-oldest check bench clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,8 +20,19 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: $(VENV)/installed ## train on the bundled messages and show predictions (under 5 minutes on 2 cores)
 	$(BIN)/enct5 demo
 
+# Neighbours stay on one worker, so that what a file's tests share is made once.
+PYTEST := -m pytest -q -n 2 --dist worksteal
+# The folders that start nothing slow, and of the others: the model held to T5's own and to the reference, losses, saving
+# and loading, one run, predictions, mistakes of the command.
+FAST := tests/data tests/files tests/metrics tests/tasks tests/text tests/tokenization \
+	tests/model/test_modeling_enct5.py tests/model/test_losses.py tests/model/test_configuration_enct5.py \
+	tests/model/test_other_labels.py tests/training/test_finish.py tests/inference/test_predictor.py tests/cli/test_mistakes.py
+
 test: $(VENV)/installed ## run all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
+
+test-fast: $(VENV)/installed ## run in a minute the tests that notice most
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not slow" $(FAST)
 
 $(OLDEST)/installed: pyproject.toml scripts/lower_bounds.py
 	$(PYTHON) -m venv $(OLDEST)
@@ -30,7 +41,7 @@ $(OLDEST)/installed: pyproject.toml scripts/lower_bounds.py
 	@touch $@
 
 test-oldest: $(OLDEST)/installed $(VENV)/installed ## run all tests with the oldest dependencies that pyproject.toml allows
-	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python $(PYTEST)
 
 check: $(VENV)/installed ## lint, formatting, types and imports
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The tests have the folders of the package, and share what several need by `helpers/` only."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,9 @@ def test_no_test_imports_another_and_none_is_too_long_to_read(file: Path) -> Non
 def test_folders_are_those_of_the_package() -> None:
     folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")} - {Path("scripts")}
     assert [str(folder) for folder in sorted(folders) if not (ROOT / "src" / "enct5" / folder).is_dir()] == []
+
+
+def test_make_test_fast_names_what_there_is() -> None:
+    named = re.findall(r"\btests/[\w/.]+", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []

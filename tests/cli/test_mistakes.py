@@ -257,6 +257,7 @@ _TOLD_AT_ONCE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _TOLD_AT_ONCE)
 def test_a_mistake_is_told_before_torch_is_imported(place: Path, name: str) -> None:
     command, *phrases = BAD_INPUT[name]
@@ -272,6 +273,7 @@ def test_what_cannot_be_told_without_torch_is_seen_to_need_it(place: Path) -> No
     assert "torch was imported" in ended.stderr
 
 
+@pytest.mark.slow
 def test_the_installed_command_exits_with_2_and_one_line(place: Path) -> None:
     command = [sys.executable, "-m", "enct5.cli", *train("good.csv", "--base {p}/cut").format(p=place).split()]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

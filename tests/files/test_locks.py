@@ -44,15 +44,15 @@ def test_a_block_that_fails_lets_go(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_run_that_goes_on_is_neither_started_again_nor_resumed(tmp_path: Path, resume: bool) -> None:
-    with claim(tmp_path / "run", False, print):
+    with claim(tmp_path / "run", False):
         refused = pytest.raises(EncT5Error, match=f"another call is writing to {tmp_path / 'run'} ")
-        with refused, claim(tmp_path / "run", resume, print):
+        with refused, claim(tmp_path / "run", resume):
             pass
         assert (tmp_path / "run" / CHECKPOINTS / LOCK).exists()
         (tmp_path / "run" / CHECKPOINTS / "begun").touch()
-    with claim(tmp_path / "run", True, print) as checkpoint:
+    with claim(tmp_path / "run", True) as checkpoint:
         assert checkpoint is None
-    with pytest.raises(EncT5Error, match="holds an interrupted run"), claim(tmp_path / "run", False, print):
+    with pytest.raises(EncT5Error, match="holds an interrupted run"), claim(tmp_path / "run", False):
         pass
 
 

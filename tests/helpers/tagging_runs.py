@@ -34,7 +34,7 @@ def rows(count: int, seed: int = 0, words: int = 6) -> list[dict[str, Any]]:
     return made
 
 
-class Run:
+class TaggingRun:
     """A finished run on one of the two forms of the same data."""
 
     def __init__(self, base: Path, folder: Path, text: str, label: str, **options: Any) -> None:

@@ -55,6 +55,7 @@ def test_neighbours_do_not_change_a_result(predictor: Predictor) -> None:
     np.testing.assert_allclose(with_a_long_one[:-1], alone, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_compiled_predictions_are_the_same(folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[Any] = []
     original = torch.compile

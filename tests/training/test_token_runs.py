@@ -18,7 +18,7 @@ from enct5.tasks.registry import TASKS
 from enct5.training.config import TrainConfig
 from enct5.training.model_init import build_model
 from helpers.tables import write_rows
-from helpers.tagging_runs import Run, rows
+from helpers.tagging_runs import TaggingRun, rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -26,14 +26,13 @@ Base = Callable[..., Path]
 
 
 @pytest.fixture(scope="module", params=["spans", "tags"])
-def run(request: pytest.FixtureRequest, t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp(request.param)
+def run(request: pytest.FixtureRequest, tagging_run: Callable[..., TaggingRun]) -> TaggingRun:
     if request.param == "spans":
-        return Run(t5_folder(), folder, "text", "entities")
-    return Run(t5_folder(), folder, "tokens", "tags", token_decoder=True)
+        return tagging_run("text", "entities")
+    return tagging_run("tokens", "tags", token_decoder=True)
 
 
-def test_a_run_learns_and_says_what_it_does(run: Run) -> None:
+def test_a_run_learns_and_says_what_it_does(run: TaggingRun) -> None:
     assert run.record["task"] == "token_classification"
     assert run.said[0] == "task: token tagging: entities within a text, 2 labels, 60 texts"
     counts = run.record["data"]["class_counts"]
@@ -48,7 +47,7 @@ def test_a_run_learns_and_says_what_it_does(run: Run) -> None:
     assert max(evaluations) == pytest.approx(run.record["metrics"]["entity_f1"], abs=1e-9)
 
 
-def test_evaluating_the_folder_gives_the_figures_of_the_run(run: Run) -> None:
+def test_evaluating_the_folder_gives_the_figures_of_the_run(run: TaggingRun) -> None:
     again = evaluate(Predictor.from_pretrained(run.out), str(run.config.eval))
     assert again["metrics"] == run.record["metrics"]
     assert again["per_label"] == run.record["per_label"]
@@ -57,7 +56,7 @@ def test_evaluating_the_folder_gives_the_figures_of_the_run(run: Run) -> None:
     )
 
 
-def test_command_and_predictor_agree(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_and_predictor_agree(run: TaggingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = read_table(str(run.config.eval))[run.text][:]
     expected = Predictor.from_pretrained(run.out).predict(texts)
     for name in ("out.jsonl", "out.csv"):
@@ -78,7 +77,7 @@ def test_command_and_predictor_agree(run: Run, tmp_path: Path, monkeypatch: pyte
             assert 0 < one["score"] <= 1
 
 
-def test_neighbours_and_order_change_nothing(run: Run) -> None:
+def test_neighbours_and_order_change_nothing(run: TaggingRun) -> None:
     predictor = Predictor.from_pretrained(run.out)
     texts = read_table(str(run.config.eval))[run.text][:]
     together = predictor.predict(texts)
@@ -93,7 +92,7 @@ def test_neighbours_and_order_change_nothing(run: Run) -> None:
     assert predictor.predict(["", "   "] if run.text == "text" else [[], [""]]) == [{"entities": []}] * 2
 
 
-def test_strings_and_words_are_both_read(run: Run) -> None:
+def test_strings_and_words_are_both_read(run: TaggingRun) -> None:
     predictor = Predictor.from_pretrained(run.out)
     (string,), (words,) = (
         predictor.predict(["where is bank street"]),
@@ -106,7 +105,7 @@ def test_strings_and_words_are_both_read(run: Run) -> None:
             predictor.predict(wrong)
 
 
-def test_report_card_and_info_are_about_entities(run: Run) -> None:
+def test_report_card_and_info_are_about_entities(run: TaggingRun) -> None:
     report = (run.out / "report.html").read_text(encoding="utf-8")
     assert "Entities in the file" in report
     assert "texts have an entity too many or too few" in report
@@ -117,7 +116,7 @@ def test_report_card_and_info_are_about_entities(run: Run) -> None:
     assert facts["decoder"].startswith("none" if run.text == "text" else "1 layer(s), the text's own tokens")
 
 
-def test_a_tagger_is_a_base_for_other_labels(run: Run, tmp_path: Path) -> None:
+def test_a_tagger_is_a_base_for_other_labels(run: TaggingRun, tmp_path: Path) -> None:
     values = [
         {"text": row["text"], "entities": [one | {"label": "any"} for one in row["entities"]]} for row in rows(12)
     ]

@@ -20,8 +20,7 @@ from enct5.training import distillation
 from enct5.training.distillation.config import DistillConfig
 from enct5.training.distillation.token_alignment import TokenTargets
 from helpers.tables import write_rows
-from helpers.tagging_runs import Run as TokenRun
-from helpers.tagging_runs import rows
+from helpers.tagging_runs import TaggingRun, rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -104,15 +103,11 @@ def test_other_tags_need_the_same_tokenizer() -> None:
 
 
 @pytest.fixture(scope="module", params=["spans", "tags"])
-def teacher(
-    request: pytest.FixtureRequest, t5_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> TokenRun:
-    folder = tmp_path_factory.mktemp(request.param)
-    names = ("text", "entities") if request.param == "spans" else ("tokens", "tags")
-    return TokenRun(t5_folder(), folder, *names)
+def teacher(request: pytest.FixtureRequest, tagging_run: Callable[..., TaggingRun]) -> TaggingRun:
+    return tagging_run("text", "entities") if request.param == "spans" else tagging_run("tokens", "tags")
 
 
-def test_a_student_tags_as_its_teacher(teacher: TokenRun, t5_folder: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_student_tags_as_its_teacher(teacher: TaggingRun, t5_folder: Callable[..., Path], tmp_path: Path) -> None:
     made = rows(60, seed=7)
     mixed: list[dict[str, Any]] = [
         {teacher.text: row[teacher.text], teacher.label: row[teacher.label] if number < 20 else None}
