@@ -60,8 +60,7 @@ SIZES = {
     "t5-small": {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
     "t5-base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
 }
-VOCABULARY = 32128
-BATCH, REQUESTS = 64, 100
+VOCABULARY, BATCH, REQUESTS = 32128, 64, 100
 FILE = RESULTS / "inference.jsonl"
 
 Rows = list[np.ndarray]

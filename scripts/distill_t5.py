@@ -33,7 +33,8 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from distillation import Batches, DistilledT5, Teacher, start_as_nothing, word_means
+from distillation import DistilledT5, Teacher, start_as_nothing, word_means
+from distillation_batches import Batches
 from prepare_distillation import Prepared
 from probes import Probe
 from teacher_vocabulary import piece_vectors, start_embedding

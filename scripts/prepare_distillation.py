@@ -19,7 +19,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 
 from corpus import paragraphs, passages
-from distillation import Passages, encode_passages
+from distillation_batches import Passages, encode_passages
 from teacher_vocabulary import Piece, build_tokenizer, choose_pieces, count_words, piece_vectors, start_embedding
 
 NEIGHBOURS, NEAREST_AMONG, NEIGHBOUR_TOKENS = 12, 120_000, 28

@@ -18,17 +18,8 @@ from transformers import (
 
 from corpus import passages
 from distill_t5 import Clock
-from distillation import (
-    NO_WORD,
-    Batches,
-    DistilledT5,
-    Passages,
-    Teacher,
-    encode_passages,
-    start_as_nothing,
-    word_matches,
-    word_means,
-)
+from distillation import DistilledT5, Teacher, start_as_nothing, word_matches, word_means
+from distillation_batches import NO_WORD, Batches, Passages, encode_passages
 from prepare_distillation import Prepared, encode_file, nearest
 from teacher_vocabulary import Piece, build_tokenizer, choose_pieces, start_embedding
 
