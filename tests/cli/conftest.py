@@ -64,14 +64,14 @@ def place(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "open_quote.csv": 'text,label\na,x\n"b,y\nc,x\n',
         "three.csv": "a,b,c,label\n1,2,3,x\n4,5,6,y\n",
         "unseen.csv": "text,label\na,class 1\nb,Class 2\n",
-        "notes.txt": "text,label\na,x\n",
+        "notes.html": "text,label\na,x\n",
         "described.json": '{"x": "one thing", "yy": "another"}',
         "few.csv": "text,label\na,x\nb,y\nc,z\n",
         "ids.csv": "text,label\n" + "".join(f"t{row},id {row}\n" for row in range(2500)),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "latin.csv").write_bytes("text,label\nä,x\nö,y\n".encode("latin-1"))
+    (folder / "latin.csv").write_bytes("text,label\nłz,x\nö,y\n".encode("cp1250"))
     (folder / "bad.parquet").write_bytes(b"PAR1 no parquet")
     base = t5_folder()
     (folder / "empty").mkdir()

@@ -52,7 +52,7 @@ BAD_INPUT = {
     "too few rows": (train("few.csv"), "cannot hold out", "a file to evaluate on"),
     "broken JSON": (train("broken.jsonl"), "line 2 is not JSON"),
     "no JSON objects": (train("not_objects.jsonl"), "line 2 is `[1, 2]`, not an object"),
-    "not UTF-8": (train("latin.csv"), "is not UTF-8", "save it again as UTF-8"),
+    "not UTF-8": (train("latin.csv"), "is not UTF-8", "--encoding"),
     "no Parquet": (train("bad.parquet"), "cannot read", "as Parquet"),
     "missing label": (train("no_label.csv"), "lacks the label in 1 of 3 rows (first: row 2)"),
     "missing text": (train("no_text.jsonl"), "lacks the text in 1 of 2 rows (first: row 1)"),
@@ -70,7 +70,7 @@ BAD_INPUT = {
     "column names twice": (train("twice.csv"), "2 columns named `text`"),
     "ragged row": (train("ragged.csv"), "row 3", "has 3 fields, the header has 2"),
     "open quote": (train("open_quote.csv"), "line 3", "is never closed"),
-    "unknown file type": (train("notes.txt"), "cannot tell the format", ".csv"),
+    "unknown file type": (train("notes.html"), "cannot tell the format", ".csv"),
     "folder as data": (train(""), "is a folder; name one file in it"),
     "hub data without split": (
         "train imdb --text text --label label --base {p}/t5 --out {p}/new",
@@ -141,7 +141,11 @@ BAD_INPUT = {
     "evaluate without a model": ("evaluate {p}/empty {p}/good.csv", "{p}/empty"),
     "evaluate a missing model": ("evaluate {p}/nowhere {p}/good.csv", "{p}/nowhere"),
     "evaluate a T5": ("evaluate {p}/t5 {p}/good.csv", "'t5', not an EncT5 model", "enct5 train"),
-    "evaluate unknown labels": ("evaluate {p}/model {p}/unseen.csv", "did you mean `class 2` for `Class 2`?"),
+    "evaluate unknown labels": (
+        "evaluate {p}/model {p}/unseen.csv",
+        "unseen.csv has labels that the model is not",
+        "did you mean `class 2`?",
+    ),
     "evaluate a missing column": ("evaluate {p}/model {p}/three.csv", "no column `text`"),
     "evaluate into a missing folder": (
         "evaluate {p}/model {p}/good.csv --json {p}/none/x.json",

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from enct5.data.columns import check_columns
+from enct5.data.data_file import ReadOptions
 from enct5.data.reading import read_chunks, read_table
 from enct5.errors import EncT5Error
 from enct5.tasks.guessing import guess
@@ -49,13 +50,13 @@ def tried(compute: Callable[[], Any]) -> tuple[Any, str]:
     return None, refusal
 
 
-def read(path: Path) -> list[dict[str, Any]] | None:
+def read(path: Path, options: ReadOptions | None = None) -> list[dict[str, Any]] | None:
     """The rows of a file, whole and in chunks; None where it is refused, as it should be, in one line."""
-    rows, refusal = tried(lambda: rows_of(read_table(str(path))))
+    rows, refusal = tried(lambda: rows_of(read_table(str(path), options)))
     if rows is None:
         assert path.name in refusal
         return None
-    chunks = [rows_of(chunk) for chunk in read_chunks(str(path), 2)]
+    chunks = [rows_of(chunk) for chunk in read_chunks(str(path), 2, options)]
     assert all(len(chunk) == 2 for chunk in chunks[:-1])
     joined = [row for chunk in chunks for row in chunk]
     # a column that no row of a chunk has is not there
@@ -117,11 +118,11 @@ def test_delimited_rows_come_back(
         content = content.removesuffix(ending)
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content.encode(encoding, errors="replace"))
-    found = read(path)
+    # the names of columns may hold another delimiter, which they may then be taken for: it is told, or asked for
+    tells = not set(";|\t," if suffix == ".csv" else ";|,\t") & set("".join(header))
+    found = read(path, None if tells else ReadOptions(delimiter="\t" if suffix == ".tsv" else ","))
     twice = len(set(header)) < width
-    if encoding == "utf-16":
-        assert found is None
-    elif encoding == "latin-1" and found is None:
+    if encoding == "latin-1" and found is None:
         assert not content.isascii()
     elif encoding == "latin-1":
         assert len(found or []) == len(rows)

@@ -114,7 +114,10 @@ def test_other_columns_can_be_named(predictor: Predictor, tmp_path: Path) -> Non
 
 def test_labels_the_model_does_not_know_are_refused(predictor: Predictor, tmp_path: Path) -> None:
     rows = [*labelled(), {"text": "x", "label": "Delivery"}, {"text": "y", "label": "zzz"}]
-    with pytest.raises(EncT5Error, match="labels unknown to the model: `Delivery`, `zzz`; did you mean `delivery`"):
+    with pytest.raises(
+        EncT5Error,
+        match=r"test.jsonl has labels that .*: `Delivery` \(1\), `zzz` \(1\); did you mean `delivery`",
+    ):
         evaluate(predictor, write_rows(tmp_path / "test.jsonl", rows))
 
 

@@ -13,7 +13,7 @@ from enct5.data.columns import check_columns
 from enct5.data.reading import read_table
 from enct5.data.split import text_keys
 from enct5.errors import EncT5Error
-from enct5.tasks.labelled import LabelledTexts, infer_task, label_values, read_labelled
+from enct5.tasks.labelled import LabelledTexts, infer_task, label_values
 from enct5.tasks.registry import TASKS
 from helpers.tables import Objects
 
@@ -155,23 +155,6 @@ def test_label_values_do_not_hang_on_the_blanks_around_them() -> None:
         ([" a ;", "; b"], "multi", ";"),
     ):
         assert TASKS[task].label_names(label_values(column(values), "label", TASKS[task], separator)) == ["a", "b"]
-
-
-def test_rows_that_an_annotator_rejected_are_left_out_and_told() -> None:
-    """Only where the column is no text and no label, and holds nothing but answers."""
-    rows = {"text": list("abcd"), "label": list("xyxy"), "answer": ["accept", "reject", "accept", "ignore"]}
-
-    def read(rows: dict[str, list[Any]], label: str = "label") -> tuple[LabelledTexts, list[str]]:
-        return read_labelled(Table.from_dict(rows), rows, "a.jsonl", ["text"], label, TASKS["single"], None)
-
-    labelled, notes = read(rows)
-    assert (labelled.texts, labelled.values) == (["a", "c"], ["x", "x"])
-    assert notes == [
-        "2 rows (2, 4) whose `answer` is reject or ignore are left out; further notes number the rest",
-    ]
-    for answers in (["accept", "reject", "accept", "no idea"], ["accept"] * 4, [None, "accept", "reject", "accept"]):
-        assert len(read(rows | {"answer": answers})[0]) == 4
-    assert len(read(rows, "answer")[0]) == 4
 
 
 def test_texts_labels_and_keys_are_selected_together() -> None:

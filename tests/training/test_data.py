@@ -81,7 +81,10 @@ def test_evaluation_texts_that_training_sees_are_counted_and_told(run: Run, tmp_
 
 def test_an_unseen_label_in_the_evaluation_file_is_refused(run: Run, tmp_path: Path) -> None:
     held = write_rows(tmp_path / "held.jsonl", [*messages(6), {"text": "x", "label": "Refund"}])
-    with pytest.raises(EncT5Error, match="did you mean `refund` for `Refund`"):
+    with pytest.raises(
+        EncT5Error,
+        match=r"held.jsonl has labels that the model is not trained on in 1 of 7 rows .*did you mean `refund`",
+    ):
         start(run.base, tmp_path / "run", run.source, eval=held)
     assert not (tmp_path / "run").exists()
 

@@ -10,7 +10,7 @@ from enct5.errors import printable
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Run folder, another EncT5 checkpoint, or hub id.")]
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
+    str, typer.Argument(metavar="DATA", help="File, folder or pattern of tables, `-`, or hub dataset `name:split`.")
 ]
 
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the hub; default: main.")]
@@ -20,6 +20,13 @@ Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
 
 AbstainBelow = Annotated[
     float | None, typer.Option(help="Give no label where its score (0 to 1) is lower; single-label only.")
+]
+
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", help="What separates the fields of CSV; default: found out, and said.")
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", help="Of text files, as Python names it; default: found out, and said.")
 ]
 
 LabelSeparator = Annotated[str | None, typer.Option(help="What separates several labels in one field (multi-label).")]

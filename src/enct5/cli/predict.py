@@ -10,8 +10,10 @@ from enct5.cli.options import (
     AbstainBelow,
     BatchTokens,
     Data,
+    Delimiter,
     Device,
     Dtype,
+    Encoding,
     Label,
     LabelSeparator,
     Model,
@@ -31,6 +33,11 @@ def evaluate(
     text: Text = None,
     label: Label = None,
     label_separator: LabelSeparator = None,
+    skip_unknown_labels: Annotated[
+        bool, typer.Option("--skip-unknown-labels", help="Leave out rows of labels that the model does not know.")
+    ] = False,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     abstain_below: AbstainBelow = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
     device: Device = "auto",
@@ -42,6 +49,8 @@ def evaluate(
     """Measure a model on labelled texts; the columns are those it was trained with unless named."""
     from enct5.cli import libraries, tables
     from enct5.data import notes as data_notes
+    from enct5.data.data_file import ReadOptions
+    from enct5.data.locating import is_local
     from enct5.files.writing import check_file
     from enct5.inference import evaluation
     from enct5.inference.described import described
@@ -51,8 +60,9 @@ def evaluate(
         check_file(json_file)
     check_source(model, revision)
     known = described(model)
-    prepare_for_hub(model, data)
-    rows = known and evaluation.read_rows(known, data, columns_of(text), label, abstain_below, label_separator)
+    prepare_for_hub(model, None if is_local(data) else data)
+    options = ReadOptions(delimiter, encoding)
+    rows = known and evaluation.read_rows(known, data, columns_of(text), label, abstain_below, label_separator, options)
     libraries.load()
     from enct5.inference.predictor import Predictor
 
@@ -66,7 +76,11 @@ def evaluate(
             revision=revision,
         )
     predictor.warns_of_unknown = False  # the notes tell
-    record = evaluation.evaluate(predictor, data, columns_of(text), label, abstain_below, label_separator, rows)
+    columns = columns_of(text)
+    rows = rows or evaluation.read_rows(predictor, data, columns, label, abstain_below, label_separator, options)
+    if skip_unknown_labels:
+        rows = evaluation.without_unknown_labels(predictor, rows, data)
+    record = evaluation.evaluate(predictor, data, columns, label, abstain_below, label_separator, rows)
     for note in record["notes"]:
         say(data_notes.line(note))
     tables.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
@@ -85,6 +99,8 @@ def predict(
         Path | None, typer.Option("-o", "--out", help="File to write: .csv, .tsv, .jsonl or .parquet; default: CSV.")
     ] = None,
     text: Text = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     abstain_below: AbstainBelow = None,
     top_k: Annotated[
         int | None, typer.Option(help="Also the scores of the N likeliest labels (not of numbers, nor entities).")
@@ -100,7 +116,9 @@ def predict(
     ] = False,
 ) -> None:
     """Predict for every text: the input's columns and the predictions'."""
-    from enct5.cli import libraries, tables
+    from enct5.cli import libraries, logs, tables
+    from enct5.data.data_file import ReadOptions
+    from enct5.data.locating import is_local
     from enct5.files.paths import is_text
     from enct5.inference import prediction_file
     from enct5.inference.described import described
@@ -108,6 +126,7 @@ def predict(
     from enct5.model.sources import check_source, prepare_for_hub
     from enct5.tasks.base import check_abstention, check_top_k
 
+    logs.say_aside()
     if all_scores and top_k is not None:
         raise EncT5Error("--top-k and --all-scores do not go together; leave out one of them")
     most = None if all_scores else 1 if top_k is None else top_k
@@ -117,14 +136,17 @@ def predict(
         check_abstention(known.task, abstain_below)
     if known is not None and most != 1:
         check_top_k(known.task, most)
-    one = second is not None or (text is None and is_text(data))
+    one = second is not None or (text is None and is_text(data) and not is_local(data))
+    if second is not None and is_local(data) and is_local(second):
+        raise EncT5Error(f"{data} and {second} are two files; write `{data},{second}`, or a pattern between quotes")
     if one and (out is not None or text is not None or resume):
         raise EncT5Error(f"{show(data)} is one text, whose result is shown here; leave out --out, --text and --resume")
     if one and known is not None:
         _check_parts(known, second is not None)
     prediction_file.check_output(out, data)
-    prepare_for_hub(model, None if one or data == prediction_file.STDIN else data)
-    rows = None if one else known and prediction_file.read_rows(known, data, columns_of(text))
+    prepare_for_hub(model, None if one or is_local(data) else data)
+    options = ReadOptions(delimiter, encoding)
+    rows = None if one else known and prediction_file.read_rows(known, data, columns_of(text), options)
     libraries.load()
     from enct5.inference.predictor import Predictor
 
@@ -149,6 +171,7 @@ def predict(
             "quantize": quantize,
             "dtype": predictor.settings().get("dtype"),
         }
+    rows = rows or prediction_file.read_rows(predictor, data, columns_of(text), options)
     asked = prediction_file.Asked(abstain_below, most, run)
     prediction_file.predict_table(predictor, data, columns_of(text), out, asked, resume, rows)
     if out is not None:

@@ -29,14 +29,6 @@ def as_number(value: object) -> float | None:
     return number if abs(number) <= _LARGEST else None
 
 
-def read_percents(values: Sequence[Any]) -> Sequence[Any]:
-    """Read texts such as `12%`, when all are, as the texts of their numbers; any other column comes back as it is."""
-    if not all(isinstance(value, str) and value.rstrip().endswith("%") for value in values):
-        return values
-    numbers = [value.rstrip().removesuffix("%") for value in values]
-    return values if any(as_number(number) is None for number in numbers) else numbers
-
-
 def read_lists(values: Sequence[Any]) -> Sequence[Any]:
     """Read lists that a CSV file holds as text, of JSON or of Python; any other column comes back as it is."""
     if not all(isinstance(value, str) and value.lstrip()[:1] in BRACKETS for value in values):

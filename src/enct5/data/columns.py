@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from enct5.data.annotation_exports import ACCEPTED, ANSWER, IGNORED
 from enct5.data.cells import is_missing
 from enct5.data.mistaken_formats import by_names
+from enct5.data.spans import is_span
 from enct5.errors import EncT5Error, show, unknown
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     Table: TypeAlias = Dataset | Mapping[str, list[Any]]  # its columns, once they are read
 
 
-ANSWER, _REJECTED = "answer", ("reject", "ignore")  # a column of Prodigy, and its values
+_REJECTED = ("reject", IGNORED)
 
 
 def check_columns(
@@ -72,17 +74,31 @@ def check_names(table: "Dataset", source: str, names: Sequence[str]) -> None:
 
 def _no_column(name: str, table: "Dataset", source: str) -> EncT5Error:
     names = table.column_names
-    several = [part.strip() for part in name.split(",")]
-    if len(several) > 1 and set(several) <= set(names):
-        return EncT5Error(
-            f"--label names one column, not {len(several)} ({', '.join(map(show, several))}); write the names of each "
-            "text's labels into one column, with --label-separator for several"
-        )
+    row = table[0] if len(table) else {}
     said = by_names(names)
-    if len(table) == 1 and any(isinstance(value, list | dict) for value in table[0].values()):
+    if way := _way_to(name, row):
+        said = f"it is within objects: name it {show(way)}"
+    elif held := [column for column, value in row.items() if _has_spans(value)]:
+        said = f"{show(held[0])} holds entities"
+    elif len(table) == 1 and any(isinstance(value, list | dict) for value in row.values()):
         said = "it holds one object; a table is one list of objects, a row each, or one object a line"
     error = unknown("column", name, names, source)
     return error if said is None else EncT5Error(f"{error}; {said}")
+
+
+def _has_spans(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(is_span, value))
+
+
+def _way_to(name: str, row: dict[str, Any]) -> str | None:
+    """The dotted path to a key within a row's objects."""
+    for column, value in row.items():
+        if isinstance(value, dict):
+            if name in value:
+                return f"{column}.{name}"
+            if way := _way_to(name, value):
+                return f"{column}.{way}"
+    return None
 
 
 def _check_texts(values: list[Any], column: str, source: str, takes_words: bool, first_row: int) -> None:
@@ -143,6 +159,6 @@ def rejected(table: "Dataset", named: Sequence[str]) -> list[int]:
     if ANSWER in named or ANSWER not in table.column_names:
         return []
     answers = table[ANSWER][:]
-    if not {"accept"} <= set(answers) <= {"accept", *_REJECTED}:
+    if not {ACCEPTED} <= set(answers) <= {ACCEPTED, *_REJECTED}:
         return []
     return [row for row, answer in enumerate(answers) if answer in _REJECTED]

@@ -2,13 +2,14 @@
 
 import hashlib
 
+from enct5.data.locating import locate
 from enct5.files.digests import digest
 
 _ROWS = 1000
 
 
 def digest_of_data(source: str) -> str | None:
-    """SHA-256 of a table: of its file, or of all rows of a data set of the hub; `None` for a pipe.
+    """SHA-256 of a table: of its files, or of all rows of a data set of the hub.
 
     A data set is known by neither its name nor its revision: the one stays when rows change, the other changes with a
     word in its description.
@@ -20,12 +21,27 @@ def digest_of_data(source: str) -> str | None:
         EncT5Error: If it can no longer be loaded.
     """
     from enct5.data.hub import load_hub
-    from enct5.data.reading import is_path
 
-    if is_path(source):
-        return digest(source)
+    if locate(source) is not None:
+        return digest_of_files(source)
     found = hashlib.sha256()
     for part in load_hub(source).with_format("arrow").iter(_ROWS):
         # as Python writes them, and not Arrow's bytes, which depend on where its blocks begin
         found.update(repr(part.to_pydict()).encode(errors="backslashreplace"))
     return found.hexdigest()
+
+
+def digest_of_files(source: str) -> str | None:
+    """SHA-256 of a file; of several, that of their digests in their order; `None` for a data set of the hub.
+
+    Args:
+        source: As for `reading.read_table`.
+    """
+    located = locate(source)
+    if located is None:
+        return None
+    paths = located.paths
+    if located.is_saved:
+        paths = tuple(sorted(path for path in paths[0].rglob("*") if path.is_file()))
+    digests = [str(digest(path)) for path in paths]
+    return digests[0] if len(paths) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()

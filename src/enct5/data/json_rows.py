@@ -2,91 +2,70 @@
 
 import json
 import re
-from collections.abc import Iterator
-from functools import partial
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from enct5.data.tables import lines, table_of
+from enct5.data import annotation_exports
+from enct5.data.data_file import DataFile
+from enct5.data.json_shapes import rows_of
 from enct5.errors import EncT5Error, show
 from enct5.text.surrogates import check_unicode
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from datasets import Dataset
-
-
+_LINES = (".jsonl", ".ndjson", ".jl", ".jsonlines")
 _HALF_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")  # half of a surrogate pair, or of one that is whole
 
 
-def read_json(path: Path, source: str, rows: int | None) -> Iterator["Dataset"]:
-    """Tables of a file of JSON or JSON lines, of so many rows; None for one."""
-    for _ in lines(path, source):
-        pass
-    objects = _json_rows(path, source)
-    while part := list(islice(objects, rows)):
-        yield _table_of_objects(part, source)
+Objects = Callable[[], Iterator[dict[str, Any]]]
 
 
-def _table_of_objects(objects: list[dict[str, Any]], source: str) -> "Dataset":
-    import pyarrow as pa
-
-    names = dict.fromkeys(name for row in objects for name in row)
-    columns, encoded = {}, set()
-    try:
-        for name in names:
-            values = [row.get(name) for row in objects]
-            columns[name] = _exactly(values)
-            if columns[name] is None:
-                # not as `Json` of datasets, which reads the text "1" as a number and rounds numbers
-                columns[name] = pa.array([None if v is None else json.dumps(v, ensure_ascii=False) for v in values])
-                encoded.add(name)
-        table = table_of(pa.table(columns), source)
-    except (pa.ArrowException, RecursionError) as error:
-        raise EncT5Error(f"cannot make a table of {source}: {show(error, 200)}") from error
-    return table.with_transform(partial(_decoded, encoded)) if encoded else table
+def read_json(file: DataFile) -> Objects:
+    """The rows of a file of JSON or JSON lines, each time from the first on."""
+    file.refuse_options("JSON", "delimiter")
+    _ = file.encoding  # which is told first
+    whole = _whole(file)
+    if whole is None:
+        file.refuse_part("a file of JSON lines")
+        form = annotation_exports.form_of_row(next(_parsed_lines(file), (0, None, ""))[1])
+        if form is not None:
+            file.said.append(f"as an export of {form.tool}")
+        return lambda: _checked(_parsed_lines(file), file, form)
+    rows, form = rows_of(whole, file)
+    halves = "\\ud800" if _has_half_escapes(file) else ""
+    return lambda: _checked(((place, row, halves) for place, row in enumerate(rows, 1)), file, form, "item")
 
 
-def _exactly(values: list[Any]) -> "pa.Array | None":
-    """The values as Arrow has them; None where a table would change them, or has no type for all of them."""
-    import pyarrow as pa
-    from datasets import Dataset
-
-    try:
-        array = pa.array(values)
-        same = Dataset(pa.table({"": array}))[""][:] == values
-    except (
-        pa.ArrowException,
-        OverflowError,
-        ValueError,
-    ):  # the last: older Arrow cuts keys at NUL, which may equal then
-        return None
-    return array if same else None
-
-
-def _decoded(encoded: set[str], batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """A part of a table, the columns that are held as JSON decoded."""
-    return {
-        name: [None if value is None else json.loads(value) for value in values] if name in encoded else values
-        for name, values in batch.items()
-    }
-
-
-def _json_parts(path: Path) -> Iterator[tuple[int, str]]:
-    """The whole of a file that holds a list, or its lines that are not empty, each with its line number."""
-    # only "\n" ends a JSON line: str.splitlines would also split texts at rarer line separators
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        filled = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-        first = next(filled, None)
-        if first is None:
-            return
-        number, line = first
+def _whole(file: DataFile) -> Any:
+    """What a file holds in one piece: a list, or an object that is no line of many; `None` for lines."""
+    with file.open_text("\n") as text:
+        filled = ((number, line) for number, line in enumerate(text, 1) if line.strip())
+        number, line = next(filled, (1, ""))
         if line.lstrip().startswith("["):
-            yield number, line + file.read()
-            return
-        yield number, line.removesuffix("\n")
-        yield from ((number, line.removesuffix("\n")) for number, line in filled)
+            # a list a line is one, too: spaCy's examples
+            rest = text.read()
+            if rest.strip() and _is_json(line) and _is_json(rest.lstrip().partition("\n")[0]):
+                return None
+            return _parse(line + rest, number, file)
+        if not line.lstrip().startswith("{"):
+            return None
+        follows = next(filled, None)
+        if _is_json(line):
+            is_line = follows is not None or file.name.lower().endswith(_LINES)
+            return None if is_line else _parse(line, number, file)
+        rest = "" if follows is None else follows[1] + text.read()
+    return _parse(line + rest, number, file) if _is_json(line + rest) else None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _has_half_escapes(file: DataFile) -> bool:
+    with file.open_text() as text:
+        return any(_HALF_ESCAPE.search(line) for line in text)
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -98,30 +77,41 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _json_rows(path: Path, source: str) -> Iterator[dict[str, Any]]:
-    first = None
-    for number, part in _json_parts(path):
-        first = first or number
-        try:
-            parsed = json.loads(part, object_pairs_hook=unique_keys)
-        except json.JSONDecodeError as error:
+def _parse(text: str, number: int, file: DataFile) -> Any:
+    """What a line, or all from one on, holds."""
+    try:
+        return json.loads(text, object_pairs_hook=unique_keys)
+    except json.JSONDecodeError as error:
+        raise EncT5Error(
+            f"{file.source}, line {number + error.lineno - 1} is not JSON ({error.msg} at column {error.colno}); "
+            "expected one object a line, or one list of objects"
+        ) from error
+    except (ValueError, RecursionError) as error:  # a key twice, a number of thousands of digits, deep nesting
+        raise EncT5Error(f"{file.source}, from line {number} on: {show(error, 200)}; correct or remove it") from error
+
+
+def _parsed_lines(file: DataFile) -> Iterator[tuple[int, Any, str]]:
+    """The lines that are not empty: their number, what they hold, and their text."""
+    # only "\n" ends a JSON line: str.splitlines would also split texts at rarer line separators
+    with file.open_text("\n") as text:
+        for number, line in enumerate(text, 1):
+            if line.strip():
+                yield number, _parse(line.removesuffix("\n"), number, file), line
+
+
+def _checked(
+    parsed: Iterator[tuple[int, Any, str]], file: DataFile, form: annotation_exports.Form | None, kind: str = "line"
+) -> Iterator[dict[str, Any]]:
+    for place, found, text in parsed:
+        row = found if form is None else form.flat(found)
+        if not isinstance(row, dict) or not row:  # a table without columns has no rows either
             raise EncT5Error(
-                f"{source}, line {number + error.lineno - 1} is not JSON ({error.msg} at column {error.colno}); "
-                "expected one object a line, or one list of objects"
-            ) from error
-        except (ValueError, RecursionError) as error:  # a key twice, a number of thousands of digits, deep nesting
-            raise EncT5Error(f"{source}, from line {number} on: {show(error, 200)}; correct or remove it") from error
-        whole = isinstance(parsed, list) and number == first
-        kind = "item" if whole else "line"
-        for place, row in enumerate(parsed, 1) if whole else [(number, parsed)]:
-            if not isinstance(row, dict) or not row:  # a table without columns has no rows either
-                raise EncT5Error(
-                    f"{source}, {kind} {place} is {show(row)}, not an object with columns; "
-                    'expected {"column": value, ...}'
-                )
-            if _HALF_ESCAPE.search(part):
-                _check_row(row, source, kind, place)
-            yield row
+                f"{file.source}, {kind} {place} is {show(found)}, not an object with columns; "
+                'expected {"column": value, ...}'
+            )
+        if _HALF_ESCAPE.search(text):
+            _check_row(row, file.source, kind, place)
+        yield row
 
 
 def _check_row(row: dict[str, Any], source: str, kind: str, place: int) -> None:

@@ -1,15 +1,17 @@
 """What the readers of every format share: tables of named columns, chunk by chunk."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from enct5.data.mistaken_formats import by_content
 from enct5.errors import EncT5Error, show
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
+
+# Batches of a file, each time from its first row on; so many rows at a time, or as it suits the format.
+Batches = Callable[[int | None], Iterator["pa.RecordBatch"]]
+ROWS = 4096  # of a text format that are held as Python's objects at a time
 
 
 def no_rows(source: str) -> EncT5Error:
@@ -60,16 +62,43 @@ def tables(batches: Iterable["pa.RecordBatch"], source: str, rows: int | None) -
         yield table_of(pa.Table.from_batches(held), source)
 
 
-def lines(path: Path, source: str) -> Iterator[str]:
-    """The lines of a text file, which is refused where it is not UTF-8."""
-    offset = 0
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                yield line.decode()
-            except UnicodeDecodeError as error:
+def text_batch(rows: Iterable[Sequence[Any]], names: Sequence[str]) -> "pa.RecordBatch":
+    """Rows of texts, or of lists of them, as a batch."""
+    import pyarrow as pa
+
+    columns = [list(values) for values in zip(*rows, strict=True)]
+    kinds = [pa.list_(pa.string()) if isinstance(values[0], list) else pa.string() for values in columns]
+    return pa.record_batch([pa.array(v, kind) for v, kind in zip(columns, kinds, strict=True)], list(names))
+
+
+def joined(parts: Sequence[tuple[str, Batches]], rows: int | None) -> Iterator["pa.RecordBatch"]:
+    """The batches of several files that have the same columns, one file after another.
+
+    Raises:
+        EncT5Error: If a file has other columns than the first.
+    """
+    schema = None
+    for source, batches in parts:
+        for batch in batches(rows):
+            if schema is None:
+                schema, first = batch.schema, source
+            if set(batch.schema.names) != set(schema.names):
+                odd = sorted(set(batch.schema.names) ^ set(schema.names))
                 raise EncT5Error(
-                    f"{source} is not UTF-8 (byte {line[error.start]:#04x} at offset {offset + error.start}); "
-                    f"{by_content(path) or 'save it again as UTF-8'}"
-                ) from error
-            offset += len(line)
+                    f"{source} and {first} have different columns ({', '.join(map(show, odd[:20]))} in one of them "
+                    "only); give files with the same columns"
+                )
+            yield _as_first(batch, schema, source, first)
+
+
+def _as_first(batch: "pa.RecordBatch", schema: "pa.Schema", source: str, first: str) -> "pa.RecordBatch":
+    if batch.schema.names == schema.names and batch.schema.types == schema.types:
+        return batch if batch.schema.metadata == schema.metadata else batch.replace_schema_metadata(schema.metadata)
+    batch = batch.select(schema.names)
+    for name in schema.names:
+        one, other = batch.schema.field(name).type, schema.field(name).type
+        if one != other:
+            raise EncT5Error(
+                f"column {show(name)} of {source} is of type {one}, in {first} of type {other}; save them alike"
+            )
+    return batch.replace_schema_metadata(schema.metadata)

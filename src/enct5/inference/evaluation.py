@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 from enct5 import progress
 from enct5.data import reading
 from enct5.data.columns import check_columns
+from enct5.data.data_file import ReadOptions
+from enct5.data.locating import data_name
+from enct5.data.shaping import with_labels
 from enct5.errors import EncT5Error
 from enct5.files.writing import write_text
 from enct5.inference.described import Described
 from enct5.metrics.classification import abstention_metrics
 from enct5.tasks.base import check_abstention
 from enct5.tasks.labelled import LabelledTexts, read_labelled
+from enct5.tasks.unknown_labels import known_rows
 from enct5.tokenization import unread
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ def read_rows(
     label: str | None = None,
     abstain_below: float | None = None,
     label_separator: str | None = None,
+    options: ReadOptions | None = None,
 ) -> Rows:
     """Read the rows to measure a model on, and refuse those that do not fit it.
 
@@ -60,6 +65,7 @@ def read_rows(
         label: likewise.
         abstain_below: likewise.
         label_separator: likewise.
+        options: what the user says of text files.
 
     Raises:
         EncT5Error: as `evaluate`.
@@ -72,9 +78,26 @@ def read_rows(
     if label is None:
         raise EncT5Error("the model does not say which label column it was trained with; name it with --label")
     separator = label_separator if label_separator is not None else trained.label_separator if trained else None
-    table = reading.read_table(source)
+    table = reading.read_table(source, options)
+    table, shaped = with_labels(table, columns, label, separator, source)
     cells = check_columns(table, source, columns, label, separator, model.task.inputs.takes_words)
-    return Rows(*read_labelled(table, cells, source, columns, label, model.task, separator))
+    labelled, notes = read_labelled(cells, source, columns, label, model.task, separator)
+    return Rows(labelled, shaped + notes)
+
+
+def without_unknown_labels(predictor: "Predictor", rows: Rows, source: str) -> Rows:
+    """Rows without those of labels that the model does not know, which a note tells.
+
+    Raises:
+        EncT5Error: if no row is left.
+    """
+    labelled, notes = known_rows(rows.labelled, predictor.task, _names(predictor), data_name(source), skip=True)
+    return Rows(labelled, rows.notes + notes)
+
+
+def _names(predictor: "Predictor") -> list[str]:
+    config = predictor.model.config
+    return [config.id2label[index] for index in range(config.num_labels)]
 
 
 def evaluate(
@@ -106,17 +129,18 @@ def evaluate(
     """
     rows = rows or read_rows(predictor, source, text, label, abstain_below, label_separator)
     task, config = predictor.task, predictor.model.config
+    names = _names(predictor)
+    known_rows(rows.labelled, task, names, data_name(source), skip=False)
     labels = task.encode(rows.labelled.values, config.label2id)
     before = predictor.unread
     with progress.bar("evaluating", total=len(rows.labelled)):
         logits = predictor.logits(rows.labelled.texts)
     read = predictor.unread - before
-    names = [config.id2label[index] for index in range(config.num_labels)]
     figures = task.metrics(logits, labels, names, config.thresholds)
     if abstain_below is not None:
         figures |= abstention_metrics(task.scores(logits), labels, abstain_below)
     return {
-        "data": Path(source).name if Path(source).exists() else source,
+        "data": data_name(source),
         "rows": len(rows.labelled),
         "notes": [*rows.notes, *unread.notes(read, "the texts", max_length=predictor.tokenizer.model_max_length)],
         "task": task.name,

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from enct5 import progress
 from enct5.data import reading
 from enct5.data.columns import check_columns, read_texts
+from enct5.data.data_file import ReadOptions
 from enct5.data.digests import digest_of_data
+from enct5.data.locating import STDIN
 from enct5.data.notes import line
+from enct5.data.shaping import with_texts
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.files.writing import check_file
 from enct5.inference import score_columns
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 
     from enct5.inference.predictor import Predictor
 
-STDIN = "-"
 CHUNK_ROWS = 16384  # held in memory at a time
 
 
@@ -96,36 +98,43 @@ def _lines_of_stdin(first: int) -> Iterator["Dataset"]:
         raise EncT5Error(f"standard input is not UTF-8 ({error.reason}); convert it first") from error
 
 
-def read_rows(model: "Predictor | Described", source: str, text: Sequence[str] | None) -> Rows:
+def read_rows(
+    model: "Predictor | Described", source: str, text: Sequence[str] | None, options: ReadOptions | None = None
+) -> Rows:
     """Read a table once, so that its faults are told before any work is done.
 
     Args:
         model: the model, or what its folder says of it.
-        source: file, hub dataset, or `-` for lines of standard input.
+        source: file, hub dataset, or `-` for standard input: lines, or a table where a text column is named.
         text: text column, or two for pairs; by default those of the training.
+        options: what the user says of text files.
 
     Raises:
         EncT5Error: for a table that cannot be read, or lacks the columns.
     """
-    if source == STDIN:
-        if text is not None:
-            raise EncT5Error("standard input has lines, not columns; leave out --text, or name a file")
+    if is_lines(source, text):
         # One text column however the model was trained: a line is a text.
         return Rows(_lines_of_stdin, ("text",), ["text"], None)
     columns = text_columns(model, text)
     names: dict[str, None] = {}
     count = 0
-    for chunk in reading.read_chunks(source, CHUNK_ROWS):
+    read = reading.open_table(source, options)
+
+    def chunks(first: int) -> Iterator["Dataset"]:
+        found = islice(read(CHUNK_ROWS), first // CHUNK_ROWS, None)
+        return (with_texts(chunk, columns, source) for chunk in found)
+
+    for chunk in chunks(0):
         takes_words = model.task.inputs.takes_words
         check_columns(chunk, source, columns, None, takes_words=takes_words, first_row=count + 1)
         names |= dict.fromkeys(chunk.column_names)
         count += len(chunk)
-    return Rows(
-        lambda first: islice(reading.read_chunks(source, CHUNK_ROWS), first // CHUNK_ROWS, None),
-        columns,
-        list(names),
-        count,
-    )
+    return Rows(chunks, columns, list(names), count)
+
+
+def is_lines(source: str, text: Sequence[str] | None) -> bool:
+    """Whether the texts are lines of standard input, which come as they come and are not gathered."""
+    return source == STDIN and text is None
 
 
 def _frames(predictor: "Predictor", rows: Rows, asked: Asked, first: int, nested: bool) -> Iterator["pd.DataFrame"]:

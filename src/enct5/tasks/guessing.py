@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from enct5.data.cells import as_number, read_lists, read_percents
+from enct5.data.cells import as_number, read_lists
 from enct5.data.notes import in_rows, reads_as_missing
+from enct5.data.written_numbers import read_numbers
 from enct5.errors import EncT5Error, show
 from enct5.tasks.labels import TAG
 
@@ -46,15 +47,17 @@ def guess(values: Sequence[Any], column: str, separator: str | None = None) -> t
     lists = read_lists(values)
     if any(isinstance(value, list | dict) for value in lists):
         return _of_lists(lists, column), None
-    cells = read_percents(values)
-    numbers = [as_number(value) for value in cells]
+    written = read_numbers(values, column)
+    numbers = [as_number(value) for value in written.values]
     present = [number for number in numbers if number is not None]
     fractions = any(number % 1 for number in present)
     codes = any(isinstance(value, str) and _CODE.match(value) for value in values)
     if not codes and (fractions or _mostly_different(present)):
         stray = [row for row, number in enumerate(numbers) if number is None]
+        if not stray and written.doubt is not None:
+            raise EncT5Error(written.doubt)
         if not stray:
-            return "regression", _why_numbers(present, values, column, cells is not values, fractions)
+            return "regression", written.said or _why_numbers(present, values, column, fractions)
         missing = all(reads_as_missing(values[row]) for row in stray) and 2 * len(stray) <= len(values)
         if missing or len(stray) <= _MOST_STRAY * len(values):
             raise EncT5Error(
@@ -62,8 +65,8 @@ def guess(values: Sequence[Any], column: str, separator: str | None = None) -> t
                 "number; correct or remove it, or pass --task single for classes"
             )
     _refuse_what_is_no_class(values, column)
-    written = any(isinstance(value, float) or "." in str(value) for value in values)
-    if len(present) < len(values) or fractions or not written:
+    pointed = any(isinstance(value, float) or "." in str(value) for value in values)
+    if len(present) < len(values) or fractions or not pointed:
         return "single_label_classification", None
     return (
         "single_label_classification",
@@ -77,11 +80,7 @@ def _mostly_different(values: Sequence[object]) -> bool:
     return different > _FEWEST_DIFFERENT and different > len(values) / 2
 
 
-def _why_numbers(
-    numbers: Sequence[float], values: Sequence[Any], column: str, percents: bool, fractions: bool
-) -> str | None:
-    if percents:
-        return f"column {show(column)} is read as numbers of per cent: {show(values[0])} is {numbers[0]:g}"
+def _why_numbers(numbers: Sequence[float], values: Sequence[Any], column: str, fractions: bool) -> str | None:
     texts = [value.strip() if isinstance(value, str) else "" for value in values]
     if any("." in text for text in texts) and all(_GROUPED.fullmatch(text) for text in texts):
         pointed, number = next(pair for pair in zip(texts, numbers, strict=True) if "." in pair[0])

@@ -4,19 +4,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from enct5.data.columns import ANSWER, read_texts, refused_list, rejected
-from enct5.data.notes import blank_texts, in_rows, is_blank, numbers_as_texts, repeated_texts
+from enct5.data.columns import read_texts, refused_list
+from enct5.data.notes import blank_texts, is_blank, numbers_as_texts, repeated_texts
 from enct5.data.split import text_keys
-from enct5.errors import EncT5Error, show
+from enct5.data.written_numbers import read_numbers
+from enct5.errors import show
 from enct5.tasks.base import Task
 from enct5.tasks.guessing import guess
 from enct5.tasks.registry import find_task
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
     from enct5.data.columns import Table
 
 
@@ -66,7 +63,10 @@ def infer_task(
         EncT5Error: If there is no such task, or the labels look like something else than classes.
     """
     if task != "auto":
-        return find_task(task)
+        named = find_task(task)
+        if named.fit_scaler is not None and (said := read_numbers(table[label][:], label).said):
+            note(said)
+        return named
     problem_type, reason = guess(table[label][:], label, separator)
     if reason is not None:
         note(reason)
@@ -74,7 +74,6 @@ def infer_task(
 
 
 def read_labelled(
-    table: "Dataset",
     columns: "Table",
     source: str,
     text: Sequence[str],
@@ -82,11 +81,10 @@ def read_labelled(
     task: Task,
     separator: str | None,
 ) -> tuple[LabelledTexts, list[str]]:
-    """Read texts and label values, leave out what the table's annotator rejected, and note what is odd about the rest.
+    """Read texts and label values, and note what is odd about them.
 
     Args:
-        table: The table.
-        columns: Its texts and labels, as from `check_columns`.
+        columns: Texts and labels, as from `check_columns`.
         source: Where it came from.
         text: The text columns.
         label: The label column.
@@ -94,24 +92,15 @@ def read_labelled(
         separator: What separates the labels in one text.
 
     Returns:
-        The rows that count, and notes.
+        The texts with their labels, and notes.
 
     Raises:
-        EncT5Error: If a value does not fit the task or its text, or no row is left.
+        EncT5Error: If a value does not fit the task or its text.
     """
     texts: Sequence[Any] = read_texts(columns, text)
     cells: Sequence[Any] = columns[label]
     notes: list[str] = []
     labelled = LabelledTexts(texts, label_values(columns, label, task, separator, text), text_keys(texts))
-    if left_out := rejected(table, [*text, label]):
-        kept = np.setdiff1d(np.arange(len(table)), left_out)
-        if not len(kept):
-            raise EncT5Error(f"{source} has no row whose `{ANSWER}` is accept; give a table with some")
-        labelled, cells = labelled.select(kept), [cells[row] for row in kept]
-        notes.append(
-            f"{in_rows(left_out)} whose `{ANSWER}` is reject or ignore are left out; further notes number the rest"
-        )
-    texts = labelled.texts
     notes += blank_texts(texts, source) + numbers_as_texts(texts)
     notes += task.notes(cells, labelled.values, texts)
     keys = [None if is_blank(text) else key for text, key in zip(texts, labelled.keys, strict=True)]

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from enct5.data.cells import BRACKETS, as_number, is_missing, read_lists, read_percents
+from enct5.data.cells import BRACKETS, as_number, is_missing, read_lists
+from enct5.data.written_numbers import read_numbers
 from enct5.errors import EncT5Error, show
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")  # a grade is no longer, and Python refuses thousands of digits
@@ -84,7 +85,7 @@ def parse_numbers(values: Sequence[Any], column: str, separator: str | None) -> 
         EncT5Error: If a value is no finite number, or the rows have different numbers of targets.
     """
     refuse_separator(separator, "regression")
-    lists = read_lists(read_percents(values))
+    lists = read_lists(read_numbers(values, column).values)
     rows = [
         [_number(item, column, row) for item in (value if isinstance(value, list) else [value])]
         for row, value in enumerate(lists, 1)

@@ -30,13 +30,22 @@ class TrainConfig(Settings):
     sources: ClassVar[tuple[str, ...]] = SOURCES
     positional: ClassVar[tuple[str, ...]] = ("data",)
 
-    data: str = Field(description="CSV, TSV, JSONL, JSON or Parquet file, or hub dataset `name:split`.")
+    data: str = Field(description="File, folder or pattern of tables, `-`, or hub dataset `name:split`.")
     text: Names = Field(description="Text column, or two for pairs, which are joined as `A </s> B </s>`.")
     label: str = Field(description="Label column.")
     eval: str | None = Field(None, description="Evaluation data; default: a part of the training data is held out.")
     task: str = Field("auto", description="single, multi, regression or tokens; auto: by the label column.")
     label_separator: str | None = Field(
         None, description="What separates several labels in one field (multi-label); default: fields are lists."
+    )
+    delimiter: str | None = Field(
+        None, description="What separates the fields of a CSV file; default: found out, and said."
+    )
+    encoding: str | None = Field(
+        None, description="Encoding of text files, as Python names it; default: found out, and said."
+    )
+    skip_unknown_labels: bool = Field(
+        False, description="Leave out rows of the evaluation data whose labels the training data lacks."
     )
     label_prompts: Literal["names", "pad"] | None = Field(
         None,

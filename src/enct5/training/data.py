@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +11,17 @@ import numpy.typing as npt
 from enct5.assets import BUNDLED
 from enct5.data import reading
 from enct5.data.columns import check_columns
+from enct5.data.data_file import ReadOptions
+from enct5.data.locating import data_name
 from enct5.data.notes import line
+from enct5.data.shaping import with_labels
 from enct5.errors import EncT5Error, shorten, show
 from enct5.model.folder import public_name
 from enct5.tasks.base import Task
 from enct5.tasks.labelled import infer_task, read_labelled
 from enct5.tasks.notes import without_evaluation
 from enct5.tasks.registry import TASKS
+from enct5.tasks.unknown_labels import known_rows
 from enct5.tokenization import unread
 from enct5.tokenization.unread import Unread
 from enct5.training.config import TrainConfig
@@ -99,11 +102,10 @@ def read_rows(config: TrainConfig) -> Rows:
     Raises:
         EncT5Error: for data that cannot be used, or settings that do not suit it.
     """
-    notes: list[str] = []
-    table, columns = _read(config, config.data, takes_words=True)
+    columns, notes = _read(config, config.data, takes_words=True)
     task = infer_task(columns, config.label, config.task, config.label_separator, notes.append)
     _check_options(config, task)
-    data, found = read_labelled(table, columns, config.data, config.text, config.label, task, config.label_separator)
+    data, found = read_labelled(columns, config.data, config.text, config.label, task, config.label_separator)
     notes += found + task.doubts(data.values)
     names = task.label_names(data.values)
     prompt_texts = prompts_of(config, task, names)
@@ -113,11 +115,11 @@ def read_rows(config: TrainConfig) -> Rows:
     log_counts(f"{task.counted} a label", counts)
     evaluation = None
     if config.eval is not None:
-        table, columns = _read(config, config.eval, task.inputs.takes_words)
-        evaluation, found = read_labelled(
-            table, columns, config.eval, config.text, config.label, task, config.label_separator
-        )
-        notes += [f"{Path(config.eval).name}: {note}" for note in found]
+        columns, shaped = _read(config, config.eval, task.inputs.takes_words)
+        evaluation, found = read_labelled(columns, config.eval, config.text, config.label, task, config.label_separator)
+        notes += [f"{data_name(config.eval)}: {note}" for note in shaped + found]
+        evaluation, found = known_rows(evaluation, task, names, data_name(config.eval), config.skip_unknown_labels)
+        notes += found
     parts = split(config, task, data, evaluation, counts)
     if evaluation is None:
         logger.info(f"evaluation: {parts.said}")
@@ -144,10 +146,11 @@ def read_rows(config: TrainConfig) -> Rows:
     )
 
 
-def _read(config: TrainConfig, source: str, takes_words: bool) -> tuple["Dataset", dict[str, list[Any]]]:
-    """A table, and its texts and labels, checked."""
-    table = reading.read_table(source)
-    return table, check_columns(table, source, config.text, config.label, config.label_separator, takes_words)
+def _read(config: TrainConfig, source: str, takes_words: bool) -> tuple[dict[str, list[Any]], list[str]]:
+    """The texts and labels of a table, checked, and notes on them."""
+    table = reading.read_table(source, ReadOptions(config.delimiter, config.encoding))
+    table, notes = with_labels(table, config.text, config.label, config.label_separator, source)
+    return check_columns(table, source, config.text, config.label, config.label_separator, takes_words), notes
 
 
 def log_counts(what: str, counts: Mapping[str, int]) -> None:

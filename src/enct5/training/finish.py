@@ -18,7 +18,8 @@ from transformers import (
 )
 
 from enct5 import progress
-from enct5.files.digests import digest
+from enct5.data.digests import digest_of_files
+from enct5.data.locating import data_name
 from enct5.files.writing import atomic_folder
 from enct5.inference.predictor import Predictor
 from enct5.metrics.calibration import expected_calibration_error
@@ -184,13 +185,13 @@ def _data_record(prepared: TrainingData, settings: TrainConfig) -> dict[str, Any
     """What is recorded of the data."""
     evaluation = prepared.evaluation
     return {
-        "file": Path(settings.data).name,
-        "sha256": digest(settings.data),
+        "file": data_name(settings.data),
+        "sha256": digest_of_files(settings.data),
         "text": list(settings.text),
         "label": settings.label,
         "train_rows": prepared.train_texts,
         "eval_rows": len(evaluation),
-        "eval_file": None if settings.eval is None else Path(settings.eval).name,
+        "eval_file": None if settings.eval is None else data_name(settings.eval),
         "eval_split": evaluation.split,
         "eval_texts_in_training": evaluation.shared_texts,
         "class_counts": prepared.counts,

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from enct5.data.locating import data_name
 from enct5.data.split import split_rows
 from enct5.tasks.base import Task
 from enct5.tasks.labelled import LabelledTexts
@@ -66,7 +66,7 @@ def split(
             train=data,
             held_out=evaluation,
             rows=(np.arange(len(data)), len(data) + np.arange(len(evaluation))),
-            said=Path(str(config.eval)).name,
+            said=data_name(str(config.eval)),
             shared=sum(key in known for key in evaluation.keys),
             counts=task.class_counts(evaluation.values),
         )
@@ -76,5 +76,5 @@ def split(
     absent = len(counts.keys() - evaluated)
     how = f"without {absent} of the {len(counts)} labels" if absent else "stratified" if counts else "at random"
     how += ", copies of a text together" if len(set(data.keys)) < len(data) else ""
-    said = f"{len(held_out)} rows held out of {Path(config.data).name} ({how}, seed {config.seed})"
+    said = f"{len(held_out)} rows held out of {data_name(config.data)} ({how}, seed {config.seed})"
     return Split(train, held_out, rows, said, 0, evaluated)

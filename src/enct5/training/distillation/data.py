@@ -10,6 +10,8 @@ import numpy.typing as npt
 from enct5.data import reading
 from enct5.data.cells import is_missing
 from enct5.data.columns import check_columns, check_names, read_texts, rejected
+from enct5.data.data_file import ReadOptions
+from enct5.data.shaping import with_label_column, with_texts
 from enct5.errors import EncT5Error, show, unknown
 from enct5.tasks.base import Task
 from enct5.tasks.labelled import label_values
@@ -74,7 +76,10 @@ def _check_columns(config: DistillConfig, task: Task, trained_on: Sequence[str])
 
 
 def _read(source: str, config: DistillConfig, task: Task, must_have_labels: bool) -> Part:
-    table = reading.read_table(source)
+    table = reading.read_table(source, ReadOptions(config.delimiter, config.encoding))
+    table = with_texts(table, config.text, source)
+    if config.label is not None and (must_have_labels or "," not in config.label):
+        table, _ = with_label_column(table, config.text, config.label, source)
     columns = check_columns(table, source, config.text, None, takes_words=task.inputs.takes_words)
     texts = read_texts(columns, config.text)
     none = np.zeros(len(table), dtype=np.bool_)

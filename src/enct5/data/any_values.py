@@ -1,0 +1,79 @@
+"""Tables whose columns hold any values of JSON, whatever types are mixed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from enct5.data.tables import table_of
+from enct5.errors import EncT5Error, show
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+
+def table_of_objects(objects: Sequence[Mapping[str, Any]], source: str) -> "Dataset":
+    """Rows as a table; what a row lacks is null."""
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for row in objects for name in row)
+    return _table(pa.table({}), {name: [row.get(name) for row in objects] for name in names}, set(), source)
+
+
+def with_columns(table: "Dataset", columns: Mapping[str, Sequence[Any]], source: str) -> "Dataset":
+    """A table with more columns, or others in the place of its own."""
+    content = table.with_format("arrow")[:].replace_schema_metadata(None)
+    return _table(content, columns, encoded_columns(table), source)
+
+
+def _table(content: "pa.Table", columns: Mapping[str, Sequence[Any]], encoded: set[str], source: str) -> "Dataset":
+    import pyarrow as pa
+
+    arrays: dict[str, Any] = {name: content.column(name) for name in content.column_names}
+    encoded = encoded - columns.keys()
+    try:
+        for name, values in columns.items():
+            array = _exactly(list(values))
+            if array is None:
+                # not as `Json` of datasets, which reads the text "1" as a number and rounds numbers
+                array = pa.array(
+                    [None if v is None else json.dumps(v, ensure_ascii=False) for v in values], pa.string()
+                )
+                encoded.add(name)
+            arrays[name] = array
+        table = table_of(pa.table(arrays), source)
+    except (pa.ArrowException, RecursionError) as error:
+        raise EncT5Error(f"cannot make a table of {source}: {show(error, 200)}") from error
+    return table.with_transform(partial(_decoded, encoded)) if encoded else table
+
+
+def _exactly(values: list[Any]) -> "pa.Array | None":
+    """The values as Arrow has them; None where a table would change them, or has no type for all of them."""
+    import pyarrow as pa
+    from datasets import Dataset
+
+    try:
+        array = pa.array(values)
+        same = Dataset(pa.table({"": array}))[""][:] == values
+    except (
+        pa.ArrowException,
+        OverflowError,
+        ValueError,
+    ):  # the last: older Arrow cuts keys at NUL, which may equal then
+        return None
+    return array if same else None
+
+
+def _decoded(encoded: set[str], batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """A part of a table, the columns that are held as JSON decoded."""
+    return {
+        name: [None if value is None else json.loads(value) for value in values] if name in encoded else values
+        for name, values in batch.items()
+    }
+
+
+def encoded_columns(table: "Dataset") -> set[str]:
+    """The columns of a table that are held as JSON."""
+    transform = table.format["format_kwargs"].get("transform")
+    return set(transform.args[0]) if isinstance(transform, partial) and transform.func is _decoded else set()
