@@ -7,19 +7,36 @@ from enct5.model.registration import register_when_needed
 from enct5.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from enct5.estimators import EncT5Classifier, EncT5Regressor, EncT5Tagger
     from enct5.inference.predictor import Predictor
     from enct5.model.configuration_enct5 import EncT5Config
     from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
+    from enct5.runs import Run, train
 
 # torch and transformers take seconds to import, so every name waits for its first use.
 _MODULES = {
+    "EncT5Classifier": "enct5.estimators",
     "EncT5Config": "enct5.model.configuration_enct5",
     "EncT5ForSequenceClassification": "enct5.model.modeling_enct5",
     "EncT5ForTokenClassification": "enct5.model.modeling_enct5",
+    "EncT5Regressor": "enct5.estimators",
+    "EncT5Tagger": "enct5.estimators",
     "Predictor": "enct5.inference.predictor",
+    "Run": "enct5.runs",
+    "train": "enct5.runs",
 }
 
-__all__ = ["EncT5Config", "EncT5ForSequenceClassification", "EncT5ForTokenClassification", "Predictor"]
+__all__ = [
+    "EncT5Classifier",
+    "EncT5Config",
+    "EncT5ForSequenceClassification",
+    "EncT5ForTokenClassification",
+    "EncT5Regressor",
+    "EncT5Tagger",
+    "Predictor",
+    "Run",
+    "train",
+]
 
 register_when_needed()
 

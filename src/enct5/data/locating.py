@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from enct5.data.in_memory import InMemory
 from enct5.errors import EncT5Error, nearest, show
 from enct5.files.paths import foreign, is_file_name
 
@@ -83,6 +84,8 @@ def is_local(source: str) -> bool:
 
 def data_name(source: str) -> str:
     """What others are told of a source: names without the ways there; of a data set of the hub all."""
+    if isinstance(source, InMemory):
+        return str(source)
     if source == STDIN:
         return "standard input"
     if not is_local(source):

@@ -19,6 +19,7 @@ from enct5.data.data_file import DataFile, ReadOptions, logger
 from enct5.data.delimited import read_csv, read_tsv
 from enct5.data.excel import read_excel
 from enct5.data.hub import name_classes, read_hub
+from enct5.data.in_memory import InMemory
 from enct5.data.json_rows import Objects, read_json
 from enct5.data.locating import FORMATS, STDIN, locate
 from enct5.data.parquet import read_parquet
@@ -125,6 +126,8 @@ def _unreadable(source: str, error: OSError) -> EncT5Error:
 
 
 def _open(source: str, options: ReadOptions) -> Chunks:
+    if isinstance(source, InMemory):
+        return source.chunks
     located = locate(source)
     if located is None:
         return lambda rows: read_hub(source, rows)

@@ -1,7 +1,7 @@
 """Predict with a trained model: texts in, results out in the same order."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -10,10 +10,12 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from enct5 import progress
+from enct5.data.in_memory import is_table
 from enct5.errors import EncT5Error, show
+from enct5.inference import frames
 from enct5.inference.engine import Engine
 from enct5.inference.runtime import Runtime
-from enct5.inference.texts import Text, checked, items
+from enct5.inference.texts import Text, checked, items, texts_of
 from enct5.inference.torch_engine import TorchEngine
 from enct5.model.folder import TRAIN_CONFIG
 from enct5.model.loading import check_tokenizer, file_of
@@ -169,40 +171,85 @@ class Predictor:
 
     @overload
     def predict(
-        self, texts: str | Iterable[Text], abstain_below: float | None = None, top_k: int | None = 1
+        self,
+        texts: Any,
+        abstain_below: float | None = None,
+        top_k: int | None = 1,
+        *,
+        all_scores: bool = False,
+        text: str | Sequence[str] | None = None,
+        as_frame: bool = False,
     ) -> Any: ...
 
-    def predict(self, texts: str | Iterable[Text], abstain_below: float | None = None, top_k: int | None = 1) -> Any:
+    def predict(
+        self,
+        texts: Any,
+        abstain_below: float | None = None,
+        top_k: int | None = 1,
+        *,
+        all_scores: bool = False,
+        text: str | Sequence[str] | None = None,
+        as_frame: bool = False,
+    ) -> Any:
         """Classify (or score) texts.
+
+        Example:
+            >>> predictor.predict(frame, text="message", as_frame=True, top_k=3)
 
         Args:
             texts: texts, or pairs `(A, B)`; for a model that tags tokens texts, or lists of words: a list, a generator,
-                or a column (of pandas, NumPy, datasets). Or one text. A tuple is a list of texts: one pair is
+                or a column (of pandas, polars, NumPy, Arrow, datasets). Or a table with columns of texts (of pandas,
+                polars, Arrow, datasets, or a dictionary). Or one text. A tuple is a list of texts: one pair is
                 `[(A, B)]`.
             abstain_below: give no label (`None`) where the score is lower (single-label only).
             top_k: with more than 1, or `None` for all, the result of a text is a list of its likeliest labels, as that
                 of transformers' pipeline (single-label and multi-label only).
+            all_scores: the same as `top_k=None`.
+            text: text column of a table, or two for pairs; by default those of the training.
+            as_frame: give a DataFrame of pandas, a row a text, with the index of `texts` where that is of pandas, so
+                that it can be joined.
 
         Returns:
             One result a text, in their order, or that of the one text: `label` and `score`; `labels` and `scores`
             (multi-label); `value` (regression); or `entities` (tokens), each with `start`, `end`, `label`, `text` and
             `score`, where start and end count characters of a string or words of a list. With `top_k` a list of
             `label` and `score`, best first: the probabilities of labels that exclude each other (all of them add up to
-            1), or of each label by itself (multi-label).
+            1), or of each label by itself (multi-label). A DataFrame has these as columns, and with `top_k` also
+            `label_1`, `score_1`, `label_2`, ..., or, of all labels, `score_<label>`, as `enct5 predict` writes them.
 
         Raises:
             EncT5Error: for what are no texts, a model that cannot abstain, or one without probabilities of labels.
         """
-        if top_k != 1 and abstain_below is not None:
-            raise EncT5Error("`abstain_below` and `top_k` do not go together: all scores are told, whether high or low")
+        if all_scores:
+            if top_k != 1:
+                raise EncT5Error("`top_k` and `all_scores` do not go together; leave out one of them")
+            top_k = None
+        if top_k != 1 and abstain_below is not None and not as_frame:
+            raise EncT5Error(
+                "`abstain_below` and `top_k` do not go together: all scores are told, whether high or low; a DataFrame "
+                "(`as_frame=True`) has both"
+            )
         one = isinstance(texts, str)
-        found = self.scored([texts] if isinstance(texts, str) else texts, abstain_below, top_k)
+        if text is not None and not is_table(texts):
+            raise EncT5Error(f"`text` is {show(text)}, which names a column, but these are texts; leave it out")
+        found = self.scored([texts] if one else self._texts_of(texts, text), abstain_below, top_k)
+        if as_frame:
+            labels = [self.engine.config.id2label[index] for index in range(self.engine.config.num_labels)]
+            return frames.frame(found, self.task.prediction_columns, labels, top_k, frames.index_of(texts))
         results = [record if top_k == 1 else best for record, best in found]
         return results[0] if one else results
 
     def stream(self, texts: Iterable[Text], abstain_below: float | None = None) -> Iterator[dict[str, Any]]:
         """Like `predict`, for texts that need not fit into memory together."""
         return (record for record, _ in self.scored(texts, abstain_below, 1))
+
+    def _texts_of(self, texts: Any, text: str | Sequence[str] | None) -> Any:
+        """The texts of a table; anything else as it is."""
+        if text is None and self.config is not None:
+            text = self.config.text
+        if not text or not is_table(texts):
+            return texts
+        return texts_of(texts, [text] if isinstance(text, str) else text, self.task)
 
     def scored(
         self, texts: Iterable[Text], abstain_below: float | None = None, top_k: int | None = None
@@ -216,7 +263,7 @@ class Predictor:
         task, config = self.task, self.engine.config
         if top_k != 1:
             check_top_k(task, top_k)
-        remaining = checked(texts, task)
+        remaining = checked(self._texts_of(texts, None), task)
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
             logits = self._logits(chunk)
             records = task.decode(logits, config.id2label, config.thresholds)
@@ -266,7 +313,7 @@ class Predictor:
 
     def logits(self, texts: Iterable[Text]) -> Any:
         """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
-        return self._logits(list(checked(texts, self.task)))
+        return self._logits(list(checked(self._texts_of(texts, None), self.task)))
 
     def settings(self) -> dict[str, Any]:
         """How predictions are made on this machine.

@@ -1,8 +1,12 @@
 """The texts that a `Predictor` is given: lists, generators and columns, one kind at a time."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+import numpy as np
+
+from enct5.data.columns import check_columns, read_texts
+from enct5.data.in_memory import in_memory
 from enct5.errors import EncT5Error, show
 from enct5.tasks.base import Task
 from enct5.text.surrogates import check_unicode
@@ -10,10 +14,25 @@ from enct5.text.surrogates import check_unicode
 Text = str | tuple[str, str] | list[str]
 
 
+def texts_of(table: Any, columns: Sequence[str], task: Task) -> list[Any]:
+    """The texts, or pairs of texts, of a table that a program holds.
+
+    Raises:
+        EncT5Error: If it has no such columns, or they hold something else than texts.
+    """
+    source = in_memory(table, only=columns)
+    if len(source.table.column_names) < len(columns):  # told with all the names that there are
+        source = in_memory(table)
+    read = check_columns(source.table, source, columns, None, takes_words=task.inputs.takes_words)
+    return read_texts(read, columns)
+
+
 def checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
     """The texts, one by one, as long as the task takes them and they are all of one kind."""
     first_is_plain: bool | None = None
     for number, text in enumerate(items(texts), start=1):
+        if task.inputs.takes_words and isinstance(text, np.ndarray):  # as pandas reads lists from Parquet
+            text = text.tolist()
         plain = task.inputs.is_plain(text)
         if plain is None:
             raise EncT5Error(f"text {number} is {show(repr(text))}; give {task.inputs.accepts}")

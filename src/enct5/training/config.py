@@ -5,9 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 
 from enct5.assets import BUNDLED
+from enct5.data.in_memory import InMemory, in_memory
 from enct5.errors import EncT5Error, show
 from enct5.model.folder import public_name
 from enct5.training.settings import Settings
@@ -17,6 +25,18 @@ SOURCES = ("data", "eval", "label_descriptions", "base")  # settings that name a
 _PLAIN_NAME = re.compile(r"[^/\\:*?\[\]]+")  # of a file or folder: neither the way to one, a pattern, nor on the hub
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
+
+
+def _source(value: Any, check: ValidatorFunctionWrapHandler, field: ValidationInfo) -> Any:
+    """A source's name, or from Python a table, which has the place of one (pydantic would make it a plain string)."""
+    if isinstance(value, InMemory):
+        return value
+    if value is None or isinstance(value, (str, bytes, int, float)):
+        return check(value)
+    return in_memory(value, "" if field.field_name == "data" else " to evaluate on")
+
+
+_TABLE = WrapValidator(_source)
 
 
 def run_folder_of(values: Mapping[str, Any], ending: str = "") -> str:
@@ -30,10 +50,14 @@ class TrainConfig(Settings):
     sources: ClassVar[tuple[str, ...]] = SOURCES
     positional: ClassVar[tuple[str, ...]] = ("data",)
 
-    data: str = Field(description="File, folder or pattern of tables, `-`, or hub dataset `name:split`.")
+    data: Annotated[str, _TABLE] = Field(
+        description="File, folder or pattern of tables, `-`, or hub dataset `name:split`."
+    )
     text: Names = Field(description="Text column, or two for pairs, which are joined as `A </s> B </s>`.")
     label: str = Field(description="Label column.")
-    eval: str | None = Field(None, description="Evaluation data; default: a part of the training data is held out.")
+    eval: Annotated[str | None, _TABLE] = Field(
+        None, description="Evaluation data; default: a part of the training data is held out."
+    )
     task: str = Field("auto", description="single, multi, regression or tokens; auto: by the label column.")
     label_separator: str | None = Field(
         None, description="What separates several labels in one field (multi-label); default: fields are lists."
@@ -157,4 +181,4 @@ class TrainConfig(Settings):
     def published(self) -> "TrainConfig":
         """The same with names in the place of paths, which are nobody else's business."""
         names = {name: value for name in (*self.sources, "out") if (value := getattr(self, name)) is not None}
-        return self.model_copy(update={name: public_name(value) for name, value in names.items()})
+        return self.model_copy(update={name: public_name(str(value)) for name, value in names.items()})

@@ -1,0 +1,42 @@
+"""Predictions as a DataFrame of pandas."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from enct5.inference import score_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame(
+    found: Iterable[tuple[dict[str, Any], list[dict[str, Any]]]],
+    columns: Sequence[str],
+    labels: Sequence[str],
+    top_k: int | None,
+    index: "pd.Index | None" = None,
+) -> "pd.DataFrame":
+    """A row for each result.
+
+    Args:
+        found: results, and the likeliest labels beside them, as from `Predictor.scored`.
+        columns: of the results, for no texts at all.
+        labels: those of the model, in id order.
+        top_k: how many of them have columns; None for all.
+        index: of the rows.
+    """
+    import pandas as pd
+
+    names = [*columns, *score_columns.names(labels, top_k, nested=False)]
+    rows = [
+        [*record.values(), *([] if top_k == 1 else score_columns.values(best, labels, top_k, nested=False))]
+        for record, best in found
+    ]
+    return pd.DataFrame(rows, columns=names, index=index)
+
+
+def index_of(texts: Any) -> "pd.Index | None":
+    """The index of a Series or DataFrame; None for anything else."""
+    import pandas as pd
+
+    return texts.index if isinstance(texts, (pd.Series, pd.DataFrame)) else None
