@@ -17,7 +17,26 @@ def test_cli_docs_are_the_commands_own_help(monkeypatch):
     assert DOCS.read_text(encoding="utf-8") == cli_docs(), "run: python scripts/write_cli_docs.py"
 
 
-def test_readme_blocks_run(tmp_path, monkeypatch, t5_folder, capsys):
+@pytest.fixture
+def untrained(monkeypatch, t5_folder):
+    """Training takes longer than a test of what is written about it may."""
+    from helpers.estimators import leave_untrained
+
+    leave_untrained(monkeypatch, t5_folder())
+
+
+def test_blocks_on_python_run(tmp_path, monkeypatch, untrained):
+    monkeypatch.chdir(tmp_path)
+    blocks = python_blocks("docs/python.md")
+    namespace: dict = {}
+    for block in blocks:
+        if "logging" not in block:  # which would change it for the tests behind this one
+            exec(block, namespace)
+    assert (tmp_path / "runs" / "intents" / "config.json").is_file()
+    assert len(namespace["search"].predict(namespace["texts"])) == len(namespace["frame"])
+
+
+def test_readme_blocks_run(tmp_path, monkeypatch, t5_folder, capsys, untrained):
     from enct5 import EncT5ForSequenceClassification
     from enct5.model.loading import load_tokenizer
 

@@ -72,7 +72,7 @@ def saved_model(
     with torch.no_grad():
         model.classifier.weight.copy_(2 * torch.randn_like(model.classifier.weight))
         inputs = tokenizer(sentences(30), padding=True, return_tensors="pt")
-        model.classifier.bias.copy_(-model.eval()(**inputs).logits.mean(0))
+        model.classifier.bias.copy_(-model.eval()(**inputs).logits.flatten(0, -2).mean(0))
     tokenizer.model_max_length = 64
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
