@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-oldest check bench clean
+.PHONY: help demo test test-fast test-oldest check docs bench clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,15 @@ check: $(VENV)/installed ## lint, formatting, types and imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+$(VENV)/docs-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	@touch $@
+
+# Every warning is an error: a broken link, a public name without a docstring that can be read.
+docs: $(VENV)/docs-installed ## build the docs site in build/docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html -c docs . build/docs
+	@echo "open build/docs/index.html"
+
 bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmarks/results
 	$(BIN)/python benchmarks/out_of_scope.py
 	$(BIN)/python benchmarks/quality.py
@@ -61,5 +70,5 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/explanations.py
 
-clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache
+clean: ## remove the virtual environment, the docs site and caches
+	rm -rf $(VENV) $(OLDEST) build/docs .pytest_cache .mypy_cache .ruff_cache

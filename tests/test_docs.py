@@ -54,22 +54,64 @@ def test_readme_blocks_run(tmp_path, monkeypatch, t5_folder, capsys, untrained):
     assert namespace["model"].num_labels == 3
 
 
-@pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "examples/*.md")
+    for path in ROOT.glob(pattern)
 )
+
+
+def anchors(document) -> set[str]:
+    """Those that GitHub gives the headings of a document."""
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_between_documents_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-        assert ((ROOT / document).parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
+        path = (ROOT / document).parent / target if target else ROOT / document
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
 
 
-def test_the_code_blocks_name_commands_that_exist():
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_code_blocks_name_commands_and_options_that_exist(document):
     from write_cli_docs import COMMANDS
 
-    for document in ("README.md", "docs/training.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        for command in re.findall(r"^\s*enct5 (\w+)", text, flags=re.MULTILINE):
-            assert command in COMMANDS
+    text = (ROOT / document).read_text(encoding="utf-8")
+    described = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8").split("\n## enct5 ")
+    helps = {part.split("\n", 1)[0]: part for part in described}
+    blocks = [*re.findall(r"```\n(.*?)```", text, flags=re.DOTALL), *re.findall(r"(?m)^    enct5 .+$", text)]
+    for line in "\n".join(blocks).splitlines():
+        if called := re.match(r"\s*(?:\$ )?enct5 (\w+)(.*)", line):
+            command, arguments = called.groups()
+            assert command in COMMANDS, line
+            for option in re.findall(r"(?<=\s)--[a-z][a-z0-9-]*", arguments.partition(" # ")[0]):
+                assert re.search(rf"(?<![\w-]){option}(?![\w-])", helps[command]), line
+
+
+def test_public_names_are_documented_and_on_the_page_of_python():
+    import importlib
+    import inspect
+
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    modules = re.findall(r":: ([\w.]+)\n", page)
+    assert {"enct5", "enct5.training", "enct5.export", "enct5.folding", "enct5.assets"} <= set(modules)
+    undocumented = []
+    for module in map(importlib.import_module, (name for name in modules if not name.endswith("Error"))):
+        public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+        for name in public:
+            found = getattr(module, name)
+            if not callable(found) or not found.__module__.startswith("enct5"):
+                continue
+            own = vars(found) if inspect.isclass(found) else {}
+            methods = [m for n, m in own.items() if not n.startswith("_") and isinstance(m, property | staticmethod)]
+            methods += [m for n, m in own.items() if not n.startswith("_") and inspect.isfunction(m)]
+            undocumented += [f"{name} {each}" for each in (found, *methods) if not inspect.getdoc(each)]
+    assert undocumented == []
 
 
 def test_the_index_of_tests_names_files_that_exist():
