@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, DatasetInfo, Features, NamedSplit, Value
 
+from enct5.data.data_file import ReadOptions
 from enct5.data.digests import digest_of_data
 from enct5.data.in_memory import InMemory, in_memory, values_of
 from enct5.data.reading import read_chunks, read_table
@@ -56,6 +57,9 @@ def same(found: Any, wanted: Any) -> bool:
         ([{"start": 0, "end": np.int64(2), "label": "x"}], [{"start": 0, "end": 2, "label": "x"}]),
         ([1, "1", True, 1.5, ["a"]], [1, "1", True, 1.5, ["a"]]),
         ([2**70, 1], [2**70, 1]),
+        ([1, 2.5, None], [1, 2.5, None]),
+        ([[1], [2.5]], [[1], [2.5]]),
+        (pd.Series([1, 2.5], dtype=object), [1, 2.5]),
         (pa.chunked_array([["a"], ["b"]]), ["a", "b"]),
         (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"]),
         (pa.array(["a", None], pa.string_view()), ["a", None]),
@@ -139,6 +143,11 @@ def test_the_digest_is_that_of_the_rows() -> None:
     assert digest == digest_of_data(in_memory(Dataset.from_pandas(frame)))
     assert digest != digest_of_data(in_memory(frame[::-1]))
     assert digest != digest_of_data(in_memory(frame.assign(n=[1.0, 2.0])))
+
+
+def test_what_is_said_of_text_files_is_refused() -> None:
+    with pytest.raises(EncT5Error, match="`delimiter` and `encoding` are for text files, not for data in memory"):
+        read_table(in_memory({"x": ["a"]}), ReadOptions(delimiter=";"))
 
 
 @pytest.mark.parametrize("data", [{}, {"x": []}, pd.DataFrame({"x": []}), Dataset.from_dict({"x": []})])

@@ -127,6 +127,8 @@ def _unreadable(source: str, error: OSError) -> EncT5Error:
 
 def _open(source: str, options: ReadOptions) -> Chunks:
     if isinstance(source, InMemory):
+        if options != ReadOptions():
+            raise EncT5Error(f"`delimiter` and `encoding` are for text files, not for {source}; leave them out")
         return source.chunks
     located = locate(source)
     if located is None:
