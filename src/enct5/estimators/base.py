@@ -89,7 +89,7 @@ class TextEstimator(BaseEstimator):
             parameters = _parameters(cls.without)
             cls.__init__ = _initializer(parameters)  # type: ignore[method-assign]
             listed = "\n".join(f"    {name}: {meaning}" for name, (_, meaning) in parameters.items())
-            cls.__doc__ = f"{cls.__doc__}\nArgs:\n{listed}\n"
+            cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or '')}\n\nArgs:\n{listed}\n"
 
     def _train(self, X: Any, labels: list[Any], task: str, **settings: Any) -> None:
         given = self.get_params(deep=False)
