@@ -201,6 +201,17 @@ PLAIN = labelled(["a", "b"] * 20)
             id="another order is no contradiction",
         ),
         pytest.param(
+            [{"text": f"{row} x", "label": [row + 0.5, 1.5]} for row in range(20)]
+            + [{"text": "7 x", "label": [1.5, 7.5]}],
+            {},
+            [
+                "1 of 21 rows repeat the text of an earlier one (row 21 that of row 8, for example; case, repeated "
+                "blanks and Unicode form do not count); remove them, unless they are to weigh more",
+                "1 repeated text with different labels (rows 8 and 21); correct them: no model can be right about all",
+            ],
+            id="another order of targets is one",
+        ),
+        pytest.param(
             labelled(["ok"] * 60 + ["billing"] * 2 + ["alone"]),
             {},
             [

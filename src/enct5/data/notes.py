@@ -116,4 +116,6 @@ def repeated_texts(keys: Sequence[Hashable], values: Sequence[Any]) -> list[str]
 
 
 def _as_set(value: Any) -> object:
-    return frozenset(value) if isinstance(value, list) else repr(value)
+    """What two labels of one text have to share: names in any order, but numbers target by target."""
+    names = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return frozenset(value) if names else repr(value)
