@@ -15,6 +15,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # What each says at its end: that of the last step, so that a script which stops early is told.
 LAST = {
     "entities": "Please refund the 25 euros for the teapot.",
+    "grid_search": "accuracy",
     "lora": "'label':",
     "own_trainer": "'label':",
     "ranking": "please let me have an invoice",
