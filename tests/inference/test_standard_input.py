@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from enct5.data import locating
 from enct5.data.reading import read_table
 from enct5.errors import EncT5Error
 from enct5.inference import prediction_file
@@ -13,6 +14,12 @@ from enct5.inference.prediction_file import predict_table
 from helpers.command import feed
 from helpers.echo import Echo
 from helpers.tables import TEXTS, write
+
+
+@pytest.fixture(autouse=True)
+def new_stream() -> None:
+    """A process has one standard input, and keeps what came by it."""
+    locating._kept.cache_clear()
 
 
 def test_without_an_output_csv_goes_to_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +73,21 @@ def test_lines_that_are_not_utf8_are_refused(monkeypatch: pytest.MonkeyPatch) ->
         predict_table(Echo(), "-", None, None)
 
 
-def test_columns_of_standard_input_cannot_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    feed(monkeypatch, b"a\n")
-    with pytest.raises(EncT5Error, match="leave out --text"):
+def test_standard_input_is_a_table_where_a_column_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feed(monkeypatch, b"id,words\n1,parcels\n2,invoice\n")
+    predict_table(Echo(), "-", ("words",), None)
+    assert capsys.readouterr().out == "id,words,label,score\n1,parcels,<parcels>,1.0\n2,invoice,<invoice>,1.0\n"
+
+
+def test_a_header_of_one_column_is_no_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    feed(monkeypatch, b"text\nparcels\ninvoice\n")
+    predict_table(Echo(), "-", ("text",), None)
+    assert capsys.readouterr().out == "text,label,score\nparcels,<parcels>,1.0\ninvoice,<invoice>,1.0\n"
+
+
+def test_a_column_that_standard_input_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(monkeypatch, b"id,words\n1,parcels\n2,invoice\n")
+    with pytest.raises(EncT5Error, match=r"no column `text` in - \(columns: id, words\)"):
         predict_table(Echo(), "-", ("text",), None)

@@ -91,7 +91,8 @@ def test_of_many_missing_labels_five_are_listed(tmp_path: Path) -> None:
         ("a.json", b"\xff", "cannot read the label descriptions"),
         ("a.csv", "name,description\nno,x\n", "no column `label`.*name, description"),
         ("a.csv", "label,description\nno,x\nno,y\n", "describes `no` 2 times; keep one description"),
-        ("a.txt", "no: x", "cannot tell the format of .*a.txt"),
+        ("a.txt", "no: x", "no column `label` in .*a.txt"),
+        ("a.pdf", "no: x", "cannot tell the format of .*a.pdf"),
         (
             "a.json",
             r'{"yes": "x", "no": "cut \ud83d"}',

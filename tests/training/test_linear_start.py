@@ -1,6 +1,7 @@
 """A new regression head is the ridge regression on the model's own states; other heads start from nothing."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,14 @@ from helpers.tables import write_rows
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def started(run: Run, source: str, **options: Any) -> tuple[EncT5ForSequenceClassification, Any]:
+def started(
+    run: Run, source: str, build: Callable[..., EncT5ForSequenceClassification] = build_model
+) -> tuple[EncT5ForSequenceClassification, Any]:
     """The model that a run starts with, and its data."""
-    config = TrainConfig.checked(
-        data=source, text=("text",), label="label", base=str(run.base), out=str(run.out), **options
-    )
+    config = TrainConfig.checked(data=source, text=("text",), label="label", base=str(run.base), out=str(run.out))
     tokenizer = load_tokenizer(str(run.base))
     data = prepare(config, read_rows(config), tokenizer)
-    return new_model(config, str(run.base), tokenizer, data), data
+    return new_model(config, str(run.base), tokenizer, data, build), data
 
 
 def test_a_regression_head_is_the_ridge_regression_on_the_states(run: Run, tmp_path: Any) -> None:
@@ -72,12 +73,11 @@ def test_other_heads_and_few_rows_start_from_nothing(run: Run, tmp_path: Any) ->
     assert not few.classifier.bias.any()
 
 
-def test_a_trained_head_goes_on(run: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trained_head_goes_on(run: Run, tmp_path: Any) -> None:
     trained = build_model(str(run.base), find_task("regression"), ["value"])
     torch.nn.init.constant_(trained.classifier.bias, 0.25)
-    monkeypatch.setattr("enct5.training.model_init.build_model", lambda *_, **__: trained)
     before = trained.classifier.weight.detach().clone()
-    model, _ = started(run, write_rows(tmp_path / "rows.jsonl", numbers(40)))
+    model, _ = started(run, write_rows(tmp_path / "rows.jsonl", numbers(40)), lambda *_, **__: trained)
     assert torch.equal(model.classifier.weight, before)
     assert model.classifier.bias.item() == 0.25
 

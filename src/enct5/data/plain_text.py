@@ -132,8 +132,11 @@ def _sentences(file: DataFile, width: int) -> Iterator[list[list[str]]]:
 
 
 def _is_table(file: DataFile) -> bool:
-    """Whether lines are rows of separated values, by a delimiter that all of them have as often as the first."""
+    """Whether lines are rows of separated values, by a delimiter that all of them have as often as the first.
+
+    A first line that is the word `text` alone is the header of one column.
+    """
     first = next(_lines(file), "")
-    if first.lower().startswith(("sep=", '"sep=')):
-        return True
+    if first.lower().startswith(("sep=", '"sep=')) or first.strip().strip('"').lower() == TEXT:
+        return True  # the latter names the only column: taken for a text it would be one too many
     return any(delimiters.fits(file.open_text, one) for one in delimiters.CANDIDATES if one in first)

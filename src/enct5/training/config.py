@@ -165,7 +165,9 @@ class TrainConfig(Settings):
         """
         for name in cls.sources:
             value = values.get(name)
-            if not isinstance(value, str):
+            if value is not None and not isinstance(value, str):  # from Python it may be a table
+                raise EncT5Error(f"{places[name]}`{name}` is {show(value)}: input should be a valid string")
+            if value is None:
                 continue
             if value not in (BUNDLED, "-") and _PLAIN_NAME.fullmatch(value) and not Path(value).expanduser().exists():
                 raise EncT5Error(
