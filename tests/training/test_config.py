@@ -126,3 +126,22 @@ def test_what_is_published_has_names_and_no_paths(tmp_path: Path) -> None:
     on_the_hub = TrainConfig.checked(**NEEDED | {"data": "imdb:train", "base": "google-t5/t5-base"})
     assert on_the_hub.published() == on_the_hub.model_copy(update={"out": on_the_hub.out})
     assert TrainConfig.checked(**NEEDED).published().eval is None
+
+
+@pytest.mark.parametrize(
+    ("source", "published"),
+    [
+        ("{}/*.csv", "*.csv"),
+        ("{}/a.csv,{}/b.csv", "a.csv,b.csv"),
+        ("{}/book.xlsx:Sheet 2", "book.xlsx:Sheet 2"),
+        ("org/reviews:train", "org/reviews:train"),
+        ("-", "standard input"),
+    ],
+)
+def test_what_is_published_of_several_files_or_a_part_has_no_paths(tmp_path: Path, source: str, published: str) -> None:
+    for name in ("a.csv", "b.csv", "book.xlsx"):
+        (tmp_path / name).touch()
+    config = TrainConfig.checked(**NEEDED | {"data": source.format(tmp_path, tmp_path), "eval": None})
+    assert config.published().data == published
+    evaluated = TrainConfig.checked(**NEEDED | {"eval": source.format(tmp_path, tmp_path)})
+    assert evaluated.published().eval == published

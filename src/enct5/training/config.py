@@ -16,6 +16,7 @@ from pydantic import (
 
 from enct5.assets import BUNDLED
 from enct5.data.in_memory import InMemory, in_memory
+from enct5.data.locating import data_name
 from enct5.errors import EncT5Error, show
 from enct5.model.folder import public_name
 from enct5.training.settings import Settings
@@ -183,4 +184,9 @@ class TrainConfig(Settings):
     def published(self) -> "TrainConfig":
         """The same with names in the place of paths, which are nobody else's business."""
         names = {name: value for name in (*self.sources, "out") if (value := getattr(self, name)) is not None}
-        return self.model_copy(update={name: public_name(str(value)) for name, value in names.items()})
+        return self.model_copy(
+            update={
+                name: data_name(value) if name in ("data", "eval") else public_name(str(value))
+                for name, value in names.items()
+            }
+        )
