@@ -18,6 +18,7 @@ from enct5.model import modeling_enct5
 from enct5.model.conversion import convert
 from enct5.model.loading import load_tokenizer
 from enct5.model.modeling_enct5 import EncT5Decoder
+from helpers.without_enct5 import HIDE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -269,15 +270,10 @@ def test_a_pipeline_finds_entities_within_the_text(folder: Path, strategy: str) 
         )
 
 
-ELSEWHERE = """
-import json, sys
-
-class NotInstalled:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "enct5":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, NotInstalled())
+ELSEWHERE = (
+    HIDE
+    + """
+import json
 import torch
 from transformers import AutoModelForTokenClassification, pipeline
 
@@ -291,6 +287,7 @@ find = pipeline("token-classification", source, trust_remote_code=True, aggregat
 found = [[e["start"], e["end"], e["entity_group"], float(e["score"])] for e in find(sys.argv[4])]
 print("\\n" + json.dumps({"logits": logits.tolist(), "found": found, "installed": "enct5" in sys.modules}))
 """
+)
 
 
 def test_a_saved_folder_works_where_enct5_is_not_installed(folder: Path, tmp_path: Path) -> None:

@@ -16,20 +16,16 @@ from transformers.dynamic_module_utils import get_imports, get_relative_imports
 import enct5
 from enct5 import EncT5ForSequenceClassification
 from helpers.paths import ROOT
+from helpers.without_enct5 import HIDE
 
 PACKAGE = Path(enct5.__file__).parent / "model"
 FILES = ("configuration_enct5.py", "modeling_enct5.py")
 
 # Runs with enct5 hidden. Prints what happened, as JSON.
-ELSEWHERE = """
-import json, sys
-
-class NotInstalled:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "enct5":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, NotInstalled())
+ELSEWHERE = (
+    HIDE
+    + """
+import json
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
@@ -62,6 +58,7 @@ print("\\n" + json.dumps({
     "installed": "enct5" in sys.modules,
 }))
 """
+)
 
 
 def python_of_the_other_versions() -> str:
