@@ -51,7 +51,7 @@ from enct5.export.onnx_session import OnnxEncT5
 from enct5.folding.model import FoldedEncT5, runs_of
 from enct5.inference.engine import Form
 from enct5.inference.forms import FoldedForm, PlainForm
-from enct5.inference.predictor import MAX_BATCH_PROMPTS
+from enct5.inference.runner import MAX_BATCH_PROMPTS
 from enct5.tokenization.batches import MAX_BATCH_TOKENS, length_ordered_batches, pad
 from records import RESULTS, markdown_table, records_asked_for, write_table
 from sets import CLASSIFICATION, MOVIE_REVIEWS, test_file

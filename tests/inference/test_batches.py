@@ -10,8 +10,7 @@ import torch
 
 from enct5.errors import EncT5Error
 from enct5.folding.model import FoldedEncT5
-from enct5.inference import predictor as predictor_module
-from enct5.inference import torch_engine
+from enct5.inference import runner, torch_engine
 from enct5.inference.predictor import Predictor
 from enct5.tokenization.batches import MAX_BATCH_TOKENS
 from helpers.models import saved_model
@@ -78,7 +77,7 @@ def test_a_gpu_gets_larger_batches_as_far_as_its_memory_goes(
 
 def test_padded_batches_are_bounded_by_their_attention(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts, rows = ["parcel " * 60] * 6, []
-    monkeypatch.setattr(predictor_module, "MAX_BATCH_SCORES", 4 * 2 * 62**2)  # two rows of 62 tokens, in four heads
+    monkeypatch.setattr(runner, "MAX_BATCH_SCORES", 4 * 2 * 62**2)  # two rows of 62 tokens, in four heads
     for fold, wanted in ((True, [6]), (False, [2, 2, 2])):
         other = Predictor.from_pretrained(folder, fold=fold)
         form = type(other.engine.current())
@@ -98,10 +97,10 @@ def test_many_labels_make_small_batches(t5_folder: Base, tmp_path: Path, monkeyp
     predictor.model.register_forward_pre_hook(
         lambda _, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
     )
-    monkeypatch.setattr(predictor_module, "MAX_BATCH_PROMPTS", 7)
+    monkeypatch.setattr(runner, "MAX_BATCH_PROMPTS", 7)
     np.testing.assert_allclose(predictor.logits(sentences(10)), expected, atol=1e-4)
     assert rows == [2] * 5  # of three labels each
     rows.clear()
-    monkeypatch.setattr(predictor_module, "MAX_BATCH_PROMPTS", 2)
+    monkeypatch.setattr(runner, "MAX_BATCH_PROMPTS", 2)
     predictor.logits(sentences(4))
     assert rows == [1] * 4

@@ -1,6 +1,5 @@
 """Predict with a trained model: texts in, results out in the same order."""
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from enct5 import progress
 from enct5.data.in_memory import is_table
 from enct5.errors import EncT5Error, show
 from enct5.inference import frames
 from enct5.inference.engine import Engine
+from enct5.inference.runner import Runner
 from enct5.inference.runtime import Runtime
 from enct5.inference.texts import Text, checked, items, texts_of
 from enct5.inference.torch_engine import TorchEngine
@@ -21,24 +20,17 @@ from enct5.model.folder import TRAIN_CONFIG
 from enct5.model.loading import check_tokenizer, file_of
 from enct5.model.sources import check_source
 from enct5.model.trained_on import TrainedOn
-from enct5.tasks.base import Task, best_labels, check_abstention, check_top_k, withhold
-from enct5.tasks.registry import find_task
-from enct5.tokenization.batches import length_ordered_batches
-from enct5.tokenization.unread import Unread, notes
+from enct5.tasks.base import best_labels, check_abstention, check_top_k, withhold
+from enct5.tokenization.unread import Unread
 
 if TYPE_CHECKING:
     from enct5.explanations.explain import Explanation
     from enct5.model.modeling_enct5 import EncT5ForClassification
 
-logger = logging.getLogger(__name__)
-
-MAX_BATCH_SCORES = 2**26  # attention's, of all heads, where texts are padded: their mask and bias take as many numbers
-MAX_BATCH_PROMPTS = 16384  # prompts of all texts of a batch: thousands of labels cost more than the texts' tokens
-_FEWEST_UNKNOWN = 10  # characters that a warning needs
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
 
 
-class Predictor:
+class Predictor(Runner):
     """A trained model with its tokenizer, ready for texts.
 
     Predictions are those of evaluation mode, of the weights that the model has when they are asked for, and change
@@ -88,11 +80,6 @@ class Predictor:
     def model(self) -> Any:
         """The model, or an exported one."""
         return self.engine.model
-
-    @property
-    def task(self) -> Task:
-        """What the model predicts."""
-        return find_task(str(self.engine.config.problem_type))
 
     @property
     def fold(self) -> bool:
@@ -260,17 +247,22 @@ class Predictor:
         """
         if abstain_below is not None:
             check_abstention(self.task, abstain_below)
-        task, config = self.task, self.engine.config
         if top_k != 1:
-            check_top_k(task, top_k)
-        remaining = checked(self._texts_of(texts, None), task)
+            check_top_k(self.task, top_k)
+        remaining = checked(self._texts_of(texts, None), self.task)
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
-            logits = self._logits(chunk)
-            records = task.decode(logits, config.id2label, config.thresholds)
-            if abstain_below is not None:
-                records = [withhold(record, abstain_below) for record in records]
-            best = [] if top_k == 1 else best_labels(task, logits, config.id2label, top_k)
-            yield from zip(records, best or ([] for _ in records), strict=True)
+            yield from self.decoded(self._logits(chunk), abstain_below, top_k)
+
+    def decoded(
+        self, logits: Any, abstain_below: float | None = None, top_k: int | None = None
+    ) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+        """What `scored` gives for texts of these logits; what it refuses is to be refused before."""
+        task, config = self.task, self.engine.config
+        records = task.decode(logits, config.id2label, config.thresholds)
+        if abstain_below is not None:
+            records = [withhold(record, abstain_below) for record in records]
+        best = [] if top_k == 1 else best_labels(task, logits, config.id2label, top_k)
+        return list(zip(records, best or ([] for _ in records), strict=True))
 
     def rank(
         self, query: str, documents: Iterable[str], label: str | None = None, top_k: int | None = None
@@ -291,13 +283,7 @@ class Predictor:
         Raises:
             EncT5Error: for a model of single texts, or one that does not say what to rank by.
         """
-        if self.task.relevance is None:
-            raise EncT5Error(f"this model does {self.task.description}; it cannot rank")
-        if self.config is not None and len(self.config.text) == 1:
-            raise EncT5Error(
-                f"the model was trained on single texts (column {show(self.config.text[0])}); to rank, train one on "
-                "pairs: --text query,document"
-            )
+        self.check_rank()
         if not isinstance(query, str) or isinstance(documents, str):
             raise EncT5Error(
                 f"the query is {show(repr(query))} and the documents are {show(repr(documents))}; give one string, and "
@@ -307,9 +293,33 @@ class Predictor:
             raise EncT5Error(f"`top_k` is {top_k}; give a number from 1 on")
         documents = list(items(documents))  # once, by place: a generator has no second time, and a column other keys
         logits = self.logits([(query, document) for document in documents])
-        scores = self.task.relevance(logits, self.engine.config.id2label, label)
+        scores = self.relevance(logits, label)
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [{"index": int(i), "document": documents[i], "score": float(scores[i])} for i in order]
+
+    def check_rank(self) -> None:
+        """Refuse to rank by a model that does not compare texts.
+
+        Raises:
+            EncT5Error: for one of single texts, or of tokens.
+        """
+        if self.task.relevance is None:
+            raise EncT5Error(f"this model does {self.task.description}; it cannot rank")
+        if self.config is not None and len(self.config.text) == 1:
+            raise EncT5Error(
+                f"the model was trained on single texts (column {show(self.config.text[0])}); to rank, train one on "
+                "pairs: --text query,document"
+            )
+
+    def relevance(self, logits: Any, label: str | None = None) -> Any:
+        """The numbers by which `rank` orders documents, `(pairs,)`, from the logits of pairs.
+
+        Raises:
+            EncT5Error: for a model that does not say what to rank by.
+        """
+        self.check_rank()
+        assert self.task.relevance is not None
+        return self.task.relevance(logits, self.engine.config.id2label, label)
 
     def logits(self, texts: Iterable[Text]) -> Any:
         """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
@@ -346,42 +356,6 @@ class Predictor:
 
         model = self.engine.differentiable()
         return explain(model, self.tokenizer, self.task, text, label, lambda: self.logits([text]))
-
-    def _logits(self, texts: list[Any]) -> Any:
-        config = self.engine.config
-        inputs = self.task.inputs(texts, self.tokenizer, self.tokenizer.model_max_length)
-        self._count(inputs.unread)
-        result = inputs.room(config.num_labels)
-        if not inputs.rows:
-            return inputs.outputs(result, config.num_labels)
-        form = self.engine.current()
-        most_tokens = self.batch_tokens or self.engine.batch_tokens()
-        most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
-        most_squares = MAX_BATCH_SCORES // config.num_heads if form.pads else None
-        lengths = [len(row) for row in inputs.rows]
-        for batch in length_ordered_batches(lengths, most_tokens, most_rows, most_squares):
-            outputs = form([inputs.rows[index] for index in batch])
-            for index, logits in zip(batch, outputs, strict=True):
-                if not np.isfinite(logits).all():
-                    raise self._no_numbers()
-                result[index] = logits
-            progress.advance(len(batch) * len(texts) / len(inputs.rows))  # a long text may be several rows
-        return inputs.outputs(result, config.num_labels)
-
-    def _count(self, read: Unread) -> None:
-        self.unread += read  # a new object, which no other thread changes while it is looked at
-        for found in (read, self.unread):
-            enough = found.unknown_characters + found.spelt_characters >= _FEWEST_UNKNOWN
-            warnings = [note for note in notes(found, f"{found.texts:,} texts") if note.startswith("warning: ")]
-            if self.warns_of_unknown and enough and warnings:
-                self.warns_of_unknown = False
-                logger.warning("%s", warnings[0].removeprefix("warning: "))
-
-    def _no_numbers(self) -> EncT5Error:
-        said = "the model's outputs are no numbers; `enct5 info` tells whether its weights are damaged"
-        if self.engine.dtype == "float16":
-            said += "; or they leave the range of float16: choose another dtype"
-        return EncT5Error(said)
 
 
 def _trained_with(source: str, **hub: Any) -> TrainedOn | None:

@@ -1,5 +1,6 @@
 """Whole texts as rows of token ids, one each, cut to the longest length."""
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -66,3 +67,17 @@ class WholeTexts:
     def outputs(self, logits: Sequence[Array], num_labels: int) -> Array:
         """Logits of the texts, `(texts, num_labels)`, given those of the rows."""
         return np.asarray(logits, dtype=np.float32).reshape(len(logits), num_labels)
+
+    def apart(self) -> list["WholeTexts"]:
+        """The same, one for each text; what of it is unread is known of all of them only."""
+        alone = []
+        for row in self.rows:
+            one = copy.copy(self)
+            one.rows = [row]
+            alone.append(one)
+        return alone
+
+    @staticmethod
+    def together(outputs: Sequence[Array]) -> Array:
+        """What `outputs` gave for several texts as that of all of them."""
+        return np.concatenate(outputs)

@@ -1,7 +1,8 @@
 """Texts whose tokens are tagged as rows of token ids, in overlapping windows where they are long, and the way back."""
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +139,25 @@ class Windows:
             tagged(text, offsets, np.concatenate(own).reshape(-1, num_labels))
             for text, offsets, own in zip(self.texts, self.offsets, parts, strict=True)
         ]
+
+    def apart(self) -> list["Windows"]:
+        """The same, one for each text; what of it is unread is known of all of them only."""
+        windows: list[list[int]] = [[] for _ in self.texts]
+        for place, window in enumerate(self.windows):
+            windows[window.text].append(place)
+        alone = []
+        for text, offsets, places in zip(self.texts, self.offsets, windows, strict=True):
+            one = copy.copy(self)
+            one.texts, one.offsets = [text], [offsets]
+            one.windows = [replace(self.windows[place], text=0) for place in places]
+            one.rows = [self.rows[place] for place in places]
+            alone.append(one)
+        return alone
+
+    @staticmethod
+    def together(outputs: Sequence[list[TaggedText]]) -> list[TaggedText]:
+        """What `outputs` gave for several texts as that of all of them."""
+        return [tagged for own in outputs for tagged in own]
 
 
 def _windows(text: int, tokens: int, size: int) -> list[_Window]:
