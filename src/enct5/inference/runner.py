@@ -95,12 +95,10 @@ class Runner:
 
     def _count(self, read: Unread) -> None:
         self.unread += read  # a new object, which no other thread changes while it is looked at
-        if not self.warns_of_unknown:
-            return
-        for found in (read, self.unread):
+        for found in (read, self.unread) if self.warns_of_unknown else ():
             enough = found.unknown_characters + found.spelt_characters >= _FEWEST_UNKNOWN
             warnings = [note for note in notes(found, f"{found.texts:,} texts") if note.startswith("warning: ")]
-            if enough and warnings:
+            if self.warns_of_unknown and enough and warnings:
                 self.warns_of_unknown = False
                 logger.warning("%s", warnings[0].removeprefix("warning: "))
 
