@@ -218,6 +218,23 @@ def test_pairs_and_empty_texts(predictor: Predictor) -> None:
     assert empty.labels[0].attribution == [0.0]
 
 
+def test_a_text_of_several_windows_is_explained_whole(t5_folder: Base, tmp_path: Path) -> None:
+    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path))
+    predictor.model.config.encoder_window = 7
+    explanation = predictor.explain(f"{TEXT} {TEXT} {TEXT}")
+    check(explanation)
+    assert len(explanation.tokens) > 3 * 7
+    assert explanation.tokens_cut == 0
+    assert explanation.labels[0].logit == predictor.logits([f"{TEXT} {TEXT} {TEXT}"])[0].max()
+    model = predictor.model
+    model.set_attn_implementation("eager")
+    ids = predictor.tokenizer(f"{TEXT} {TEXT} {TEXT}", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        wanted = model(ids, output_attentions=True).cross_attentions[-1][0, :, 0].mean(0)
+    np.testing.assert_allclose(explanation.labels[0].token_attention, wanted, atol=1e-6)
+    assert np.abs(explanation.labels[0].token_attribution[-9:-1]).min() > 0  # those of the last window
+
+
 def test_a_long_text_is_cut_and_says_so(predictor: Predictor) -> None:
     text = "parcel money " * 200
     explanation = predictor.explain(text)

@@ -275,3 +275,31 @@ def test_what_is_no_longer_t5_is_not_folded() -> None:
     model.transformer.decoder.to("meta")
     with pytest.raises(ValueError, match="its weights are on cpu and meta"):
         FoldedEncT5(model)
+
+
+# Windows
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("problem_type", "labels"), [(SINGLE, 3), (MULTI, 3), (MULTI, 40), (REGRESSION, 2)])
+def test_long_texts_are_read_in_the_plain_model_s_windows(family: str, problem_type: str, labels: int) -> None:
+    model = random_model(num_labels=labels, problem_type=problem_type, encoder_window=16, **FAMILIES[family])
+    texts = random_texts([100, 33, 33, 32, 31, 17, 16, 16, 1])
+    wanted = plain_logits(model, texts)
+    assert_near(folded_logits(FoldedEncT5(model), texts), wanted)
+    model.config.encoder_window = None
+    assert (plain_logits(model, texts)[:2] - wanted[:2]).abs().max() > 1e-3
+    torch.testing.assert_close(plain_logits(model, texts)[-3:], wanted[-3:], atol=1e-6, rtol=0)
+
+
+def test_predictor_follows_a_window_that_changes(predictor: Predictor) -> None:
+    text = "parcel money card late " * 20
+    whole = predictor.logits([text])
+    predictor.model.config.encoder_window = 10
+    windowed = predictor.logits([text])
+    assert np.abs(windowed - whole).max() > 1e-3
+    np.testing.assert_allclose(
+        Predictor(predictor.model, predictor.tokenizer, fold=False).logits([text]), windowed, atol=1e-4
+    )
+    predictor.model.config.encoder_window = None
+    np.testing.assert_array_equal(predictor.logits([text]), whole)

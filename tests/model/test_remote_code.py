@@ -80,6 +80,7 @@ def test_a_saved_folder_loads_and_saves_again_where_enct5_is_not_installed(
         4,
         problem_type="multi_label_classification",
         num_decoder_layers=2,
+        encoder_window=5,
         loss="asymmetric",
         class_weights=[1.0, 2.0, 3.0, 0.5],
         thresholds=[0.1, 0.2, 0.3, 0.4],

@@ -24,7 +24,7 @@ def cross_attention(model: EncT5ForSequenceClassification, ids: torch.Tensor) ->
     """
     model = evaluating(model)
     mask = torch.ones_like(ids)[None]
-    states = model.transformer.encoder(input_ids=ids[None], attention_mask=mask).last_hidden_state
+    states = model.transformer.encode(ids[None], mask).last_hidden_state
     decoder = model.transformer.decoder
     assert decoder is not None  # only a tagger has none
     decoder.set_attn_implementation("eager")  # the only one that gives its weights away

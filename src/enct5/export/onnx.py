@@ -94,6 +94,8 @@ def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Expo
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         require(package, "onnx", "export to ONNX")
+    if model.config.encoder_window is not None:
+        raise EncT5Error("the model reads long texts in windows (`encoder_window`), which the graph does not do yet")
     try:
         check_foldable(model)
         model = _in_float32(model)

@@ -5,6 +5,7 @@ into its weights.
 `layers` holds the encoder's layers, `decoder` the decoder's.
 """
 
+import copy
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -89,6 +90,7 @@ class FoldedEncT5(nn.Module):
     def __init__(self, model: EncT5ForClassification) -> None:
         super().__init__()
         check_foldable(model)
+        self.config = copy.copy(model.config)
         encoder, decoder = model.transformer.encoder, model.transformer.decoder
         self.register_buffer("embedding", encoder.embed_tokens.weight.detach())
         biases = position_biases(encoder.block)
@@ -121,11 +123,11 @@ class FoldedEncT5(nn.Module):
             raise ValueError(f"`lengths` must be at least 1 and add up to {len(input_ids)} tokens, not {sum(lengths)}")
         if not len(input_ids):
             return self.head_bias.new_empty(0, len(self.head_bias))
-        runs = runs_of(lengths)
-        return self.decode(input_ids, self.encode(input_ids, runs), runs)
+        windows = [length for text in lengths for length in self.config.window_lengths(text)]
+        return self.decode(input_ids, self.encode(input_ids, runs_of(windows)), runs_of(lengths))
 
     def encode(self, input_ids: torch.Tensor, runs: list[Run]) -> torch.Tensor:
-        """The encoder's states, normalised without weight: `(tokens,)` to `(tokens, d_model)`."""
+        """The encoder's states, normalised without weight: `(tokens,)` to `(tokens, d_model)`; runs are of windows."""
         hidden = functional.embedding(input_ids, self.embedding)
         for layer in self.encoder:
             hidden = layer(hidden, runs)

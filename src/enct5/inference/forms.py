@@ -80,7 +80,8 @@ class FoldedForm:
 
     def is_current(self) -> bool:
         """Whether the model is still what was folded; `Fingerprint` says what that notices."""
-        return self._fingerprint.is_of(self.model)
+        same_windows = self.folded.config.encoder_window == self.model.config.encoder_window
+        return same_windows and self._fingerprint.is_of(self.model)
 
     @torch.inference_mode()
     def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:

@@ -110,6 +110,10 @@ class EncT5Config(T5Config):
             text's own tokens (the paper's structured prediction), instead of the encoder's.
         per_layer_position_bias (`bool`, defaults to `False`):
             Whether every layer has its own relative position bias (umT5) instead of sharing the first layer's.
+        encoder_window (`int`, *optional*):
+            Most tokens that the encoder reads at once. A longer text is read in windows, as few as hold it and of equal
+            length but for the last, and the prompts read the states of all: time and memory are linear in the length.
+            Without it (the published behaviour) every token attends to every other. Not for tagging tokens.
         loss (`str`, *optional*):
             What training minimises, instead of cross-entropy (binary cross-entropy for multi-label classification,
             squared error for regression): `"focal"` (arXiv 1708.02002; single- and multi-label), `"asymmetric"` (arXiv
@@ -155,6 +159,7 @@ class EncT5Config(T5Config):
     prompt_position_bias: bool = True
     token_decoder: bool = False
     per_layer_position_bias: bool = False
+    encoder_window: int | None = None
     loss: str | None = None
     loss_gamma: float | int | None = None
     class_weights: list[float | int] | None = None
@@ -222,6 +227,12 @@ class EncT5Config(T5Config):
         """Whether the model has a decoder: all but the models that tag tokens by the encoder's states alone."""
         return self.problem_type != "token_classification" or self.token_decoder
 
+    def window_lengths(self, tokens: int) -> list[int]:
+        """The tokens of each window that a text of so many is read in."""
+        count = -(-tokens // (self.encoder_window or max(1, tokens)))
+        size = -(-tokens // max(1, count))
+        return [size] * (count - 1) + [tokens - size * (count - 1)]
+
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> "EncT5Config":
         """This configuration: text enters the encoder only, so token ids are never ids of `decoder_vocab_size`."""
         return self
@@ -242,6 +253,10 @@ class EncT5Config(T5Config):
                 f"`decoder_vocab_size` is {self.decoder_vocab_size}; it must be 1 (one prompt for all labels) or "
                 f"`num_labels` = {self.num_labels} (one prompt a label)"
             )
+        if self.encoder_window is not None and self.encoder_window < 1:
+            raise ValueError(f"`encoder_window` is {self.encoder_window}; it must be at least 1, or null for none")
+        if self.encoder_window is not None and self.problem_type == "token_classification":
+            raise ValueError("`encoder_window` is for labels of texts, which prompts read; leave it out for tokens")
         self._validate_loss()
         self._validate_per_label("class_weights", "a positive number", lambda value: 0 < value < math.inf)
         self._validate_per_label("thresholds", "within 0 and 1", lambda value: 0 <= value <= 1)
@@ -314,6 +329,8 @@ def _fitting(stored: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         if retasked:
             values.pop("is_encoder_decoder", None)
             values.pop("token_decoder", None)
+            if new_type == "token_classification":
+                values.pop("encoder_window", None)
         prompts = stored.get("decoder_vocab_size")
         per_label = prompts == old_labels and (prompts > 1 or old_type == "multi_label_classification")
         if per_label and not retasked:

@@ -9,6 +9,8 @@ prediction, the states of a decoder that is fed with the text's own tokens:
 
     token states -> [text's own tokens -> T5 decoder layer(s)] -> head -> logits    (batch, sequence, num_labels)
 
+With `encoder_window` the encoder reads a long text in windows (`EncoderWindows`), the prompts the states of all.
+
 - `EncT5Decoder` is section 3's decoder: constant ids instead of text, full instead of causal self-attention. What no
   text influences, up to the first cross-attention, is computed once per batch.
 - `EncT5ClassificationHead` reads one prompt for all labels, or one prompt per label (section 3, multi-label);
@@ -312,6 +314,66 @@ class EncT5PreTrainedModel(T5PreTrainedModel):
         return {"input_ids": inputs["input_ids"], "attention_mask": inputs["decoder_attention_mask"]}
 
 
+class EncoderWindows:
+    """The texts of a batch in windows, the rows that an encoder reads side by side, and the way back.
+
+    A text longer than a window has as few as hold it, of equal length, but the last may be shorter. They are counted
+    from its first token and follow from its own length, so that padding on either side and neighbours change nothing.
+    In a traced or compiled model the rows are as many and as long as a batch of that shape may need; else no row is
+    without text.
+
+    Args:
+        attention_mask: `(batch, sequence)`, 0 for padding.
+        window: most tokens of a window.
+
+    Attributes:
+        attention_mask: of the windows, int64 `(windows, length)`.
+    """
+
+    def __init__(self, attention_mask: torch.Tensor, window: int):
+        is_text = attention_mask != 0
+        batch, sequence = is_text.shape
+        position = torch.arange(sequence, device=is_text.device)
+        first = torch.where(is_text, position, sequence - 1).amin(1, keepdim=True)
+        tokens = torch.where(is_text, position + 1, 0).amax(1, keepdim=True).sub(first).clamp(min=1)
+        count = (tokens + window - 1) // window
+        size = (tokens + count - 1) // count  # as `EncT5Config.window_lengths` has it; (batch, 1) each
+        number = torch.arange(-(-sequence // window), device=is_text.device)
+        text = torch.arange(batch, device=is_text.device)[:, None].expand(-1, len(number))
+        start, end, length = first + number * size, torch.minimum(first + (number + 1) * size, first + tokens), window
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            row = text * len(number)
+            text, start, end = text.flatten(), start.flatten(), end.flatten()
+        else:
+            row = count.cumsum(0) - count  # of a text's first window
+            needed = number < count
+            text, start, end, length = text[needed], start[needed], end[needed], int(size.max())
+        tokens_of_windows = start[:, None] + torch.arange(length, device=is_text.device)
+        index = text[:, None] * sequence + tokens_of_windows.clamp(max=sequence - 1)
+        self.attention_mask = (is_text.flatten()[index] & (tokens_of_windows < end[:, None])).long()
+        self._index = index  # in the batch, of the windows' tokens
+        self._inside = (position >= first) & (position < first + tokens)
+        number = ((position - first) // size).clamp(min=0).minimum(count - 1)
+        self._row = row[:, :1] + number  # the window of each of the batch's tokens
+        self._place = (position - first - number * size).clamp(0, length - 1)  # and the place therein
+
+    def split(self, tokens: torch.Tensor) -> torch.Tensor:
+        """From the batch's tokens to those of the windows, `(batch, sequence, ...)` to `(windows, length, ...)`."""
+        return tokens.flatten(0, 1).index_select(0, self._index.flatten()).unflatten(0, self._index.shape)
+
+    def join(self, states: torch.Tensor) -> torch.Tensor:
+        """The way back, `(windows, length, d_model)` to `(batch, sequence, d_model)`; padding gets any state."""
+        index = self._row * states.shape[1] + self._place
+        return states.flatten(0, 1).index_select(0, index.flatten()).unflatten(0, index.shape)
+
+    def join_attentions(self, attentions: torch.Tensor) -> torch.Tensor:
+        """What tokens attend to, `(windows, heads, length, length)` to `(batch, heads, sequence, sequence)`."""
+        row, query, key = self._row[:, :, None], self._place[:, :, None], self._place[:, None]
+        weights = attentions[row, :, query, key]  # (batch, sequence, sequence, heads)
+        together = (row == self._row[:, None]) & self._inside[:, :, None] & self._inside[:, None]
+        return (weights * together[..., None]).permute(0, 3, 1, 2)
+
+
 class EncT5Decoder(EncT5PreTrainedModel):
     """The decoder whose input ids are the constants 0..prompts-1 with their own embedding (section 3).
 
@@ -449,9 +511,7 @@ class EncT5Model(EncT5PreTrainedModel):
             kwargs[flag] = getattr(self.config, flag) if kwargs.get(flag) is None else kwargs[flag]
         kwargs["return_dict"] = True
         if encoder_outputs is None:
-            encoder_outputs = self.encoder(
-                input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
-            )
+            encoder_outputs = self.encode(input_ids, attention_mask, inputs_embeds, **kwargs)
         elif isinstance(encoder_outputs, (tuple, list)):
             encoder_outputs = BaseModelOutput(*encoder_outputs)
         if self.decoder is None:
@@ -474,6 +534,50 @@ class EncT5Model(EncT5PreTrainedModel):
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
             encoder_hidden_states=encoder_outputs.hidden_states,
             encoder_attentions=encoder_outputs.attentions,
+        )
+
+    def encode(
+        self,
+        input_ids: torch.LongTensor | None,
+        attention_mask: torch.Tensor | None,
+        inputs_embeds: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutput:
+        """The encoder's output for texts, read in windows where they are longer than `encoder_window`.
+
+        Args:
+            input_ids: as for `forward`; likewise the others.
+            attention_mask: `(batch, sequence)`.
+            inputs_embeds: `(batch, sequence, d_model)`.
+            kwargs: for the encoder.
+
+        Returns:
+            `last_hidden_state` `(batch, sequence, d_model)`, and `hidden_states` and `attentions` of the whole texts.
+
+        Raises:
+            ValueError: for windows under a mask of another shape.
+        """
+        name, tokens = ("input_ids", input_ids) if inputs_embeds is None else ("inputs_embeds", inputs_embeds)
+        is_one = (input_ids is None) != (inputs_embeds is None)  # else the encoder says what is wrong
+        window = self.config.encoder_window
+        if window is None or not is_one or tokens.shape[1] <= window:
+            return self.encoder(
+                input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
+            )
+        if attention_mask is None:
+            attention_mask = torch.ones(tokens.shape[:2], dtype=torch.long, device=tokens.device)
+        elif attention_mask.shape != tokens.shape[:2]:
+            raise ValueError(
+                f"with `encoder_window` the `attention_mask` must have the shape {tuple(tokens.shape[:2])}, one number "
+                f"a token, not {tuple(attention_mask.shape)}"
+            )
+        windows = EncoderWindows(attention_mask, window)
+        outputs = self.encoder(**{name: windows.split(tokens)}, attention_mask=windows.attention_mask, **kwargs)
+        hidden_states, attentions = outputs.hidden_states, outputs.attentions
+        return BaseModelOutput(
+            last_hidden_state=windows.join(outputs.last_hidden_state),
+            hidden_states=None if hidden_states is None else tuple(map(windows.join, hidden_states)),
+            attentions=None if attentions is None else tuple(map(windows.join_attentions, attentions)),
         )
 
 
@@ -666,7 +770,9 @@ class EncT5ForTokenClassification(EncT5ForClassification):
 
     def __init__(self, config: EncT5Config):
         # A checkpoint of another kind may be the start of a tagger; it has no prompts then, nor what is about labels.
-        none = dict.fromkeys(("decoder_vocab_size", "loss", "loss_gamma", "class_weights", "thresholds"))
+        none = dict.fromkeys(
+            ("decoder_vocab_size", "encoder_window", "loss", "loss_gamma", "class_weights", "thresholds")
+        )
         decodes = config.is_encoder_decoder and config.token_decoder
         values = {"problem_type": "token_classification", "is_encoder_decoder": decodes, **none}
         if any(getattr(config, key) != value for key, value in values.items()):
