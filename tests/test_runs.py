@@ -44,7 +44,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainConfig]:
     def call(*data: Any, **settings: Any) -> TrainConfig:
         seen: list[TrainConfig] = []
 
-        def stop(config: TrainConfig, resume: bool) -> None:
+        def stop(config: TrainConfig, *others: object) -> None:
             seen.append(config)
             raise KeyboardInterrupt
 

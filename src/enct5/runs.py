@@ -13,9 +13,11 @@ from enct5.assets import BUNDLED
 from enct5.data.in_memory import is_table
 from enct5.errors import EncT5Error, show
 from enct5.files.writing import refuse_occupied
+from enct5.model.folder import REPORT
+from enct5.model.publishing import Repository
 from enct5.model.sources import check_source
-from enct5.reports.training_report import REPORT
 from enct5.training.config import TrainConfig
+from enct5.training.data import read_rows
 from enct5.training.logs import no_bars
 
 if TYPE_CHECKING:
@@ -32,7 +34,10 @@ class Run:
         folder: The run folder, as `enct5 train` writes it: model, tokenizer, figures, report and model card. Where none
             was named it is temporary, and goes with this object; `save` keeps it.
         record: What is known of the run, as in the folder's metrics.json.
+        temporary: What deletes the folder, where nobody named it.
     """
+
+    temporary: weakref.finalize | None = None
 
     def __init__(self, folder: Path, record: dict[str, Any]) -> None:
         self.folder, self.record = folder, record
@@ -60,6 +65,26 @@ class Run:
         with no_bars():
             return Predictor.from_pretrained(self.folder)
 
+    def push_to_hub(self, name: str, *, private: bool = False, token: str | bool | None = None) -> str:
+        """Upload the model to the hub: what can be loaded, figures and card, but no texts.
+
+        Args:
+            name: The repository, `owner/name`, or a name of your own; made where there is none.
+            private: Make it a private one.
+            token: Access token of the hub; by default that of `hf auth login` or `HF_TOKEN`.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            EncT5Error: When it cannot be made, or written to.
+        """
+        repository = Repository(name, private, token)
+        repository.check()
+        with no_bars():
+            repository.open()
+            return repository.push(self.folder)
+
     def save(self, folder: str | Path) -> Path:
         """Copy the run folder, and return the copy's path.
 
@@ -78,13 +103,16 @@ class Run:
         return f"<Run in {self.folder}: {figures}>"
 
 
-def train(
+def train(  # noqa: PLR0913  # what is to be done, by name
     data: Any,
     labels: Any = None,
     *,
     eval: Any = None,
     out: str | Path | None = None,
     resume: bool = False,
+    push_to_hub: str | None = None,
+    private: bool = False,
+    token: str | bool | None = None,
     **settings: Any,
 ) -> Run:
     """Fine-tune a model on labelled texts.
@@ -104,6 +132,10 @@ def train(
         eval: Evaluation data, as `data`, or `(texts, labels)`; without it a part of `data` is held out.
         out: Run folder to create; without it the folder is a temporary one, which goes with the result.
         resume: Continue the interrupted run in `out`, given the same data and settings.
+        push_to_hub: Also upload the model to this repository, as `Run.push_to_hub` does. Name and token are tried
+            before training begins. Where the upload fails, the run folder stays, a temporary one, too.
+        private: As for `Run.push_to_hub`.
+        token: Likewise.
         settings: Those of `enct5.training.TrainConfig`, whose documentation lists them: `text` and `label`, which name
             columns, `task`, `base`, `epochs`, ..., as on the command line.
 
@@ -132,17 +164,39 @@ def train(
     )
     if config.base != BUNDLED:
         check_source(config.base)
-    return _run(config, resume) if out is not None else _run_aside(config)
+    repository = None if push_to_hub is None else Repository(push_to_hub, private, token)
+    run = _run(config, resume, repository) if out is not None else _run_aside(config, repository)
+    if repository is not None:
+        _push(run, repository)
+    return run
 
 
-def _run(config: TrainConfig, resume: bool) -> Run:
+def _run(config: TrainConfig, resume: bool, repository: Repository | None) -> Run:
+    from enct5.training.distributed import on_main_process
     from enct5.training.run import train as train_by
 
+    rows = None
     with no_bars():
-        return Run(Path(config.out), train_by(config, resume))
+        if repository is not None:
+            on_main_process(repository.check)
+            rows = read_rows(config)  # what is wrong with them is told before there is a repository
+            on_main_process(repository.open)
+        return Run(Path(config.out), train_by(config, resume, rows))
 
 
-def _run_aside(config: TrainConfig) -> Run:
+def _push(run: Run, repository: Repository) -> None:
+    from enct5.training.distributed import on_main_process
+
+    try:
+        with no_bars():
+            on_main_process(lambda: repository.push(run.folder))
+    except EncT5Error:
+        if run.temporary is not None:
+            run.temporary.detach()  # the folder stays, to be pushed later
+        raise
+
+
+def _run_aside(config: TrainConfig, repository: Repository | None) -> Run:
     """A run in a temporary folder, which goes when the run is forgotten."""
     from enct5.training.distributed import process_state
 
@@ -150,11 +204,11 @@ def _run_aside(config: TrainConfig) -> Run:
         raise EncT5Error("several processes share one run folder; name it by `out`")
     folder = Path(tempfile.mkdtemp(prefix="enct5-"))
     try:
-        run = _run(config.model_copy(update={"out": str(folder / _UNNAMED)}), resume=False)
+        run = _run(config.model_copy(update={"out": str(folder / _UNNAMED)}), False, repository)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
+    run.temporary = weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
     return run
 
 

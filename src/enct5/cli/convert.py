@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from enct5 import progress
-from enct5.cli.options import Model, Revision, load_for, say
+from enct5.cli.options import Model, Private, PushToHub, Revision, load_for, push, repository_of, say
 
 
 def convert(
@@ -30,17 +30,23 @@ def convert(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the converted model in OUT, when the new one is complete.")
     ] = False,
+    push_to_hub: PushToHub = None,
+    private: Private = False,
 ) -> None:
     """Make an EncT5 checkpoint of a T5 one, to be fine-tuned before use."""
     from enct5.cli import overwriting
     from enct5.files.writing import refuse_occupied
     from enct5.tasks.registry import find_task
 
+    repository = repository_of(push_to_hub, private)
     place = overwriting.place(out, overwriting.CONVERTED, base) if overwrite else out
     refuse_occupied(place)
     if problem_type is not None:
         problem_type = find_task(problem_type).name
-    load_for(base, revision)
+    load_for(base, revision, push_to_hub)
+    if repository is not None:
+        repository.check()
+        repository.open()
     from enct5.cli import conversion
 
     with progress.bar("converting"):
@@ -59,6 +65,8 @@ def convert(
     say(f"copied and compared with the file: {len(result.copied)} tensors")
     say(f"new, to be fine-tuned before use: {', '.join(result.new)}")
     say(f"not used by EncT5: {len(result.unused)} tensors" + (f", such as {result.unused[0]}" if result.unused else ""))
+    if repository is not None:
+        push(repository, out)
 
 
 def export(

@@ -1,11 +1,16 @@
 """Arguments that several commands share, and what commands do before they start."""
 
 import os
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from enct5.errors import printable
+from enct5 import progress
+from enct5.errors import EncT5Error, printable
+
+if TYPE_CHECKING:
+    from enct5.model.publishing import Repository
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Run folder, another EncT5 checkpoint, or hub id.")]
 
@@ -14,6 +19,16 @@ Data = Annotated[
 ]
 
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the hub; default: main.")]
+
+PushToHub = Annotated[
+    str | None,
+    typer.Option(
+        "--push-to-hub", metavar="NAME", help="Also upload the model to this repository of the hub, `owner/name`."
+    ),
+]
+Private = Annotated[
+    bool, typer.Option("--private", help="Make the repository of --push-to-hub a private one, if there is none yet.")
+]
 
 Text = Annotated[str | None, typer.Option("--text", help="Text column, or two separated by a comma for pairs.")]
 Label = Annotated[str | None, typer.Option("--label", help="Label column.")]
@@ -67,11 +82,27 @@ def columns_of(text: str | None) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def load_for(model: str, revision: str | None = None) -> None:
+def repository_of(push_to_hub: str | None, private: bool) -> "Repository | None":
+    """Where a command is to push its model, if anywhere."""
+    from enct5.model.publishing import Repository
+
+    if push_to_hub is None and private:
+        raise EncT5Error("--private is for the repository of --push-to-hub; give both, or leave it out")
+    return None if push_to_hub is None else Repository(push_to_hub, private)
+
+
+def push(repository: "Repository", folder: Path) -> None:
+    """Push a model, and say where it is."""
+    with progress.bar("pushing"):
+        address = repository.push(folder)
+    say(f"pushed: {address}")
+
+
+def load_for(model: str, revision: str | None = None, push_to_hub: str | None = None) -> None:
     """Refuse what can be no model, then import what runs one."""
     from enct5.cli import libraries
     from enct5.model.sources import check_source, prepare_for_hub
 
     check_source(model, revision)
-    prepare_for_hub(model)
+    prepare_for_hub(model, push_to_hub)
     libraries.load()

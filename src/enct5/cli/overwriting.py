@@ -12,26 +12,30 @@ from pathlib import Path
 
 from enct5.errors import EncT5Error
 from enct5.files.writing import PARTIAL, refuse_occupied
-from enct5.model.folder import CHECKPOINTS, LOGS, is_interrupted
+from enct5.model.folder import (
+    ADAPTER_FILES,
+    CHECKPOINTS,
+    CONFIG_AND_TOKENIZER,
+    CONVERSION,
+    LOGS,
+    METRICS,
+    MODEL_FILES,
+    REPORT,
+    TRAIN_CONFIG,
+    is_interrupted,
+)
 
-_ALWAYS = (
-    *("config.json", "configuration_enct5.py"),
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("spiece.model", "chat_template.jinja"),
-)
-_MODEL = (
-    *("README.md", "modeling_enct5.py"),
-    *("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
-)
-_ADAPTER = ("adapter", "adapter/adapter_config.json", "adapter/adapter_model.safetensors")
 _LOGS = (LOGS, f"{LOGS}/*")
 _UNFINISHED = (CHECKPOINTS, f"{CHECKPOINTS}/*", PARTIAL, f"{PARTIAL}/*")  # of a run that was killed at its very end
 # What a folder of each kind holds: first the file that no other kind has, then whatever else enct5 may write there.
 RUN, CONVERTED, EXPORTED = "finished run", "converted model", "exported model"
 _FILES = {
-    RUN: ("metrics.json", *_ALWAYS, *_MODEL, "train_config.yaml", "report.html", *_ADAPTER, *_LOGS, *_UNFINISHED),
-    CONVERTED: ("conversion.json", *_ALWAYS, *_MODEL),
-    EXPORTED: ("model.onnx", *_ALWAYS, "model.onnx.data", "train_config.yaml"),
+    RUN: (
+        *(METRICS, *CONFIG_AND_TOKENIZER, *MODEL_FILES, TRAIN_CONFIG, REPORT),
+        *("adapter", *ADAPTER_FILES, *_LOGS, *_UNFINISHED),
+    ),
+    CONVERTED: (CONVERSION, *CONFIG_AND_TOKENIZER, *MODEL_FILES),
+    EXPORTED: ("model.onnx", *CONFIG_AND_TOKENIZER, "model.onnx.data", TRAIN_CONFIG),
 }
 
 

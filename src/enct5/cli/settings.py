@@ -5,13 +5,13 @@ pydantic takes a tenth of a second to import, so such a command is made when it 
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from enct5.cli.options import columns_of
+from enct5.cli.options import Private, PushToHub, columns_of
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -31,6 +31,8 @@ _OTHERS = {
     "overwrite": Annotated[
         bool, typer.Option("--overwrite", help="Replace the finished run in --out, when the new one is complete.")
     ],
+    "push_to_hub": PushToHub,
+    "private": Private,
 }
 
 
@@ -46,13 +48,15 @@ class SettingsCommand(TyperCommand):
 
 def _command(config: "type[Settings]", run: Callable[..., None], help: str | None) -> Any:
     def command(**given: Any) -> None:
-        file, resume, overwrite = (given.pop(name) for name in _OTHERS)
+        others = {name: given.pop(name) for name in _OTHERS}
+        file = others.pop("config")
         values = {name: _read(config, name, value) for name, value in given.items() if value is not None}
-        run(config.checked(**values) if file is None else config.from_yaml(file, **values), resume, overwrite)
+        run(config.checked(**values) if file is None else config.from_yaml(file, **values), **others)
 
     fields = {name: info for name, info in config.model_fields.items() if name not in config.fixed}
     parameters = {name: _parameter(config, name, fields[name]) for name in [*config.positional, *fields]}
-    others = {name: _keyword(name, kind, None if name == "config" else False) for name, kind in _OTHERS.items()}
+    defaults = {name: False if get_args(kind)[0] is bool else None for name, kind in _OTHERS.items()}
+    others = {name: _keyword(name, kind, defaults[name]) for name, kind in _OTHERS.items()}
     command.__signature__ = inspect.Signature([*parameters.values(), *others.values()])  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(help=help)(command)

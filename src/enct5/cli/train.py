@@ -5,14 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enct5.cli.options import say
+from enct5.cli.options import push, repository_of, say
 from enct5.errors import InterruptedByUserError
 
 if TYPE_CHECKING:
     from enct5.training.config import TrainConfig
 
 # What typer evaluates may name nothing that is imported for types alone.
-Configured = tuple[Any, Callable[[Any, bool, bool], None]]
+Configured = tuple[Any, Callable[..., None]]
 
 
 def train() -> Configured:
@@ -29,16 +29,19 @@ def distill() -> Configured:
     return DistillConfig, partial(_run, "distill")
 
 
-def _run(name: str, config: "TrainConfig", resume: bool, overwrite: bool) -> None:
+def _run(
+    name: str, config: "TrainConfig", resume: bool, overwrite: bool, push_to_hub: str | None, private: bool
+) -> None:
     """Train into a run folder, and say what came of it."""
     from enct5.cli import overwriting, start, tables
     from enct5.model.folder import is_interrupted
 
+    repository = repository_of(push_to_hub, private)
     out = place = Path(config.out)
     if overwrite:
         place = overwriting.place(out, overwriting.RUN, *(getattr(config, name) for name in config.sources))
     try:
-        record = getattr(start, name)(config.model_copy(update={"out": str(place)}), resume)
+        record = getattr(start, name)(config.model_copy(update={"out": str(place)}), resume, repository)
     except KeyboardInterrupt:
         if not is_interrupted(place):
             raise InterruptedByUserError("interrupted; nothing was written yet") from None
@@ -58,3 +61,5 @@ def _run(name: str, config: "TrainConfig", resume: bool, overwrite: bool) -> Non
         say(f"agreement with the teacher {taught['teacher']}: {agreement}")
     say(f"model: {out} ({record['seconds']:.0f} s); read its report.html, use it with:")
     say(f"  enct5 predict {out} FILE")
+    if repository is not None:
+        push(repository, out)

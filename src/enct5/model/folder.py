@@ -13,6 +13,19 @@ METRICS = "metrics.json"
 CONVERSION = "conversion.json"  # what a converted folder has in its place
 CONFIG = "config.json"  # the last file to arrive in a run folder: it is complete when it has one
 WEIGHTS = "model.safetensors"
+REPORT = "report.html"
+
+# What a folder holds, by patterns of `fnmatch`.
+CONFIG_AND_TOKENIZER = (
+    *(CONFIG, "configuration_enct5.py"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("spiece.model", "chat_template.jinja"),
+)
+MODEL_FILES = (
+    *("README.md", "modeling_enct5.py"),
+    *(WEIGHTS, "model-*-of-*.safetensors", "model.safetensors.index.json"),
+)
+ADAPTER_FILES = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors")
 
 
 def is_interrupted(out: Path) -> bool:

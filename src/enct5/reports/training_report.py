@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from enct5.metrics.classification import AT_DEFAULT
+from enct5.model.folder import REPORT
 from enct5.reports import rendering
 from enct5.reports.charts import curves, reliability_diagram, scatter
 from enct5.tasks.base import Task
@@ -14,7 +15,6 @@ from enct5.tasks.details import Evaluated
 
 Array = npt.NDArray[Any]
 Settings = Sequence[tuple[str, Any, str | None]]
-REPORT = "report.html"
 _MOST_CHARACTERS = 1500  # of a text that is shown
 
 
