@@ -126,6 +126,40 @@ def test_labels_and_tokenizer_lie_beside_the_graph(folders: tuple[Path, Path]) -
     assert not list(exported.glob("*.safetensors"))
 
 
+@pytest.mark.parametrize("int8", [False, True])
+def test_texts_of_several_windows_are_read_whole(t5_folder: Base, tmp_path: Path, int8: bool) -> None:
+    run = saved_model(t5_folder(), tmp_path / "run")
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    (run / "config.json").write_text(json.dumps({**config, "encoder_window": 9}), encoding="utf-8")
+    assert export.export(str(run), tmp_path / "onnx", int8).mean_difference < (0.05 if int8 else 1e-6)
+    plain, exported = (Predictor.from_pretrained(tmp_path / name) for name in ("run", "onnx"))
+    texts = ["", *sentences(30, longest=60)]
+    wanted = plain.logits(texts)
+    found = exported.logits(texts)
+    near = 1 if int8 else 1e-4  # the logits are about 4
+    np.testing.assert_allclose(found, wanted, atol=near)
+    np.testing.assert_allclose(exported.logits(texts[::-1])[::-1], found, atol=near)
+    exported.engine.model.config.encoder_window = 64  # the graph does not know how long they are
+    plain.model.config.encoder_window = None
+    whole = plain.logits(texts)
+    np.testing.assert_allclose(exported.logits(texts), whole, atol=near)
+    assert np.abs(whole - wanted).max() > 1
+    session = onnxruntime.InferenceSession(tmp_path / "onnx" / "model.onnx")
+    assert {entry.name: entry.shape for entry in session.get_inputs()} == {
+        "input_ids": ["batch", "length"],
+        "attention_mask": ["batch", "length"],
+        "windows": ["texts", "most_windows"],
+    }
+
+
+def test_a_graph_without_windows_is_not_given_any(single: Path, exported_single: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported_single, tmp_path / "onnx")
+    config = json.loads((tmp_path / "onnx" / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "onnx" / "config.json").write_text(json.dumps({**config, "encoder_window": 9}), encoding="utf-8")
+    with pytest.raises(EncT5Error, match=r"ONNX Runtime stopped: .*windows"):
+        Predictor.from_pretrained(tmp_path / "onnx").logits(sentences(2))
+
+
 def test_taggers_give_the_same_entities(t5_folder: Base, tmp_path: Path) -> None:
     from enct5.model.conversion import convert
     from enct5.model.loading import load_tokenizer

@@ -46,6 +46,33 @@ def test_padding_may_be_on_the_left(problem_type: str, labels: int) -> None:
     assert_same_logits(random_model(num_labels=labels, problem_type=problem_type), "left")
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("problem_type", "labels"), [task for task in TASKS if task[0] != TOKENS])
+@torch.no_grad()
+def test_long_texts_are_read_in_the_plain_model_s_windows(family: str, problem_type: str, labels: int) -> None:
+    model = random_model(num_labels=labels, problem_type=problem_type, encoder_window=20, **FAMILIES[family])
+    ids, mask = padded("right")
+    parts = [
+        part
+        for row, own in zip(ids, LENGTHS, strict=True)
+        for part in row[:own].split(model.config.window_lengths(own))
+    ]
+    rows = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+    counts = [len(model.config.window_lengths(own)) for own in LENGTHS]
+    assert counts == [7, 3, 3, 2, 1, 1, 1, 1]
+    windows, start = torch.full((len(LENGTHS), 7), -1), 0
+    for text, count in enumerate(counts):
+        windows[text, :count] = torch.arange(start, start + count)
+        start += count
+    row_mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(part) for part in parts], batch_first=True)
+    graph = ExportableEncT5(FoldedEncT5(model))
+    wanted = model(ids, attention_mask=mask).logits
+    assert_near(graph(rows, row_mask, windows), wanted)
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))  # rows may come in any order
+    moved = torch.where(windows < 0, -1, order.argsort()[windows])
+    assert_near(graph(rows[order], row_mask[order], moved), wanted)
+
+
 @torch.no_grad()
 def test_padding_of_any_id_changes_nothing() -> None:
     graph = ExportableEncT5(FoldedEncT5(random_model(num_labels=3)))

@@ -28,6 +28,7 @@ from enct5.model.replica import evaluating
 
 OPSET = 20
 SHAPES = ((1, 1), (1, 16), (5, 33), (2, 300))  # texts and tokens of the batches that are compared
+LONGEST_WINDOW = 100  # of these batches, so that there are texts of several
 # The largest difference allowed, as a share of the largest logit (of 1 where all are smaller). Of int8 the mean: single
 # logits of texts without sense, as these are, may be far off where a trained model's decisions stay.
 TOLERANCE, INT8_TOLERANCE = 1e-4, 0.1
@@ -94,17 +95,18 @@ def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Expo
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         require(package, "onnx", "export to ONNX")
-    if model.config.encoder_window is not None:
-        raise EncT5Error("the model reads long texts in windows (`encoder_window`), which the graph does not do yet")
     try:
         check_foldable(model)
         model = _in_float32(model)
         graph = ExportableEncT5(FoldedEncT5(model)).eval()
     except ValueError as error:
         raise EncT5Error(f"the model cannot be exported: {error}") from error
+    window = model.config.encoder_window
     _write_float32(graph, folder / GRAPH)
     if int8:
         _quantize(folder / GRAPH)
+    if window is not None:  # the graph does not know how long they are: shorter ones are compared in less time
+        model.config.encoder_window = min(window, LONGEST_WINDOW)
     result = _compare(model, OnnxEncT5(folder / GRAPH, cast(EncT5Config, model.config)))
     found, allowed = (result.mean_difference, INT8_TOLERANCE) if int8 else (result.difference, TOLERANCE)
     if not found <= allowed:  # which NaN is not, either
@@ -128,6 +130,11 @@ def _write_float32(graph: ExportableEncT5, file: Path) -> None:
     # two tensors: the exporter takes one that is given twice for one input
     input_ids, attention_mask = torch.zeros(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long)
     axes = {0: "batch", 1: "length"}
+    inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+    shapes = {"input_ids": axes, "attention_mask": axes}
+    if graph.folded.config.encoder_window is not None:
+        inputs["windows"] = torch.tensor([[0, 1], [1, -1], [0, -1]])
+        shapes["windows"] = {0: "texts", 1: "most_windows"}
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)  # it warns of packages that the graph does not need
@@ -136,12 +143,12 @@ def _write_float32(graph: ExportableEncT5, file: Path) -> None:
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 graph,
-                (input_ids, attention_mask),
+                tuple(inputs.values()),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=["input_ids", "attention_mask"],
+                input_names=list(inputs),
                 output_names=["logits"],
-                dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+                dynamic_shapes=shapes,
                 verbose=False,
             )
     finally:
@@ -202,7 +209,7 @@ def _compare(model: EncT5ForClassification, exported: OnnxEncT5) -> Exported:
         lengths[0] = tokens
         mask = (torch.arange(tokens) < lengths[:, None]).long()
         wanted = model(input_ids=input_ids, attention_mask=mask).logits.numpy()
-        got = exported.logits(input_ids.numpy(), mask.numpy())
+        got = np.asarray(exported([row[:length].numpy() for row, length in zip(input_ids, lengths, strict=True)]))
         counted = slice(None) if wanted.ndim == 2 else mask.numpy() > 0  # tags of padding mean nothing
         differences.append(np.abs(got - wanted)[counted].ravel())
         largest = max(largest, float(np.abs(wanted[counted]).max()))

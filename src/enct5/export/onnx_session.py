@@ -131,25 +131,35 @@ class OnnxEncT5:
         """Refused: a graph has no gradients."""
         raise EncT5Error("an exported model has no gradients to explain it by; use the folder it was exported from")
 
-    def logits(self, input_ids: npt.NDArray[np.int64], attention_mask: npt.NDArray[np.int64]) -> Any:
+    def logits(self, **inputs: npt.NDArray[np.int64]) -> Any:
         """Float32 logits of a padded batch, `(batch, num_labels)`; of tokens `(batch, length, num_labels)`.
 
         Args:
-            input_ids: `(batch, length)`.
-            attention_mask: likewise; 0 for padding.
+            inputs: `input_ids` `(batch, length)`; `attention_mask` likewise, 0 for padding; for a model that reads long
+                texts in windows, of which the batch then consists, also `windows` `(texts, most windows)`: the rows
+                that are the windows of each text, -1 where it has no more.
 
         Raises:
             EncT5Error: when the graph cannot be run, such as for want of memory.
         """
         try:
-            return self._session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})[0]
+            return self._session.run(None, inputs)[0]
         except Exception as error:  # onnxruntime's own classes
             raise EncT5Error(f"ONNX Runtime stopped: {first_line(error)}") from error
 
     def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The logits of every row of token ids: `(num_labels,)`, or of tokens `(tokens or more, num_labels)`."""
-        logits: Any = np.asarray(self.logits(**pad(rows, int(self.config.pad_token_id or 0))))
+        parts, inputs = self._windows(rows) if self.config.encoder_window is not None else (rows, {})
+        logits: Any = np.asarray(self.logits(**inputs, **pad(parts, int(self.config.pad_token_id or 0))))
         return logits
+
+    def _windows(self, rows: Sequence[Any]) -> tuple[list[Any], dict[str, npt.NDArray[np.int64]]]:
+        """The windows of rows of token ids, and which are whose, as `logits` takes it."""
+        lengths = [self.config.window_lengths(len(row)) for row in rows]
+        parts = [part for row, own in zip(rows, lengths, strict=True) for part in np.split(row, np.cumsum(own)[:-1])]
+        counts = np.array([len(own) for own in lengths], dtype=np.int64)[:, None]
+        number = np.arange(counts.max())
+        return parts, {"windows": np.where(number < counts, np.cumsum(counts)[:, None] - counts + number, -1)}
 
 
 def _sizes_and_times(graph: Path) -> dict[Path, tuple[int, int]]:

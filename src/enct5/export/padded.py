@@ -53,12 +53,17 @@ class ExportableEncT5(nn.Module):
         # which of them each layer has: most models have one for all layers
         self.numbers = [None if bias is None else list(self.biases).index(bias) for bias in biases]
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, windows: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Logits.
 
         Args:
             input_ids: `(batch, length)`.
             attention_mask: 1 for tokens, 0 for padding on either side; `(batch, length)`.
+            windows: for a model that reads long texts in windows, of which the batch then consists: the rows that are
+                the windows of each text, -1 where it has no more; `(texts, most windows)`. The batch is that of the
+                texts in what is returned.
 
         Returns:
             `(batch, num_labels)`; for a model that tags tokens `(batch, length, num_labels)`.
@@ -75,6 +80,8 @@ class ExportableEncT5(nn.Module):
         states = normalize(hidden, folded.encoder_epsilon)
         if folded.decoder is None:
             return functional.linear(states, folded.head_weight, folded.head_bias)
+        if windows is not None:
+            states, padding = regrouped(states, padding, windows)
         if isinstance(folded.decoder, PromptDecoder):
             return self._read_by_prompts(folded.decoder, states, padding)
         hidden = embedded
@@ -97,6 +104,22 @@ class ExportableEncT5(nn.Module):
         if len(decoder.prompts) > 1:  # one prompt a label
             return (hidden * self.folded.head_weight).sum(-1) + self.folded.head_bias
         return functional.linear(hidden[:, 0], self.folded.head_weight, self.folded.head_bias)
+
+
+def regrouped(states: torch.Tensor, padding: torch.Tensor, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The states of whole texts and what hides their padding, from those of their windows.
+
+    Args:
+        states: `(rows, length, d_model)`.
+        padding: `(rows, 1, 1, length)`.
+        windows: as for `ExportableEncT5.forward`.
+
+    Returns:
+        `(texts, most windows * length, d_model)` and `(texts, 1, 1, most windows * length)`.
+    """
+    rows = windows.clamp(min=0)
+    none = (windows < 0).to(padding.dtype)[:, :, None] * HIDDEN  # (texts, most windows, 1)
+    return states[rows].flatten(1, 2), (padding[rows][:, :, 0, 0] + none).flatten(1)[:, None, None]
 
 
 def position_bias(bias: PositionBias, length: int) -> torch.Tensor:

@@ -538,7 +538,7 @@ class EncT5Model(EncT5PreTrainedModel):
 
     def encode(
         self,
-        input_ids: torch.LongTensor | None,
+        input_ids: torch.Tensor | None,
         attention_mask: torch.Tensor | None,
         inputs_embeds: torch.Tensor | None = None,
         **kwargs: Any,
