@@ -34,6 +34,7 @@ def test_the_page_is_self_contained_and_holds_no_markup_from_the_text(tmp_path: 
     assert page.html.count("http") == 1  # http-equiv of the policy that forbids the network
     assert "&lt;b&gt;it&lt;/b&gt;" in page.html
     assert "&lt;late&gt;</bdi>: 0.75" in page.html
+    assert "<title>&lt;late&gt; of “Where is &lt;b&gt;it&lt;/b&gt; &amp; why?”: EncT5 explanation</title>" in page.html
     assert page.quotes == [f"{TEXT}</s>", f"{TEXT}</s>"]  # attribution, attention
     assert [path.name for path in tmp_path.iterdir()] == ["why.html"]
 

@@ -1,5 +1,6 @@
 """The report page: right figures, right order of mistakes, nothing from the network, no markup from the texts."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,21 @@ Array = npt.NDArray[Any]
 SETTINGS = TrainConfig(
     data="folder/reviews.csv", text=("review",), label="verdict", out="runs/x", learning_rate=0.00123
 )
+
+FEW_FACTS = {
+    "file": "reviews.csv",
+    "sha256": "",
+    "text": ["review"],
+    "label": "verdict",
+    "train_rows": 4,
+    "eval_rows": 5,
+    "eval_split": "",
+    "class_counts": {},
+    "texts_cut": 0,
+    "unread": {},
+    "notes": [],
+    "tokens": {"median": 1, "percentile_95": 1, "longest": 1},
+}
 
 
 def unread_of(texts: int, characters: int, unknown: int = 0, spelt: int = 0) -> dict[str, int]:
@@ -138,6 +154,47 @@ def test_single_label(tmp_path: Path) -> None:
     assert "3 of 5 texts" in page.html
     assert "<dt>Predicted</dt><dd>b (0.787)</dd>" in page.html
     assert "&lt;script&gt;" in page.html
+
+
+def test_the_title_says_what_was_learned_and_sections_are_listed(tmp_path: Path) -> None:
+    page = single(tmp_path)
+    assert "<title>verdict, learned from reviews.csv: EncT5 report</title>" in page.html
+    assert "<h1><bdi>verdict</bdi>, learned from <bdi>reviews.csv</bdi></h1>" in page.html
+    listed = ["result", "confusion", "labels", "mistakes", "scores", "training", "data", "settings"]
+    assert [link[1:] for link in page.links if link.startswith("#") and link[1:] in listed] == listed
+    assert page.html.count("<h2 ") == len(listed)
+    unlabelled = {**FEW_FACTS, "label": None}  # a student's texts
+    assert "<h1><bdi>reviews.csv</bdi></h1>" in single(tmp_path, data=unlabelled).html
+
+
+def test_figures_are_explained_and_compared_with_a_guess(tmp_path: Path) -> None:
+    html = single(tmp_path).html
+    assert '<dd>0.4000</dd><dd class="soft">share of the texts with the right label</dd>' in html
+    # of the five texts two are of a and two of <c>
+    assert "to call every text <bdi>a</bdi>, the commonest label, has an accuracy of 0.4000" in html
+    assert "the same with the threshold 0.5 for every label" in multi(tmp_path, [0.1, 0.9]).html
+    assert "the commonest label" not in multi(tmp_path).html
+
+
+def test_what_scrolls_is_reached_by_keyboard_and_named(tmp_path: Path) -> None:
+    html = single(tmp_path).html
+    regions = re.findall(r'<div class="scroll"([^>]*)>', html)
+    assert regions == [
+        f' tabindex="0" role="region" aria-label="{name}"' for name in ("Confusion", "Labels", "Labels of the file")
+    ]
+
+
+def test_charts_say_in_words_what_they_show(tmp_path: Path) -> None:
+    html = single(tmp_path).html
+    assert 'aria-label="loss over the epochs, training from 0.9 to 0.7, evaluation from 0.8 to 0.8' in html
+    assert "evaluation from 0.8 to 0.8, best checkpoint at epoch 1.0" in html
+    assert 'aria-label="predicted value against true value of 3 texts"' in regression(tmp_path).html
+
+
+def test_long_names_may_go_on_behind_an_underscore(tmp_path: Path) -> None:
+    page = make("single", ["a", "b"], np.eye(2, dtype=np.float32), np.array([0, 1]), ["a_<b>", "c_d"], tmp_path)
+    assert '<th scope="row"><bdi>a_<wbr>&lt;b&gt;</bdi></th>' in page.html
+    assert [row[0] for row in page.tables[1][1:]] == ["a_<b>", "c_d"]
 
 
 def test_scores_are_shown_beside_what_they_are_worth(tmp_path: Path) -> None:
@@ -273,20 +330,7 @@ def test_pages_are_reproducible(tmp_path: Path) -> None:
 
 
 def test_notes_on_the_data_are_listed_as_text(tmp_path: Path) -> None:
-    data = {
-        "file": "reviews.csv",
-        "sha256": "",
-        "text": ["review"],
-        "label": "verdict",
-        "train_rows": 4,
-        "eval_rows": 5,
-        "eval_split": "",
-        "class_counts": {},
-        "texts_cut": 0,
-        "unread": {},
-        "notes": ["2 rows (3, 5) are <b>odd</b>"],
-        "tokens": {"median": 1, "percentile_95": 1, "longest": 1},
-    }
+    data = {**FEW_FACTS, "notes": ["2 rows (3, 5) are <b>odd</b>"]}
     assert "<li>2 rows (3, 5) are &lt;b&gt;odd&lt;/b&gt;</li>" in single(tmp_path, data=data).html
     assert "Notes on the data" not in single(tmp_path).html
 

@@ -37,7 +37,14 @@ _CHART_STYLE: dict[Any, Any] = {
     "legend.borderaxespad": 0,
 }
 
-_ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.02), "ncols": 3}  # the legend, off the curves
+_DOTTED: dict[str, Any] = {"linewidth": 1.2, "linestyle": (0, (1, 2))}
+_ABOVE: dict[str, Any] = {
+    "loc": "lower left",
+    "bbox_to_anchor": (0, 1.02),
+    "ncols": 3,
+    "columnspacing": 1,
+    "handlelength": 1.5,
+}  # the legend, off the curves
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
@@ -72,12 +79,15 @@ def _line_chart(title: str, series: dict[str, list[tuple[float, float]]], best: 
             if points:
                 axes.plot(*zip(*points, strict=True), label=name, markersize=3, linewidth=1.5, **looks[name])
         if best is not None:
-            axes.axvline(best, color=_INK, linewidth=0.8, linestyle=":", label="best checkpoint")
+            axes.axvline(best, color=_INK, **_DOTTED, label="best checkpoint")
         axes.set(xlabel="epoch", ylabel=title)
+        axes.set_xlim(left=0)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(**_ABOVE)
 
-    return _svg(draw, f"{title} over the epochs")
+    told = [f"{name} from {points[0][1]:.3g} to {points[-1][1]:.3g}" for name, points in series.items() if points]
+    told += [] if best is None else [f"best checkpoint at epoch {best:.1f}"]
+    return _svg(draw, ", ".join([f"{title} over the epochs", *told]))
 
 
 def scatter(truth: Array, values: Array, title: str) -> "Markup":
@@ -85,12 +95,12 @@ def scatter(truth: Array, values: Array, title: str) -> "Markup":
 
     def draw(axes: Any) -> None:
         ends = [min(truth.min(), values.min()), max(truth.max(), values.max())]
-        axes.plot(ends, ends, color=_INK, linewidth=0.8, linestyle=":", label="exact")
+        axes.plot(ends, ends, color=_INK, **_DOTTED, label="exact")
         axes.plot(truth, values, color=_FIRST, marker="o", markersize=3, alpha=0.5, linestyle="none")
         axes.set(xlabel=f"true {title}", ylabel=f"predicted {title}")
         axes.legend(**_ABOVE)
 
-    return _svg(draw, f"predicted {title} against true {title}")
+    return _svg(draw, f"predicted {title} against true {title} of {len(truth):,} texts")
 
 
 def reliability_diagram(scores: Array, truth: Array) -> "Markup":
@@ -98,25 +108,26 @@ def reliability_diagram(scores: Array, truth: Array) -> "Markup":
     counts, sureness, right = reliability(scores, truth)
 
     def draw(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=":", label="honest")
+        axes.plot([0, 1], [0, 1], color=_INK, **_DOTTED, label="perfect calibration")
         axes.plot(sureness, right, color=_FIRST, linewidth=1)
         # an area for the number of texts, and a dot where that would be too small to see
         axes.scatter(sureness, right, color=_FIRST, s=12 + 200 * counts / counts.sum(), label="texts of like score")
         axes.set(xlabel="mean score", ylabel="share that is right", xlim=(-0.02, 1.05), ylim=(-0.05, 1.08))
         axes.legend(**_ABOVE)
 
-    return _svg(draw, f"share of right answers over the score, in {BINS} bins")
+    told = [f"{share:.2f} right at {mean:.2f}" for mean, share in zip(sureness, right, strict=True)]
+    return _svg(draw, f"share of right answers over the score, in {BINS} bins: {', '.join(told)}")
 
 
 def _svg(draw: Callable[[Any], None], description: str) -> "Markup":
     """Draw a chart as SVG to stand inside a page, in the page's colours."""
     import matplotlib
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
     from matplotlib.figure import Figure
 
     # ids of drawn parts derive from the salt: alike in every run, unlike in every chart of a page
     with matplotlib.rc_context({**_CHART_STYLE, "svg.hashsalt": description}):
-        figure = Figure(figsize=(4.5, 3), layout="constrained")
+        figure = Figure(figsize=(4, 2.75), layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
         axes.locator_params(axis="x", nbins=6)  # more numbers than that run into each other
@@ -126,4 +137,4 @@ def _svg(draw: Callable[[Any], None], description: str) -> "Markup":
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"|(?<=<g) id="[^"]*"', "", file.getvalue()[file.getvalue().index("<svg") :])
     for drawn, name in _PAGE_COLOURS.items():
         svg = svg.replace(drawn, f"rgb(var(--{name}))")
-    return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{description}"', 1))
+    return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))

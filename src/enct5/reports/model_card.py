@@ -27,7 +27,6 @@ def write(record: dict[str, Any], folder: Path) -> None:
         folder: The run folder.
     """
     task = find_task(record["task"])
-    task = find_task(record["task"])
     card = rendering.render(
         "model_card.md.jinja",
         front_matter=_front_matter(record),

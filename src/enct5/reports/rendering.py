@@ -1,7 +1,10 @@
 """HTML and Markdown pages made of the package's templates: what comes from texts and labels is escaped."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 # What Markdown would take for markup in a file or label name; an underscore inside a word is none.
 _MARKUP = re.compile(r"[\\`*\[\]<>|&#~]|(?<![^\W_])_|_(?![^\W_])")
@@ -27,8 +30,15 @@ def render(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["plain"] = _plain
+    environment.filters |= {"plain": _plain, "breakable": _breakable}
     return environment.get_template(template).render(**values)
+
+
+def _breakable(name: str) -> "Markup":
+    """A name that may go on in the next line behind an underscore."""
+    from markupsafe import Markup, escape
+
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def _plain(value: object) -> str:

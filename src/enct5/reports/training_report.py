@@ -10,6 +10,7 @@ from enct5.metrics.classification import AT_DEFAULT
 from enct5.model.folder import REPORT
 from enct5.reports import rendering
 from enct5.reports.charts import curves, reliability_diagram, scatter
+from enct5.reports.figures import meaning
 from enct5.tasks.base import Task
 from enct5.tasks.details import Evaluated
 
@@ -49,6 +50,7 @@ def write(
         task=task,
         chosen_by=at_default if tuned else task.metric_for_best_model,
         tuned=tuned,
+        meaning=meaning,
         curves=curves(record, task),
         details=details,
         scatters=[scatter(points.truth, points.values, points.title) for points in details.scatters],
