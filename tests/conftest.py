@@ -12,6 +12,7 @@ import pytest
 from helpers.paths import TOKENIZER
 
 if TYPE_CHECKING:
+    from helpers.hub_server import Hub
     from helpers.runs import Run
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub reads it: no test may reach for the network
@@ -91,6 +92,15 @@ def one_thread() -> Iterator[None]:
     """Threads cost more than they save on models of this size."""
     with _one_thread():
         yield
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Iterator[Hub]":
+    """A hub at this machine, with nothing on it."""
+    from helpers.hub_server import serving
+
+    with serving(monkeypatch, tmp_path / "cache") as hub:
+        yield hub
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from enct5.assets import BUNDLED
 from enct5.data.in_memory import is_table
 from enct5.errors import EncT5Error, show
+from enct5.files.hub_names import hub_token
 from enct5.files.writing import refuse_occupied
 from enct5.model.folder import REPORT
 from enct5.model.publishing import Repository
@@ -135,7 +136,8 @@ def train(  # noqa: PLR0913  # what is to be done, by name
         push_to_hub: Also upload the model to this repository, as `Run.push_to_hub` does. Name and token are tried
             before training begins. Where the upload fails, the run folder stays, a temporary one, too.
         private: As for `Run.push_to_hub`.
-        token: Likewise.
+        token: Access token of the hub, to read from it and to push; by default that of `hf auth login` or `HF_TOKEN`.
+            It is written nowhere.
         settings: Those of `enct5.training.TrainConfig`, whose documentation lists them: `text` and `label`, which name
             columns, `task`, `base`, `epochs`, ..., as on the command line.
 
@@ -165,7 +167,8 @@ def train(  # noqa: PLR0913  # what is to be done, by name
     if config.base != BUNDLED:
         check_source(config.base)
     repository = None if push_to_hub is None else Repository(push_to_hub, private, token)
-    run = _run(config, resume, repository) if out is not None else _run_aside(config, repository)
+    with hub_token(token):
+        run = _run(config, resume, repository) if out is not None else _run_aside(config, repository)
     if repository is not None:
         _push(run, repository)
     return run

@@ -1,6 +1,6 @@
 """`--push-to-hub`: told before training where it cannot be, and never at the price of what was trained."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,18 +8,12 @@ import pytest
 import enct5 as package
 from enct5.errors import EncT5Error
 from helpers.command import TRAIN, Ended
-from helpers.hub_server import TOKEN, Hub, serving
+from helpers.hub_server import TOKEN, Hub
 from helpers.runs import RUN_FILES, messages
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PUBLISHED = RUN_FILES - {"report.html"}
 QUICK = {"epochs": 1, "batch_size": 8, "learning_rate": 3e-3}
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with serving(monkeypatch) as hub:
-        yield hub
 
 
 @pytest.fixture

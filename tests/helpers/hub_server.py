@@ -1,16 +1,37 @@
-"""A hub at this machine: the part of its HTTP by which repositories of models are made and filled."""
+"""A hub at this machine: the part of its HTTP by which repositories of models are made, filled and read."""
 
 import base64
+import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 TOKEN = "hf_right"
+
+
+@dataclass
+class File:
+    """A file as an answer.
+
+    Attributes:
+        content: its bytes.
+        commit: of the branch that it is from.
+    """
+
+    content: bytes
+    commit: str
+
+
+def commit_of(branch: str) -> str:
+    """The commit at the head of `repository` or `repository@branch`."""
+    return hashlib.sha1(branch.encode()).hexdigest()
 
 
 @dataclass
@@ -19,7 +40,7 @@ class Hub:
 
     Attributes:
         private: repository -> whether it is private.
-        files: repository -> path -> content.
+        files: repository -> path -> content; that of a branch is `repository@branch`.
         broken: part of the paths of requests that are refused.
         requests: what was asked for, `METHOD path`.
     """
@@ -35,6 +56,11 @@ class Hub:
         """Have a repository."""
         self.private[name], self.files[name] = private, dict(files or {})
 
+    def hold(self, branch: str, folder: Path) -> None:
+        """Have a folder's files at `repository` or `repository@branch`, a private one."""
+        self.private[branch.partition("@")[0]] = True
+        self.files[branch] = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
     def answer(self, method: str, path: str, token: str | None, body: bytes) -> tuple[int, object]:
         """Status and content of the answer to a request."""
         self.requests.append(f"{method} {path}")
@@ -44,6 +70,8 @@ class Hub:
             return 200, {}
         if self.broken is not None and self.broken in path:
             return 403, {"error": "Private repository storage limit reached"}
+        if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            return self._file(*found.groups(), token)
         if token != f"Bearer {TOKEN}":
             return 401, {"error": "Invalid username or password."}
         if path == "/api/repos/create":
@@ -55,6 +83,21 @@ class Hub:
         name, _, rest = path.removeprefix("/api/models/").partition("/")
         owner, (name, _, rest) = name, rest.partition("/")
         return self._of(f"{owner}/{name}", rest, body)
+
+    def _branch(self, name: str, revision: str) -> str:
+        """The branch that a revision, its name or its commit, is of."""
+        branches = {commit_of(branch): branch for branch in self.files if branch.partition("@")[0] == name}
+        return branches.get(revision, name if revision == "main" else f"{name}@{revision}")
+
+    def _file(self, name: str, revision: str, path: str, token: str | None) -> tuple[int, object]:
+        if token != f"Bearer {TOKEN}" and self.private.get(name, True):
+            return 401, {"error": "Repository not found", "code": "RepoNotFound"}
+        branch = self._branch(name, revision)
+        if branch not in self.files:
+            return 404, {"error": f"Invalid rev id: {revision}", "code": "RevisionNotFound"}
+        if path not in self.files[branch]:
+            return 404, {"error": "Entry not found", "code": "EntryNotFound", "commit": commit_of(branch)}
+        return 200, File(self.files[branch][path], commit_of(branch))
 
     def _create(self, asked: dict) -> tuple[int, object]:
         name = f"{asked.get('organization') or 'me'}/{asked['name']}"
@@ -74,18 +117,26 @@ class Hub:
     def _of(self, name: str, rest: str, body: bytes) -> tuple[int, object]:
         if name not in self.private:
             return 404, {"error": "Repository not found"}
-        if rest == "auth-check/write":
+        kind, _, revision = rest.partition("/")
+        if kind == "auth-check":
             return (200, {}) if name.startswith("me/") else (403, {"error": "no permission to write"})
-        if rest in ("", "revision/main"):
-            siblings = [{"rfilename": path} for path in self.files[name]]
-            return 200, {"id": name, "private": self.private[name], "sha": "1" * 40, "siblings": siblings, "tags": []}
-        if rest == "tree/main":
-            return 200, [{"type": "file", "path": path, "size": 1, "oid": "1"} for path in self.files[name]]
-        if rest == "preupload/main":
+        revision, _, folder = revision.partition("/")
+        branch = self._branch(name, revision or "main")
+        if folder:
+            return 404, {"error": "Entry not found", "code": "EntryNotFound"}
+        if kind in ("", "revision", "tree") and branch not in self.files:
+            return 404, {"error": f"Invalid rev id: {revision}", "code": "RevisionNotFound"}
+        if kind in ("", "revision"):
+            siblings = [{"rfilename": path} for path in self.files[branch]]
+            facts = {"id": name, "private": self.private[name], "sha": commit_of(branch), "tags": []}
+            return 200, facts | {"siblings": siblings}
+        if kind == "tree":
+            return 200, [{"type": "file", "path": path, "size": 1, "oid": "1"} for path in self.files[branch]]
+        if kind == "preupload":
             paths = [one["path"] for one in json.loads(body)["files"]]
             kinds = {path: "lfs" if path.endswith(".safetensors") else "regular" for path in paths}
             return 200, {"files": [{"path": path, "uploadMode": kinds[path], "shouldIgnore": False} for path in paths]}
-        if rest == "commit/main":
+        if kind == "commit":
             for line in map(json.loads, body.splitlines()):
                 self._commit(self.files[name], line["key"], line["value"])
             return 200, {"commitUrl": f"{self.url}/{name}/commit/{'1' * 40}", "commitOid": "1" * 40}
@@ -100,45 +151,64 @@ class Hub:
             del files[value["path"]]
 
 
-@contextmanager
-def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A hub that answers within the block, in the place of the real one; whoever asks has its token."""
-    hub = Hub()
+def _headers(status: int, content: object) -> dict[str, str]:
+    """What the hub says beside its answer."""
+    if isinstance(content, File):
+        return {"ETag": f'"{hashlib.sha1(content.content).hexdigest()}"', "X-Repo-Commit": content.commit}
+    names = {"error": "X-Error-Message", "code": "X-Error-Code", "commit": "X-Repo-Commit"}
+    return {names[key]: value for key, value in content.items() if key in names} if status >= 400 else {}
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
 
-        def answer(self) -> None:
-            body = self._body()
-            status, content = hub.answer(self.command, self.path, self.headers.get("authorization"), body)
-            encoded = json.dumps(content).encode()
-            self.send_response(status)
-            if status >= 400:
-                self.send_header("X-Error-Message", content["error"])
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(encoded)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(encoded)
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
 
-        do_GET = do_POST = do_PUT = do_HEAD = answer  # noqa: N815  # as http.server calls them
+    def answer(self) -> None:
+        body = self._body()
+        status, content = self.hub.answer(self.command, self.path, self.headers.get("authorization"), body)
+        encoded = content.content if isinstance(content, File) else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in _headers(status, content).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(encoded)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(encoded)
 
-        def _body(self) -> bytes:
-            if self.headers.get("transfer-encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("content-length", 0)))
-            parts = []
-            while size := int(self.rfile.readline(), 16):
-                parts.append(self.rfile.read(size))
-                self.rfile.readline()
+    do_GET = do_POST = do_PUT = do_HEAD = answer  # noqa: N815  # as http.server calls them
+
+    def _body(self) -> bytes:
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
             self.rfile.readline()
-            return b"".join(parts)
+        self.rfile.readline()
+        return b"".join(parts)
 
-        def log_message(self, *arguments: object) -> None:
-            pass
+    def log_message(self, *arguments: object) -> None:
+        pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+@contextmanager
+def serving(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[Hub]:
+    """A hub that answers within the block, in the place of the real one; whoever asks has its token.
+
+    What is read from it is kept in `cache`.
+    """
+    hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     hub.url = f"http://127.0.0.1:{server.server_port}"
-    for name, value in (("ENDPOINT", hub.url), ("HF_HUB_OFFLINE", False), ("HF_HUB_DISABLE_XET", True)):
+    constants = {
+        "ENDPOINT": hub.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_CACHE": str(cache),
+    }
+    for name, value in constants.items():
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):

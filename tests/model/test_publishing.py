@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,16 +12,10 @@ import enct5
 from enct5.cli.conversion import convert_folder
 from enct5.errors import EncT5Error
 from enct5.model.publishing import Repository
-from helpers.hub_server import TOKEN, Hub, serving
+from helpers.hub_server import TOKEN, Hub
 from helpers.runs import RUN_FILES, Run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with serving(monkeypatch) as hub:
-        yield hub
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@ from enct5.cli.options import Model, Private, PushToHub, Revision, load_for, pus
 
 
 def convert(
-    base: Annotated[str, typer.Argument(metavar="BASE", help="T5, v1.1, Flan, ByT5, mT5 or umT5: folder or hub id.")],
+    base: Annotated[
+        str,
+        typer.Argument(metavar="BASE", help="T5, v1.1, Flan, ByT5, mT5 or umT5: folder or hub id `name[@revision]`."),
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],
     num_labels: Annotated[int, typer.Option(help="Number of labels, or of regression targets.")],
     problem_type: Annotated[
@@ -43,7 +46,7 @@ def convert(
     refuse_occupied(place)
     if problem_type is not None:
         problem_type = find_task(problem_type).name
-    load_for(base, revision, push_to_hub)
+    base = load_for(base, revision, push_to_hub)
     if repository is not None:
         repository.check()
         repository.open()
@@ -58,7 +61,6 @@ def convert(
             num_decoder_layers=num_decoder_layers,
             token_decoder=token_decoder,
             allow_untrained_decoder=allow_untrained_decoder,
-            revision=revision,
         )
     overwriting.replace(out, place, overwriting.CONVERTED)
     say(f"{base} -> {out}: {result.model.num_parameters() / 1e6:.1f}M parameters")
@@ -76,6 +78,7 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Matrix products of 8-bit numbers: smaller, faster, approximate.")
     ] = False,
+    revision: Revision = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the exported model in OUT, when the new one is complete.")
     ] = False,
@@ -86,7 +89,7 @@ def export(
 
     place = overwriting.place(out, overwriting.EXPORTED, model) if overwrite else out
     refuse_occupied(place)
-    load_for(model)
+    model = load_for(model, revision)
     from enct5.export import onnx
 
     with progress.bar("exporting"):

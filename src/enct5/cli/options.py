@@ -8,14 +8,20 @@ import typer
 
 from enct5 import progress
 from enct5.errors import EncT5Error, printable
+from enct5.files.hub_names import with_revision
 
 if TYPE_CHECKING:
     from enct5.model.publishing import Repository
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Run folder, another EncT5 checkpoint, or hub id.")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Run folder, another EncT5 checkpoint, or hub id `name[@revision]`.")
+]
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="File, folder or pattern of tables, `-`, or hub dataset `name:split`.")
+    str,
+    typer.Argument(
+        metavar="DATA", help="File, folder or pattern of tables, `-`, or hub dataset `name[@revision]:split`."
+    ),
 ]
 
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the hub; default: main.")]
@@ -98,11 +104,12 @@ def push(repository: "Repository", folder: Path) -> None:
     say(f"pushed: {address}")
 
 
-def load_for(model: str, revision: str | None = None, push_to_hub: str | None = None) -> None:
-    """Refuse what can be no model, then import what runs one."""
+def load_for(model: str, revision: str | None = None, push_to_hub: str | None = None) -> str:
+    """Refuse what can be no model, then import what runs one; return the model's name with its revision."""
     from enct5.cli import libraries
     from enct5.model.sources import check_source, prepare_for_hub
 
     check_source(model, revision)
     prepare_for_hub(model, push_to_hub)
     libraries.load()
+    return with_revision(model, revision)

@@ -193,13 +193,14 @@ def explain(
         str | None, typer.Option("--label", help="Label to explain; default: those predicted, at most 5.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Also write a page to this file.")] = None,
+    revision: Revision = None,
 ) -> None:
     """Show which words moved a prediction, and which were attended to."""
     from enct5.files.writing import check_file
 
     if html is not None:
         check_file(html)
-    load_for(model)
+    model = load_for(model, revision)
     from enct5.cli import tables
     from enct5.inference.predictor import Predictor
     from enct5.reports import explanation_page
@@ -213,11 +214,11 @@ def explain(
         say(f"page: {html}")
 
 
-def bench(model: Model) -> None:
+def bench(model: Model, revision: Revision = None) -> None:
     """Measure how fast a model runs here, by every way to run it; the last line is one JSON object."""
     import json
 
-    load_for(model)
+    model = load_for(model, revision)
     from enct5.cli import tables
     from enct5.inference import bench
 
@@ -226,9 +227,9 @@ def bench(model: Model) -> None:
     say(json.dumps(record))
 
 
-def info(model: Model) -> None:
+def info(model: Model, revision: Revision = None) -> None:
     """Say what a checkpoint is, and whether it is whole."""
-    load_for(model)
+    model = load_for(model, revision)
     from enct5.cli import tables
     from enct5.inference import inspection
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enct5.errors import EncT5Error, show
+from enct5.files.hub_names import on_hub
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -19,7 +20,7 @@ def read_hub(source: str, rows: int | None) -> Iterator["Dataset"]:
 
 
 def load_hub(source: str) -> "Dataset":
-    """Load a data set of the hub, `name:split`, as it is there.
+    """Load a data set of the hub, `name:split` or `name@revision:split`, as it is there.
 
     Raises:
         EncT5Error: If it cannot be loaded.
@@ -27,11 +28,12 @@ def load_hub(source: str) -> "Dataset":
     import datasets
 
     name, _, split = source.partition(":")
+    name, places = on_hub(name)
     if Path(name).is_dir():
         raise EncT5Error(f"{name} in {show(source)} is a local folder; name one file in it instead")
     try:
         with quiet():
-            return datasets.load_dataset(name, split=split)
+            return datasets.load_dataset(name, split=split, **places)
     except (OSError, ValueError, RuntimeError) as error:
         # a missing data set, no network, an unknown split, a missing configuration: datasets explains each of them
         raise EncT5Error(

@@ -14,6 +14,7 @@ from typing import IO, NamedTuple
 
 from enct5.data.in_memory import InMemory
 from enct5.errors import EncT5Error, nearest, show
+from enct5.files.hub_names import split_revision
 from enct5.files.paths import foreign, is_file_name
 
 STDIN = "-"
@@ -22,7 +23,7 @@ FORMATS = (
     *(".feather", ".arrow", ".xlsx", ".xlsm", ".conll", ".iob", ".bio", ".fasttext"),
 )
 _PACKED = re.compile(r"\.(gz|gzip|bz2|xz|zst|zstd|zip)$", re.IGNORECASE)
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 _SPLIT = re.compile(
     r"(?<![a-z])(?:(train|training)|(test|testing)|(val|valid|validation|dev|eval))(?![a-z])", re.IGNORECASE
 )
@@ -163,7 +164,8 @@ def _check_hub_id(source: str, path: Path) -> None:
     name, _, split = source.partition(":")
     if split and _HUB_ID.fullmatch(name) and not is_file_name(name):
         return
-    if _HUB_ID.fullmatch(source) and path.suffix.lower() not in FORMATS and "." not in path.name:
+    plain = Path(split_revision(source)[0])
+    if _HUB_ID.fullmatch(source) and plain.suffix.lower() not in FORMATS and "." not in plain.name:
         raise EncT5Error(f"no file {show(source)}; a data set of the hub needs its split, as in `{source}:train`")
     if glob.has_magic(source):
         raise EncT5Error(f"no file is like {show(source, 200)}; check the pattern")

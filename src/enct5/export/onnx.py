@@ -49,7 +49,7 @@ class Exported(NamedTuple):
     megabytes: float
 
 
-def export(source: str, out: Path, int8: bool = False) -> Exported:
+def export(source: str, out: Path, int8: bool = False, **hub: Any) -> Exported:
     """Write a model's graph, configuration and tokenizer into a folder that `Predictor` takes like any other.
 
     Args:
@@ -57,21 +57,22 @@ def export(source: str, out: Path, int8: bool = False) -> Exported:
         out: folder to create; appears whole or not at all.
         int8: store and multiply the matrices in 8 bits (inputs quantised as they come), which is faster and smaller,
             and approximate.
+        hub: `revision` and `token` on the hub.
 
     Raises:
         EncT5Error: without the packages, for an `out` that holds files, a model that cannot be folded, or logits that
             differ from the model's beyond tolerance.
     """
     refuse_occupied(out)
-    if is_exported(source):
+    if is_exported(source, **hub):
         raise EncT5Error(f"{source} is an exported model; export the folder it was made from")
-    model, tokenizer = load_model(source, "float32"), load_tokenizer(source)
+    model, tokenizer = load_model(source, "float32", **hub), load_tokenizer(source, **hub)
     check_tokenizer(tokenizer, model.config.vocab_size)
     with disk_full_as_error(out, "make room"), atomic_folder(out) as folder:
         result = write_graph(model, folder, int8)
         model.config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        if trained_with := file_of(source, TRAIN_CONFIG):
+        if trained_with := file_of(source, TRAIN_CONFIG, **hub):
             (folder / TRAIN_CONFIG).write_bytes(trained_with.read_bytes())
     return result
 

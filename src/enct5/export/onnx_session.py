@@ -11,6 +11,7 @@ from transformers import AutoConfig
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from enct5.errors import EncT5Error, require
+from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.loading import file_of, first_line
 from enct5.model.sources import check_source
@@ -91,8 +92,9 @@ class OnnxEncT5:
             EncT5Error: when it holds none, or a damaged one.
         """
         check_source(source, hub.get("revision"))
+        name, places = on_hub(source, **hub)
         try:
-            graph, config = cached_file(source, GRAPH, **hub), AutoConfig.from_pretrained(source, **hub)
+            graph, config = cached_file(name, GRAPH, **places), AutoConfig.from_pretrained(name, **places)
             file_of(source, DATA, **hub)  # beside the graph; there is one of large models only
         except Exception as error:  # transformers raises whatever the damage leads to
             raise EncT5Error(f"cannot read an exported model at {source}: {first_line(error)}") from error

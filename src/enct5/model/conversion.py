@@ -15,6 +15,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PretrainedConfig
 
 from enct5.errors import EncT5Error, unknown
+from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.loading import first_line, model_class_of
 from enct5.model.modeling_enct5 import PROMPTS, EncT5ForClassification, EncT5ForTokenClassification
@@ -72,8 +73,9 @@ def read_t5_config(base: str, **hub: Any) -> PretrainedConfig:
         EncT5Error: when there is none, it is damaged, or it is not of the T5 family.
     """
     check_source(base, hub.get("revision"))
+    name, places = on_hub(base, **hub)
     try:
-        values, _ = PretrainedConfig.get_config_dict(base, **hub)
+        values, _ = PretrainedConfig.get_config_dict(name, **places)
     except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: not a JSON object
         raise EncT5Error(f"cannot read a checkpoint at {base}: {first_line(error)}") from error
     model_type = values.get("model_type") if isinstance(values, dict) else None
@@ -213,7 +215,7 @@ def convert(  # noqa: PLR0913  # as transformers' `from_pretrained`: settings by
 
     used = set(copied.values())
     unused = sorted(name for name in checkpoint.stored if name not in used)
-    model.config.name_or_path = base
+    model.config.name_or_path = on_hub(base)[0]
     model.config.dtype = target
     model.eval()  # as after from_pretrained
     logger.info(

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from enct5.errors import EncT5Error
+from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.modeling_enct5 import (
     EncT5ForClassification,
@@ -30,7 +31,10 @@ def first_line(error: BaseException) -> str:
 def _reason(source: str, error: BaseException, part: str) -> str:
     """Why a part of a checkpoint could not be loaded, with the file that is damaged: the libraries seldom name it."""
     if not Path(source).exists():
-        return f"there is no such folder, and the hub does not give it ({first_line(error)})"
+        return (
+            f"there is no such folder, and the hub does not give it ({first_line(error)}) (a private one needs a "
+            "token: `hf auth login`, or HF_TOKEN)"
+        )
     for file in sorted(Path(source).glob("*.json")):
         try:
             json.loads(file.read_text(encoding="utf-8"))
@@ -62,8 +66,9 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     folder = Path(source)
     if folder.is_dir() and not [*folder.glob("tokenizer*"), *folder.glob("*.model")]:
         raise _no_tokenizer(source)
+    name, places = on_hub(source, **hub)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **hub)
+        tokenizer = AutoTokenizer.from_pretrained(name, **places)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # whatever the damage leads to; panics of `tokenizers` are no `Exception`
@@ -112,10 +117,11 @@ def _check_no_pickles(source: str) -> None:
 
 def file_of(source: str, name: str, **hub: Any) -> Path | None:
     """A file of a folder or hub checkpoint (`revision`, `token`); `None` if it has none of this name."""
+    repository, places = on_hub(source, **hub)
     found = cached_file(
-        source,
+        repository,
         name,
-        **hub,
+        **places,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )
@@ -135,8 +141,9 @@ def load_model(source: str, dtype: str = "auto", **hub: Any) -> EncT5ForClassifi
     """
     check_source(source, hub.get("revision"))
     _check_no_pickles(source)
+    name, places = on_hub(source, **hub)
     try:
-        config = AutoConfig.from_pretrained(source, **hub)
+        config = AutoConfig.from_pretrained(name, **places)
     except Exception as error:  # transformers raises whatever the damage leads to
         raise EncT5Error(f"cannot read a model at {source}: {_reason(source, error, 'config.json')}") from error
     if not isinstance(config, EncT5Config):
@@ -146,13 +153,13 @@ def load_model(source: str, dtype: str = "auto", **hub: Any) -> EncT5ForClassifi
         )
     try:
         model, info = model_class_of(config).from_pretrained(
-            source,
+            name,
             config=config,
             dtype=dtype,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
             use_safetensors=True,
-            **hub,
+            **places,
         )
     except Exception as error:
         if isinstance(quantized := getattr(config, "quantization_config", None), dict):
@@ -166,10 +173,9 @@ def load_model(source: str, dtype: str = "auto", **hub: Any) -> EncT5ForClassifi
         ) from error
     if info["missing_keys"] or info["mismatched_keys"]:
         wrong = [*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])]
-        name = min(wrong)
         raise EncT5Error(
-            f"the weights of {source} lack {name} or hold it in another shape than config.json says; get the model "
-            "again"
+            f"the weights of {source} lack {min(wrong)} or hold it in another shape than config.json says; get the "
+            "model again"
         )
     if info["unexpected_keys"]:  # such as those of a layer that is not computed then
         raise EncT5Error(

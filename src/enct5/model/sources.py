@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from enct5.errors import EncT5Error, nearest, show
+from enct5.files.hub_names import on_hub, split_revision
 from enct5.files.paths import foreign, is_file_name
 from enct5.model.folder import is_interrupted
 
@@ -17,21 +18,22 @@ def check_source(source: str, revision: str | None = None) -> None:
     """Refuse what can be neither a checkpoint's folder nor an id on the hub.
 
     Args:
-        source: folder or hub id.
+        source: folder or hub id, `owner/name` or `owner/name@revision`.
         revision: branch, tag or commit on the hub.
 
     Raises:
         EncT5Error: when it is a path that leads nowhere, an interrupted run, or a folder without config.json; or a
-            folder of which a revision is asked for.
+            folder of which a revision is asked for, or a name with another one.
     """
     is_path = bool(source) and Path(source).exists()  # an empty one would be the current folder
+    name, named = split_revision(source)
     if is_path and is_interrupted(Path(source)):
         raise EncT5Error(
             f"{source} holds an interrupted run and no model yet; finish it by the same `enct5 train` with --resume"
         )
     if not is_path and (kind := foreign(source)):
         raise EncT5Error(f"{source} is {kind}; name a checkpoint's folder, or its id on the hub, as in `org/name`")
-    if not is_path and (not _HUB_ID.fullmatch(source) or is_file_name(source)):
+    if not is_path and (not _HUB_ID.fullmatch(name) or is_file_name(name) or named == ""):
         guess = _nearest_folder(Path(source))
         meant = f"did you mean {guess}?" if guess else "name a checkpoint's folder, or its id on the hub"
         raise EncT5Error(f"there is no folder {source}; {meant}")
@@ -42,6 +44,7 @@ def check_source(source: str, revision: str | None = None) -> None:
         raise EncT5Error(
             f"`revision` (--revision) is {show(revision)}, but {source} is a folder here, which has none; leave it out"
         )
+    on_hub(source, revision)
 
 
 def _nearest_folder(path: Path) -> Path | None:

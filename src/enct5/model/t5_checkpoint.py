@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from transformers.utils import cached_file
 
 from enct5.errors import EncT5Error
+from enct5.files.hub_names import on_hub
 from enct5.model.folder import WEIGHTS
 from enct5.model.loading import first_line
 
@@ -46,13 +47,14 @@ class T5Checkpoint:
         self.stored = {name.removeprefix("transformer."): name for name in self.names}
 
     def _locate(self, name: str, required: bool = True) -> str | None:
+        repository, places = on_hub(self.base, **self.hub)
         try:
             path = cached_file(
-                self.base,
+                repository,
                 name,
                 _raise_exceptions_for_missing_entries=False,
                 _raise_exceptions_for_connection_errors=required,
-                **self.hub,
+                **places,
             )
         except OSError as error:
             raise EncT5Error(f"cannot read {name} of {self.base}: {first_line(error)}") from error

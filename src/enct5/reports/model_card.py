@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?:@[\w./-]+)?")
 
 
 def write(record: dict[str, Any], folder: Path) -> None:
@@ -56,7 +56,7 @@ def write_converted(base: str, config: "EncT5Config", parameters: int, folder: P
     front_matter = ModelCardData(
         library_name="transformers",
         tags=["enct5"],
-        base_model=source if _HUB_ID.fullmatch(source) else None,
+        base_model=_on_hub(source),
     ).to_yaml()
     card = rendering.render(
         "converted_card.md.jinja",
@@ -91,11 +91,17 @@ def _front_matter(record: dict[str, Any]) -> str:
         pipeline_tag=pipeline_tag,
         tags=["enct5", pipeline_tag],
         # the hub links the base model, so a folder's name has no place here
-        base_model=record["origin"] if _HUB_ID.fullmatch(record["origin"]) else None,
+        base_model=_on_hub(record["origin"]),
         metrics=list(record["metrics"]),
         model_name=_name(record),
         eval_results=results,
     ).to_yaml()
+
+
+def _on_hub(base: str) -> str | None:
+    """A base's name on the hub, without its revision."""
+    found = _HUB_ID.fullmatch(base)
+    return None if found is None else found[1]
 
 
 def _name(record: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from enct5.assets import BUNDLED
 from enct5.data.in_memory import InMemory, in_memory
 from enct5.data.locating import data_name
 from enct5.errors import EncT5Error, show
+from enct5.files.hub_names import split_revision
 from enct5.model.folder import public_name
 from enct5.training.settings import Settings
 
@@ -42,7 +43,8 @@ _TABLE = WrapValidator(_source)
 
 def run_folder_of(values: Mapping[str, Any], ending: str = "") -> str:
     """The folder of a run that names none: after its data."""
-    return str(Path("runs") / f"{Path(values['data'].partition(':')[0]).stem}{ending}")
+    name, _ = split_revision(values["data"].partition(":")[0])
+    return str(Path("runs") / f"{Path(name).stem}{ending}")
 
 
 class TrainConfig(Settings):
@@ -52,7 +54,7 @@ class TrainConfig(Settings):
     positional: ClassVar[tuple[str, ...]] = ("data",)
 
     data: Annotated[str, _TABLE] = Field(
-        description="File, folder or pattern of tables, `-`, or hub dataset `name:split`."
+        description="File, folder or pattern of tables, `-`, or hub dataset `name[@revision]:split`."
     )
     text: Names = Field(description="Text column, or two for pairs, which are joined as `A </s> B </s>`.")
     label: str = Field(description="Label column.")
@@ -100,7 +102,9 @@ class TrainConfig(Settings):
     gradient_checkpointing: bool = Field(
         False, description="Less memory, more time: activations are computed again in the backward pass."
     )
-    base: str = Field(BUNDLED, description="T5 or EncT5 checkpoint to start from: folder, hub id, or `bundled`.")
+    base: str = Field(
+        BUNDLED, description="T5 or EncT5 checkpoint to start from: folder, hub id `name[@revision]`, or `bundled`."
+    )
     out: str = Field(
         default_factory=lambda values: run_folder_of(values),
         description="Run folder to create; default: runs/<name of the data>.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from safetensors.torch import save_file
 
+from enct5.files.hub_names import on_hub
 from enct5.model.modeling_enct5 import EncT5ForClassification
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class Adapter:
         from peft.utils import SAFETENSORS_WEIGHTS_NAME
 
         folder.mkdir()
-        self.config.base_model_name_or_path, self.config.inference_mode = base, True
+        name, places = on_hub(base)
+        self.config.base_model_name_or_path, self.config.revision = name, places.get("revision")
+        self.config.inference_mode = True
         self.config.save_pretrained(folder)
         save_file(self.tensors, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
 

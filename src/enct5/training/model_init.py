@@ -8,6 +8,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from enct5.errors import EncT5Error
+from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.conversion import convert, start_prompts
 from enct5.model.loading import check_tokenizer, first_line, model_class_of
@@ -118,8 +119,9 @@ def _is_enct5(stored: dict[str, Any]) -> bool:
 
 
 def _stored(base: str) -> dict[str, Any]:
+    name, places = on_hub(base)
     try:
-        return EncT5Config.get_config_dict(base)[0]
+        return EncT5Config.get_config_dict(name, **places)[0]
     except OSError:
         return {}  # `convert` says what is wrong with the folder
 
@@ -152,16 +154,18 @@ def _refit(
     except (StrictDataclassError, ValueError, TypeError) as error:
         raise EncT5Error(f"{first_line(error)} (base: {base})") from error
     load: Any = PreTrainedModel.from_pretrained  # ours warns of a head that is yet to be trained
+    source, places = on_hub(base)
     try:
         model, info = load.__func__(
             model_class_of(config),
-            base,
+            source,
             config=config,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
+            **places,
         )
-        check_stored_dtypes(base, info["unexpected_keys"])
+        check_stored_dtypes(source, info["unexpected_keys"], **places)
     except Exception as error:  # transformers raises whatever the damage leads to
         raise EncT5Error(f"cannot load {base}: {first_line(error)}") from error
     drawn = [key if isinstance(key, str) else key[0] for key in (*info["missing_keys"], *info["mismatched_keys"])]

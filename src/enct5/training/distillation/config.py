@@ -21,13 +21,15 @@ class DistillConfig(TrainConfig):
     label_smoothing: float | None = Field(0.0, description="None: the teacher's probabilities take its place.")
     base: str = Field(
         TrainConfig.model_fields["base"].default,
-        description="What the student starts from: T5 or EncT5 folder, hub id, or `bundled`.",
+        description="What the student starts from: T5 or EncT5 folder, hub id `name[@revision]`, or `bundled`.",
     )
     out: str = Field(
         default_factory=lambda values: run_folder_of(values, "-student"),
         description="Run folder to create; default: runs/<name of the data>-student.",
     )
-    teacher: str = Field(description="Model to learn from: run folder, other EncT5 checkpoint, exported, or hub id.")
+    teacher: str = Field(
+        description="Model to learn from: run folder, other EncT5 checkpoint, exported, or hub id `name[@revision]`."
+    )
     temperature: float = Field(
         2.0, gt=0, description="What the logits of both are divided by in the loss (but for regression)."
     )
