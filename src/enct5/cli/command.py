@@ -14,6 +14,7 @@ from enct5.cli.convert import convert, export
 from enct5.cli.logs import shown
 from enct5.cli.options import say, speaks
 from enct5.cli.predict import bench, evaluate, explain, info, predict
+from enct5.cli.serve import serve
 from enct5.cli.settings import SettingsCommand
 from enct5.cli.train import distill, train
 from enct5.errors import EncT5Error, InterruptedByUserError, printable, show
@@ -46,7 +47,7 @@ def enct5(
 
 for training in (train, distill):
     app.command(cls=SettingsCommand)(training)
-for command in (evaluate, predict, explain, convert, export, bench, info):
+for command in (evaluate, predict, explain, serve, convert, export, bench, info):
     app.command()(command)
 
 

@@ -338,7 +338,7 @@ class Predictor(Runner):
             "device": engine.device,
             "dtype": engine.dtype,
             "threads": engine.threads,
-            "batch_tokens": self.batch_tokens or engine.batch_tokens(),
+            "batch_tokens": self.most_tokens(),
         }
         return {name: value for name, value in settings.items() if value is not None}
 

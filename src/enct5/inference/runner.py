@@ -53,6 +53,10 @@ class Runner:
         """
         return self._tokenized(list(checked(texts, self.task)), max_length)
 
+    def most_tokens(self) -> int:
+        """The most tokens of a batch, unless one text has more."""
+        return self.batch_tokens or self.engine.batch_tokens()
+
     def run(self, rows: Sequence[Any]) -> Iterator[tuple[list[int], Sequence[Any]]]:
         """Run the model on rows of token ids, a batch of like length at a time.
 
@@ -67,7 +71,7 @@ class Runner:
         """
         config = self.engine.config
         form = self.engine.current()
-        most_tokens = self.batch_tokens or self.engine.batch_tokens()
+        most_tokens = self.most_tokens()
         most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
         most_squares = MAX_BATCH_SCORES // config.num_heads if form.pads else None
         lengths = [len(row) for row in rows]
