@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from enct5 import progress
-from enct5.cli.options import BatchTokens, Device, Dtype, Quantize, Revision, load_for, say
+from enct5.cli.options import BatchTokens, Device, Dtype, Quantize, Revision, say
 from enct5.errors import EncT5Error, require
 
 
@@ -44,6 +44,8 @@ def serve(
     """Serve models over HTTP, as TEI, Hugging Face, vLLM, Cohere and the Open Inference Protocol do."""
     for package in ("starlette", "uvicorn", "prometheus_client"):
         require(package, "serve", "`enct5 serve`")
+    from enct5.cli import libraries
+    from enct5.model.sources import check_source, prepare_for_hub
     from enct5.serving.address import bound
     from enct5.serving.limits import Limits
     from enct5.serving.names import names_of
@@ -54,7 +56,9 @@ def serve(
     named = names_of(models)
     at = bound(host, port)
     for source in named.values():
-        load_for(source, revision)
+        check_source(source, revision)
+    prepare_for_hub(*named.values())
+    libraries.load()
     from enct5.inference.predictor import Predictor
     from enct5.serving import run
     from enct5.serving.app import app
