@@ -89,6 +89,17 @@ def test_padded_batches_are_bounded_by_their_attention(folder: Path, monkeypatch
         assert rows == wanted
 
 
+def test_windows_bound_attention_by_the_token(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor, rows = Predictor.from_pretrained(folder, fold=False), []
+    predictor.model.config.encoder_window = 31
+    monkeypatch.setattr(runner, "MAX_BATCH_SCORES", 4 * 2 * 62**2)
+    predictor.model.register_forward_pre_hook(
+        lambda _, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    predictor.logits(["parcel " * 60] * 6)
+    assert rows == [4, 2]
+
+
 def test_many_labels_make_small_batches(t5_folder: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = saved_model(t5_folder(), tmp_path, task="multi_label_classification")
     predictor = Predictor.from_pretrained(folder, fold=False)

@@ -132,7 +132,7 @@ def test_embedded_and_encoded_texts_give_the_same(attention: str) -> None:
         assert torch.equal(again, outputs.logits)
         ids = torch.where(mask == 1, ids, 0)  # the mask is made of the padding's id
         assert torch.equal(model(ids).logits, outputs.logits)
-    with pytest.raises(ValueError, match="at the same time"):
+    with pytest.raises(ValueError, match="exactly one of input_ids or inputs_embeds"):
         model(ids, inputs_embeds=embedded)
     with pytest.raises(ValueError, match=r"must have the shape \(2, 14\), one number a token, not \(2, 1, 14, 14\)"):
         model(ids, attention_mask=torch.ones(2, 1, 14, 14))

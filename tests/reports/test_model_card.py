@@ -52,6 +52,7 @@ def make_record(task: str, base: str = "bundled", origin: str | None = None, **d
         "origin": origin or base,
         "base_trained_on": "first.csv" if origin else None,
         "parameters": 11_123_456,
+        "encoder_window": None,
         "seed": 42,
         "steps": 1500,
         "best_step": 1200,

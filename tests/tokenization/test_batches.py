@@ -63,3 +63,7 @@ def test_batches_keep_a_budget_of_attention() -> None:
     assert length_ordered_batches(lengths, 120, max_squares=3200) == [[1, 2], [3, 4], [5, 6, 7, 0]]
     assert length_ordered_batches(lengths, 120, max_squares=10) == [[row] for row in (1, 2, 3, 4, 5, 6, 7, 0)]
     assert length_ordered_batches(lengths, 120) == [[1, 2, 3], [4, 5, 6, 7, 0]]
+    # 40 * 20 * 2 = 1600, and so much for two rows of 40 that attend to 20 tokens
+    assert length_ordered_batches(lengths, 120, max_squares=1600, window=20) == [[1, 2], [3, 4], [5, 6, 7, 0]]
+    assert length_ordered_batches(lengths, 120, max_squares=1599, window=20)[:3] == [[1], [2], [3]]
+    assert length_ordered_batches(lengths, 120, max_squares=3200, window=99) == [[1, 2], [3, 4], [5, 6, 7, 0]]

@@ -25,8 +25,9 @@ def refusal(**values: object) -> str:
 def test_defaults_are_the_documented_ones() -> None:
     config = TrainConfig.checked(**NEEDED)
     assert (config.task, config.base, config.precision) == ("auto", "bundled", "auto")
-    assert (config.batch_size, config.max_length, config.eval_fraction) == (32, 512, 0.1)
+    assert (config.batch_size, config.eval_fraction) == (32, 0.1)
     assert (config.patience, config.seed, config.warmup, config.weight_decay) == (8, 42, 0.1, 0.01)
+    assert config.max_length is config.window is None
     assert config.epochs is config.learning_rate is config.eval is config.label_separator is None
     assert config.label_prompts is config.label_descriptions is config.loss is config.class_weights is None
 

@@ -47,6 +47,7 @@ VALUES: dict[str, tuple[Any, str]] = {
     "warmup": (0.0, "--warmup 0"),
     "weight_decay": (0.5, "--weight-decay 0.5"),
     "max_length": (64, "--max-length 64"),
+    "window": (128, "--window 128"),
     "allow_unknown": (True, "--allow-unknown"),
     "eval_fraction": (0.5, "--eval-fraction 0.5"),
     "hpo": (3, "--hpo 3"),

@@ -21,6 +21,7 @@ from transformers.trainer_pt_utils import LabelSmoother
 
 from enct5.errors import EncT5Error
 from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
+from enct5.training import trainer as trainer_module
 from enct5.training.callbacks import ProgressCallback
 from enct5.training.trainer import EncT5Trainer
 from helpers.paths import TOKENIZER
@@ -149,6 +150,42 @@ def test_an_evaluation_needs_no_more_room_than_training_and_finds_the_same(
     torch.testing.assert_close(torch.tensor(parts.predictions), torch.tensor(whole.predictions), rtol=1e-4, atol=1e-5)
     assert (parts.label_ids == whole.label_ids).all()
     assert parts.metrics["test_loss"] == pytest.approx(whole.metrics["test_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_step_of_long_texts_is_trained_in_parts_that_add_up(trainer: EncT5Trainer, smoothing: float) -> None:
+    trainer.get_train_dataloader()
+    trainer.label_smoother = LabelSmoother(smoothing) if smoothing else None
+    rows = [{"input_ids": [10 + row] * 600 + [1], "labels": row % 3} for row in range(5)]  # of 4 * 512 tokens, 3 fit
+    batch = trainer.data_collator(rows)
+    found = []
+    for room in (512, 10_000):
+        trainer.model.zero_grad()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(trainer_module, "ROOM_OF_A_TEXT", room)
+            trainer.current_gradient_accumulation_steps = 1
+            seen, loss = sizes(trainer, lambda: trainer.training_step(trainer.model, dict(batch)))
+        gradients = torch.cat([parameter.grad.flatten() for parameter in trainer.model.parameters()])
+        found.append((seen, loss, gradients))
+    (parts, loss, gradient), (whole, wanted_loss, wanted) = found
+    assert parts == [(3, 601), (2, 601)]
+    assert whole == [(5, 601)]
+    assert not loss.requires_grad
+    torch.testing.assert_close(loss, wanted_loss, rtol=1e-5, atol=0)
+    torch.testing.assert_close(gradient, wanted, rtol=0, atol=1e-3 * float(wanted.abs().max()))
+
+
+def test_short_texts_are_trained_at_once(trainer: EncT5Trainer) -> None:
+    trainer.get_train_dataloader()
+    trainer.current_gradient_accumulation_steps = 1
+    batch = trainer.data_collator([{"input_ids": [10] * 511 + [1], "labels": 0}] * 4)
+    assert sizes(trainer, lambda: trainer.training_step(trainer.model, dict(batch)))[0] == [(4, 512)]
+
+
+def test_an_evaluation_of_long_texts_takes_as_many_at_once(trainer: EncT5Trainer) -> None:
+    long = Dataset.from_dict({"input_ids": [[10] * 600 + [1]] * 5, "length": [601] * 5, "labels": [0] * 5})
+    trainer.train_dataset = long
+    assert sizes(trainer, lambda: trainer.predict(long))[0] == [(3, 601), (2, 601)]
 
 
 def test_a_text_longer_than_a_batch_is_evaluated_alone(trainer: EncT5Trainer) -> None:

@@ -22,6 +22,11 @@ def _decoder(config: EncT5Config) -> str:
     return f"{config.num_decoder_layers} layer(s), {fed}"
 
 
+def _encoder(config: EncT5Config) -> str:
+    read = "" if config.encoder_window is None else f", long texts in windows of {config.encoder_window} tokens"
+    return f"{config.num_layers} layers of width {config.d_model}, {config.feed_forward_proj}{read}"
+
+
 def _of_the_run(source: str) -> dict[str, str]:
     """What a checkpoint's run recorded of its texts, and whether its files are still those that it saved."""
     metrics = file_of(source, METRICS)
@@ -92,7 +97,7 @@ def inspect(source: str) -> dict[str, Any]:
         "model": engine.summary(),
         "task": predictor.task.description,
         "labels": f"{len(labels)}: {shown}",
-        "encoder": f"{config.num_layers} layers of width {config.d_model}, {config.feed_forward_proj}",
+        "encoder": _encoder(config),
         "decoder": _decoder(config),
         "vocabulary": f"{config.vocab_size} ({type(tokenizer).__name__}, {cut})",
     }

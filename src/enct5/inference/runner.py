@@ -75,7 +75,7 @@ class Runner:
         most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
         most_squares = MAX_BATCH_SCORES // config.num_heads if form.pads else None
         lengths = [len(row) for row in rows]
-        for batch in length_ordered_batches(lengths, most_tokens, most_rows, most_squares):
+        for batch in length_ordered_batches(lengths, most_tokens, most_rows, most_squares, config.encoder_window):
             outputs = form([rows[index] for index in batch])
             if not all(np.isfinite(logits).all() for logits in outputs):
                 raise self._no_numbers()

@@ -9,7 +9,11 @@ MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
 
 
 def length_ordered_batches(
-    lengths: Sequence[int], max_tokens: int, max_rows: int | None = None, max_squares: int | None = None
+    lengths: Sequence[int],
+    max_tokens: int,
+    max_rows: int | None = None,
+    max_squares: int | None = None,
+    window: int | None = None,
 ) -> list[list[int]]:
     """Group all rows, longest first, into batches of at most `max_tokens` tokens, padding included.
 
@@ -21,6 +25,7 @@ def length_ordered_batches(
         max_rows: Most rows of a batch; None for any number.
         max_squares: Most of a batch's rows times its longest row squared, which is what attention's scores and masks
             take; None for any number.
+        window: Tokens that attend to each other at most; None for all of a row.
 
     Returns:
         Row numbers of every batch; each row is in exactly one.
@@ -30,7 +35,7 @@ def length_ordered_batches(
     for row in np.argsort(-np.asarray(lengths), kind="stable").tolist():
         rows = len(batches[-1]) + 1 if batches else 0
         fits = rows * longest <= max_tokens and (max_rows is None or rows <= max_rows)
-        if rows and fits and (max_squares is None or rows * longest**2 <= max_squares):
+        if rows and fits and (max_squares is None or rows * longest * min(longest, window or longest) <= max_squares):
             batches[-1].append(row)
         else:
             batches.append([row])

@@ -121,8 +121,17 @@ class TrainConfig(Settings):
     )
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")
-    max_length: int = Field(
-        512, ge=2, description="Tokens read of a text; longer ones are cut, or for token labels read in windows."
+    max_length: int | None = Field(
+        None,
+        ge=2,
+        description="Most tokens read of a text, of which the rest is cut (token labels: tokens of a window); default: "
+        "4096, or 512 for token labels and where --window is 0.",
+    )
+    window: int | None = Field(
+        None,
+        ge=0,
+        description="Tokens the encoder reads at once: of a longer text it reads windows, the prompts all of them; 0: "
+        "whole texts, which takes time and memory by the square; default: an EncT5 base's own, 512 for a T5.",
     )
     allow_unknown: bool = Field(
         False, description="Train even if half of the texts or more is unknown to the base's tokenizer."

@@ -165,7 +165,7 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
     """Tokenise the data of a run, and log what was found.
 
     Args:
-        config: the run's settings.
+        config: the run's settings, with its lengths.
         rows: its data.
         tokenizer: the base model's.
     """
@@ -176,12 +176,18 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
     inputs = task.inputs(texts, tokenizer, config.max_length)
     notes = [*rows.notes, *_notes_on_reading(config, read, inputs.unread)]
     together = read + inputs.unread
-    if together.texts_cut:
+    if together.texts_cut and config.max_length is not None:
         logger.warning(f"{unread.cut(together, config.max_length)} (--max-length)")
     elif together.long:
         logger.info(
             f"{together.long} texts are longer than {config.max_length} tokens and are read in overlapping windows "
             "(--max-length)"
+        )
+    lengths = [*train["length"], *map(len, inputs.rows)]
+    if config.window and (long := sum(length > config.window for length in lengths)):
+        logger.info(
+            f"{long} {'text is' if long == 1 else 'texts are'} longer than {config.window} tokens and read in windows, "
+            "of which the prompts read all (--window)"
         )
     for note in notes:
         logger.warning(line(note))

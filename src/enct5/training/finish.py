@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy.typing as npt
 import torch
@@ -114,7 +114,9 @@ class Figures:
 
 def conclude(finished: FinishedModel, prepared: TrainingData, settings: TrainConfig, course: Course) -> dict[str, Any]:
     """Measure the trained model, and write the run folder; return the run's record."""
-    finished.tokenizer.model_max_length = settings.max_length  # what a pipeline with truncation=True cuts to
+    finished.tokenizer.model_max_length = cast(
+        "int", settings.max_length
+    )  # what a pipeline with truncation=True cuts to
     figures = _measure(finished.model, finished.tokenizer, prepared)
     record = _record(finished.model, prepared, settings, figures, course)
     evaluation, published, out = prepared.evaluation, settings.published(), Path(settings.out)
@@ -143,6 +145,7 @@ def _record(
         "origin": course.ancestry.origin,
         "base_trained_on": course.ancestry.trained_on,
         "parameters": model.num_parameters(),
+        "encoder_window": model.config.encoder_window,
         "seed": settings.seed,
         **course.record(),
         "versions": {

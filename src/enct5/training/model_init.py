@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Tensors whose shape follows from the labels; they may start anew where the base has others.
 _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # What a base may have been trained with; the new run's settings decide.
-_OF_A_RUN = ("token_decoder", "loss", "loss_gamma", "class_weights", "thresholds")
+_OF_A_RUN = ("token_decoder", "encoder_window", "loss", "loss_gamma", "class_weights", "thresholds")
 
 # In the configuration of a T5 whose decoder has learned to tell a text's vector from `<pad>` alone, as EncT5 starts it.
 _READS_WITH_PAD = "decoder_reads_with_pad"
@@ -64,6 +64,7 @@ def new_model(
         class_weights=prepared.class_weights,
         as_mean=not config.lora,  # an adapter is for the base as it is
         token_decoder=config.token_decoder,
+        encoder_window=config.window or None,
     )
     check_tokenizer(tokenizer, model.config.vocab_size)
     chosen = config.label_prompts is not None or config.label_descriptions is not None
@@ -98,7 +99,7 @@ def build_model(
         EncT5Error: for a base that cannot be loaded or converted, or keys that do not fit the task.
     """
     id2label = dict(enumerate(label_names))
-    stored = _stored(base)
+    stored = stored_config(base)
     if _is_enct5(stored):
         model, decoder_is_trained = _refit(base, stored, task, id2label, scaler, overrides)
     else:
@@ -111,14 +112,15 @@ def build_model(
 
 def is_enct5(base: str) -> bool:
     """Whether a folder or hub id is an EncT5 checkpoint, trained or not, rather than a T5."""
-    return _is_enct5(_stored(base))
+    return _is_enct5(stored_config(base))
 
 
 def _is_enct5(stored: dict[str, Any]) -> bool:
     return stored.get("model_type") == EncT5Config.model_type
 
 
-def _stored(base: str) -> dict[str, Any]:
+def stored_config(base: str) -> dict[str, Any]:
+    """What a folder's or hub id's config.json says; nothing where there is none."""
     name, places = on_hub(base)
     try:
         return EncT5Config.get_config_dict(name, **places)[0]

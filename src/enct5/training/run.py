@@ -22,7 +22,7 @@ from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.training import lora, run_folder, search, trackers
 from enct5.training.config import TrainConfig
 from enct5.training.data import Rows, TrainingData, prepare, read_rows
-from enct5.training.defaults import resolve
+from enct5.training.defaults import resolve, with_lengths
 from enct5.training.distributed import gather_model, on_main_process, process_state
 from enct5.training.finish import Course, FinishedModel, conclude
 from enct5.training.logs import silence
@@ -103,7 +103,9 @@ def _train(
     checkpoint = on_main_process(lambda: held.enter_context(run_folder.claim(out, resume)))
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
-    prepared = prepare(config, read(base, tokenizer), tokenizer)
+    rows = read(base, tokenizer)
+    config = with_lengths(config, rows.task, base)
+    prepared = prepare(config, rows, tokenizer)
     _check_processes(config, prepared, processes.num_processes)
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
     model = new_model(config, base, tokenizer, prepared, build)

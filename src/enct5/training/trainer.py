@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 _LOADING = ("num_workers", "pin_memory", "persistent_workers", "multiprocessing_context", "prefetch_factor", "in_order")
 # Arguments about which rows make a batch, with the only value that they may have.
 _BATCHES = {"dataloader_drop_last": False, "auto_find_batch_size": False, "train_sampling_strategy": "random"}
+# Tokens of a text for which a step has room: a step of longer ones is trained in parts, in no more memory.
+ROOM_OF_A_TEXT = 512
 EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
 EVAL_BATCH_SIZE = 64  # at most: the trainer runs as many rows at once as fit in a training batch
 # With fewer evaluation texts than this, their score picks a checkpoint by chance, and often an early one.
@@ -70,7 +72,10 @@ class EncT5Trainer(Trainer):
     A step's gradient is that of one process with the whole batch, however many processes share it. One process trains
     on one GPU, however many there are: the others need processes of their own (`torchrun`).
 
-    An evaluation runs as many rows at once as training does: what can be trained can be evaluated.
+    A step of long texts is trained in parts, as many texts at once as have room where batches are of texts of 512
+    tokens (`ROOM_OF_A_TEXT`), or one; their gradients add up to the step's. (Several processes take their parts of a
+    step whole, and so do labels of tokens, whose texts are short.) An evaluation runs as many rows at once as training
+    does: what can be trained can be evaluated.
 
     Args:
         model: as for `Trainer`.
@@ -136,12 +141,30 @@ class EncT5Trainer(Trainer):
 
     @cached_property
     def _room(self) -> float:
-        """Tokens and prompts that a process has in a training batch, or in one of its longest text alone."""
+        """Tokens and prompts that a process trains at once: a batch of them, or its longest text alone."""
         if "length" not in (getattr(self.train_dataset, "column_names", None) or ()):
             return math.inf
         sampler = self._sampler()
         sizes = sampler.lengths + self._prompts
-        return max(sizes.sum() / len(sampler), sizes.max())
+        return max(min(sizes.sum() / len(sampler), self._most_tokens + self._prompts), sizes.max())
+
+    @property
+    def _most_tokens(self) -> float:
+        """Tokens, padding included, that are trained at once."""
+        # Where processes share a model's weights, all have to run it equally often.
+        return math.inf if self.args.world_size > 1 else self.args.per_device_train_batch_size * ROOM_OF_A_TEXT
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """A step, as many of its texts at a time as have room."""
+        rows, length = inputs["input_ids"].shape
+        most = int(max(1, min(rows, self._most_tokens // length)))
+        if most == rows or _are_of_tokens(inputs):
+            return super().training_step(model, inputs, num_items_in_batch)
+        parts = [
+            {name: value[first : first + most] for name, value in inputs.items()} for first in range(0, rows, most)
+        ]
+        losses = [super(EncT5Trainer, self).training_step(model, part, num_items_in_batch) for part in parts]
+        return torch.stack(losses).sum()
 
     def prediction_step(
         self,
