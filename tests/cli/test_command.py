@@ -183,7 +183,7 @@ def test_the_run_folder_is_named_after_the_data(
     enct5("train", "org/name:train", "--text", " a", "--label", "label", "--max-length", 99)
     assert [config.out for config in seen] == ["runs/good", "runs/name"]
     assert (seen[0].text, seen[1].text) == (("a", "b"), (" a",))  # one alone is as it was written
-    assert (seen[0].max_length, seen[1].max_length) == (512, 99)
+    assert (seen[0].max_length, seen[1].max_length) == (None, 99)
 
 
 def test_convert_says_what_is_new(place: Path, tmp_path: Path, enct5: Callable[..., Ended]) -> None:

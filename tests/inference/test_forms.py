@@ -42,8 +42,9 @@ def test_a_model_that_cannot_be_folded_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.slow
-def test_the_compiled_model_gives_the_plain_model_s_logits() -> None:
-    model = random_model(num_labels=3)
+@pytest.mark.parametrize("window", [None, 4])
+def test_the_compiled_model_gives_the_plain_model_s_logits(window: int | None) -> None:
+    model = random_model(num_labels=3, encoder_window=window)
     plain, compiled = PlainForm(model), CompiledForm(model)
     for rows in (ROWS, ROWS[:2], ROWS[2:3]):
         for wanted, got in zip(plain(rows), compiled(rows), strict=True):

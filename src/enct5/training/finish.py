@@ -114,9 +114,8 @@ class Figures:
 
 def conclude(finished: FinishedModel, prepared: TrainingData, settings: TrainConfig, course: Course) -> dict[str, Any]:
     """Measure the trained model, and write the run folder; return the run's record."""
-    finished.tokenizer.model_max_length = cast(
-        "int", settings.max_length
-    )  # what a pipeline with truncation=True cuts to
+    # what a pipeline with truncation=True cuts to, too
+    finished.tokenizer.model_max_length = cast("int", settings.max_length)
     figures = _measure(finished.model, finished.tokenizer, prepared)
     record = _record(finished.model, prepared, settings, figures, course)
     evaluation, published, out = prepared.evaluation, settings.published(), Path(settings.out)
