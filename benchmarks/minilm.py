@@ -183,7 +183,7 @@ def fine_tune(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     inputs = Words if task.inputs.takes_words else WholeTexts
 
     def read(table_or_texts: Any) -> Any:
-        return inputs(table_or_texts, tokenizer, config.max_length)
+        return inputs(table_or_texts, tokenizer, config.max_length or tokenizer.model_max_length)
 
     set_seed(config.seed)
     problem = {"problem_type": task.name} if inputs is WholeTexts else {}

@@ -41,6 +41,7 @@ def text_to_text(config: TrainConfig, benchmark: Benchmark) -> dict[str, Any]:
     started = time.time()
     base = str(bundled_t5())
     tokenizer = load_tokenizer(base)
+    config = config.model_copy(update={"max_length": config.max_length or 512})  # this T5 has no windows
     prepared = prepare(config, read_rows(config), tokenizer)
     names = [name.replace("_", " ") for name in prepared.label_names]
     answers = tokenizer(names)["input_ids"]

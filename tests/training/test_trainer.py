@@ -365,3 +365,15 @@ def test_an_evaluation_is_one_line_with_its_score(caplog: pytest.LogCaptureFixtu
         "epoch   2.5  eval loss 0.250  macro_f1 0.8750",
         "epoch   2.5  loss 0.500  eval loss 0.250  macro_f1 0.8750",
     ]
+
+
+def test_a_loss_of_a_subclass_is_that_of_the_whole_step(t5_folder: Callable[..., Path], tmp_path: Path) -> None:
+    class Own(EncT5Trainer):
+        def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+            return model(**inputs).loss
+
+    trainer = make(t5_folder(), tmp_path)
+    trainer.__class__ = Own
+    trainer.current_gradient_accumulation_steps = 1
+    batch = trainer.data_collator([{"input_ids": [10] * 600 + [1], "labels": 0}] * 5)
+    assert sizes(trainer, lambda: trainer.training_step(trainer.model, dict(batch)))[0] == [(5, 601)]

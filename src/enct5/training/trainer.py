@@ -73,9 +73,9 @@ class EncT5Trainer(Trainer):
     on one GPU, however many there are: the others need processes of their own (`torchrun`).
 
     A step of long texts is trained in parts, as many texts at once as have room where batches are of texts of 512
-    tokens (`ROOM_OF_A_TEXT`), or one; their gradients add up to the step's. (Several processes take their parts of a
-    step whole, and so do labels of tokens, whose texts are short.) An evaluation runs as many rows at once as training
-    does: what can be trained can be evaluated.
+    tokens (`ROOM_OF_A_TEXT`), or one; their gradients add up to the step's. (Whole stay the parts of several processes,
+    labels of tokens, whose texts are short, and the steps of subclasses with a `compute_loss` of their own.) An
+    evaluation runs as many rows at once as training does: what can be trained can be evaluated.
 
     Args:
         model: as for `Trainer`.
@@ -158,7 +158,8 @@ class EncT5Trainer(Trainer):
         """A step, as many of its texts at a time as have room."""
         rows, length = inputs["input_ids"].shape
         most = int(max(1, min(rows, self._most_tokens // length)))
-        if most == rows or _are_of_tokens(inputs):
+        is_own = type(self).compute_loss is EncT5Trainer.compute_loss  # whose losses of parts are known to add up
+        if most == rows or _are_of_tokens(inputs) or not is_own:
             return super().training_step(model, inputs, num_items_in_batch)
         parts = [
             {name: value[first : first + most] for name, value in inputs.items()} for first in range(0, rows, most)
