@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from enct5.serving.endpoint import Answer, Body, Call, Many
+from enct5.serving.endpoint import Answer, Body, Call, Many, Texts
 from enct5.serving.outputs import entities, ranked, scores
 from enct5.serving.refusal import Kind, RefusalError
 
@@ -24,7 +24,7 @@ class Parameters(Body):
     top_k: Annotated[int, pydantic.Field(ge=1)] | None = None
     function_to_apply: Literal["sigmoid", "softmax", "none"] | None = None
     aggregation_strategy: Literal["none", "simple", "first", "average", "max"] | None = None
-    ignore_labels: list[str] | None = None
+    ignore_labels: Texts | None = None
     stride: int | None = None
     truncation: bool | None = None
     max_length: Annotated[int, pydantic.Field(ge=1)] | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from enct5.serving.endpoint import Answer, Body, Call, check_json
+from enct5.serving.endpoint import Answer, Body, Call, Many, check_json
 from enct5.serving.models import ServedModel
 from enct5.serving.outputs import scores
 from enct5.serving.refusal import Kind, RefusalError
@@ -20,7 +20,7 @@ class Tensor(Body):
     """An input."""
 
     name: str
-    shape: list[int]
+    shape: Many[int]
     datatype: str
     data: list[Any]
     parameters: dict[str, Any] | None = None
@@ -38,8 +38,8 @@ class Infer(Body):
 
     id: str | None = None
     parameters: dict[str, Any] | None = None
-    inputs: list[Tensor]
-    outputs: list[Wanted] | None = None
+    inputs: Many[Tensor]
+    outputs: Many[Wanted] | None = None
 
 
 async def infer(call: Call, body: Infer) -> Any:

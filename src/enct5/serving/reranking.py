@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import pydantic
 
-from enct5.serving.endpoint import Answer, Body, Call, Many
+from enct5.serving.endpoint import Answer, Body, Call, Many, Texts
 from enct5.serving.outputs import best_first, check_raw, relevance
 from enct5.serving.refusal import Kind, RefusalError
 
@@ -26,7 +26,7 @@ class Rerank(Body):
     return_documents: bool | None = None
     max_tokens_per_doc: Annotated[int, pydantic.Field(ge=0)] | None = None
     max_chunks_per_doc: int | None = None
-    rank_fields: list[str] | None = None
+    rank_fields: Texts | None = None
     use_activation: bool | None = None
 
 
