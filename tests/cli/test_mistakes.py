@@ -45,6 +45,12 @@ BAD_INPUT = {
         "3 text columns given (a, b, c)",
         "name one, or two",
     ),
+    "text columns as two options": (
+        "train {p}/three.csv --text a --text b --label label --base {p}/t5 --out {p}/new",
+        "'--text': given twice",
+        "separated by commas",
+    ),
+    "label columns as two options": (train("three.csv") + " --label b", "'--label': given twice"),
     "text is label": ("train {p}/good.csv --text text --label text --base {p}/t5 --out {p}/new", "named twice"),
     "empty file": (train("empty.csv"), "is empty"),
     "header only": (train("header.csv"), "has no rows"),

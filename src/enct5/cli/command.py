@@ -12,6 +12,7 @@ import typer
 
 from enct5.cli.convert import convert, export
 from enct5.cli.logs import shown
+from enct5.cli.once import OnceCommand
 from enct5.cli.options import say, speaks
 from enct5.cli.predict import bench, evaluate, explain, info, predict
 from enct5.cli.serve import serve
@@ -48,10 +49,10 @@ def enct5(
 for training in (train, distill):
     app.command(cls=SettingsCommand)(training)
 for command in (evaluate, predict, explain, serve, convert, export, bench, info):
-    app.command()(command)
+    app.command(cls=OnceCommand)(command)
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def demo(
     out: Annotated[str | None, typer.Option(help="Keep the run folder here; default: a temporary one.")] = None,
 ) -> None:

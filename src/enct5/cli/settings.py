@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
+from enct5.cli.once import OnceCommand
 from enct5.cli.options import Private, PushToHub, columns_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _command(config: "type[Settings]", run: Callable[..., None], help: str | Non
     others = {name: _keyword(name, kind, defaults[name]) for name, kind in _OTHERS.items()}
     command.__signature__ = inspect.Signature([*parameters.values(), *others.values()])  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(help=help)(command)
+    app.command(cls=OnceCommand, help=help)(command)
     return get_command(app)
 
 
