@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from enct5.inference.predictor import Predictor
     from enct5.model.configuration_enct5 import EncT5Config
     from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
+    from enct5.model.modeling_enct5_tasks import EncT5ForTasks
     from enct5.runs import Run, train
 
 # torch and transformers take seconds to import, so every name waits for its first use.
@@ -18,6 +19,7 @@ _MODULES = {
     "EncT5Classifier": "enct5.estimators",
     "EncT5Config": "enct5.model.configuration_enct5",
     "EncT5ForSequenceClassification": "enct5.model.modeling_enct5",
+    "EncT5ForTasks": "enct5.model.modeling_enct5_tasks",
     "EncT5ForTokenClassification": "enct5.model.modeling_enct5",
     "EncT5Regressor": "enct5.estimators",
     "EncT5Tagger": "enct5.estimators",
@@ -30,6 +32,7 @@ __all__ = [
     "EncT5Classifier",
     "EncT5Config",
     "EncT5ForSequenceClassification",
+    "EncT5ForTasks",
     "EncT5ForTokenClassification",
     "EncT5Regressor",
     "EncT5Tagger",

@@ -19,6 +19,7 @@ from enct5.inference.predictor import Predictor
 from enct5.reports import training_report
 from enct5.training import trainer as trainer_module
 from enct5.training.config import TrainConfig
+from enct5.training.data import TrainingData
 from enct5.training.trainer import EncT5Trainer
 from helpers.tables import write_rows
 
@@ -127,7 +128,7 @@ class Run:
 def script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> None:
     """Let evaluations find these scores, the last one for ever, and the best of them choose, however few the texts."""
     values = itertools.chain(scores, itertools.repeat(scores[-1]))
-    monkeypatch.setattr(trainer_module, "_measure", lambda prepared, result: {"macro_f1": next(values)})
+    monkeypatch.setattr(TrainingData, "figures", lambda prepared, predictions: {"macro_f1": next(values)})
     monkeypatch.setattr(trainer_module, "FEWEST_TO_CHOOSE_BY", 1)
 
 

@@ -98,7 +98,7 @@ def make(
         **changes,
     }
     rows = [text if isinstance(text, dict) else {"review": text} for text in texts]
-    training_report.write(record, SETTINGS.described(), kind, rows, logits, labels, folder)
+    training_report.write(record, SETTINGS.described(), kind, rows, logits, labels, folder / "report.html")
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 

@@ -13,7 +13,7 @@ from enct5.inference.evaluation import evaluate
 from enct5.inference.predictor import Predictor
 from enct5.metrics.calibration import fit_temperature
 from enct5.tasks.registry import TASKS
-from enct5.training import finish
+from enct5.training import figures
 from helpers.runs import (
     LABELS,
     Run,
@@ -44,7 +44,7 @@ def test_metrics_are_those_of_the_saved_model_on_the_held_out_rows(run: Run, tmp
 
 
 def uncalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finish, "_calibrate", lambda model, fit, logits, labels, scores: (logits, {}))
+    monkeypatch.setattr(figures, "_calibrate", lambda model, fit, logits, labels, scores, prefix: (logits, {}))
 
 
 def test_the_saved_model_is_calibrated_on_the_evaluation_texts(

@@ -30,7 +30,7 @@ def test_training_from_python_prints_nothing_and_logs_its_progress(
     assert capsys.readouterr().out == ""
     assert {record.name for record in caplog.records} >= {
         *("enct5.training.data", "enct5.training.run", "enct5.training.trainer", "enct5.training.callbacks"),
-        "enct5.training.finish",
+        "enct5.training.figures",
     }
     levels = {record.getMessage(): record.levelname for record in caplog.records}
     assert {level for line, level in levels.items() if line.startswith(("task: ", "epoch "))} == {"INFO"}

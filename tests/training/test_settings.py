@@ -55,9 +55,16 @@ VALUES: dict[str, tuple[Any, str]] = {
     "precision": ("bfloat16", "--precision bfloat16"),
     "seed": (0, "--seed 0"),
     "report_to": (("wandb", "mlflow"), "--report-to wandb,mlflow"),
+    "freeze_encoder": (True, "--freeze-encoder"),
+    "tasks": ({"a": {"label": "b", "task": "multi"}, "c": {"label": "d"}}, "--task a=b:multi --task c=d"),
+    "add_tasks": ({"a": {"label": "b:c"}}, "--add-task a=b:c --base big"),
     "temperature": (3.0, "--temperature 3"),
     "label_weight": (1.0, "--label-weight 1"),
 }
+
+
+# Settings that go with others only, or without: they have tests of their own.
+APART = ("tasks", "add_tasks", "freeze_encoder")
 
 
 def settable(config: type[TrainConfig]) -> list[str]:
@@ -91,12 +98,24 @@ def test_every_setting_has_a_value_here() -> None:
 def test_every_setting_is_reached_from_the_command_line_and_from_python(configured: Any, name: str) -> None:
     config = CONFIGS[name]
     places = [VALUES[field][1] for field in config.positional]
-    words = [word for field in settable(config) if field not in config.positional for word in VALUES[field][1].split()]
+    fields = [field for field in settable(config) if field not in APART]
+    words = [word for field in fields if field not in config.positional for word in VALUES[field][1].split()]
     by_options = configured(name, *places, *words)
-    assert by_options == config.checked(**{field: VALUES[field][0] for field in settable(config)})
-    for field in settable(config):
+    assert by_options == config.checked(**{field: VALUES[field][0] for field in fields})
+    for field in fields:
         assert getattr(by_options, field) == VALUES[field][0]
         assert by_options.is_default(field) is False
+
+
+@pytest.mark.parametrize("field", APART)
+def test_settings_that_go_without_others_are_reached_from_both_sides(configured: Any, field: str) -> None:
+    value, words = VALUES[field]
+    given = {"data": "a.csv", "text": ("b",), field: value}
+    given |= {"label": "c"} if field == "freeze_encoder" else {"base": "big"} if field == "add_tasks" else {}
+    label = ["--label", "c"] if field == "freeze_encoder" else []
+    by_options = configured("train", "a.csv", "--text", "b", *label, *words.split())
+    assert by_options == TrainConfig.checked(**given)
+    assert by_options.is_default(field) is False
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -118,7 +137,8 @@ def test_help_docstring_and_yaml_say_what_the_field_says(tmp_path: Path, name: s
         assert " ".join(text.split()).replace("- ", "-") in shown.replace("- ", "-")  # help breaks lines at hyphens
         assert re.search(rf"^# {re.escape(text)}\n{field}:", written, flags=re.MULTILINE)
         assert re.search(rf"^    {field} \(.+\): {re.escape(text)}$", str(inspect.getdoc(config)), flags=re.MULTILINE)
-        assert re.search(rf"(^| ){config.option_of(field)} ", shown)
+        options = {mapping: option for option, mapping in config.entries.items()}
+        assert re.search(rf"(^| ){config.option_of(options.get(field, field))} ", shown)
         if choices := choices_of(info):
             assert f"{config.option_of(field)} <{'|'.join(choices)}>" in shown
     for field in config.fixed:
@@ -137,7 +157,7 @@ def test_defaults_and_bounds_are_shown() -> None:
 def test_a_setting_chosen_from_the_data_says_what_is_chosen(config: type[TrainConfig]) -> None:
     for name in settable(config):
         info = config.model_fields[name]
-        off_by_default = name in ("label_descriptions",)
+        off_by_default = name in ("label_descriptions", "tasks", "add_tasks")
         if info.default is None and not off_by_default:
             assert "default: " in str(info.description), name
 
@@ -200,7 +220,8 @@ def test_options_win_over_the_file_and_the_file_over_the_defaults(here: Path, co
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_file_that_a_run_wrote_starts_the_same_run(here: Path, configured: Any, name: str) -> None:
-    values = {field: VALUES[field][0] for field in settable(CONFIGS[name])} | {"base": "bundled", "data": "a.csv"}
+    fields = [field for field in settable(CONFIGS[name]) if field not in APART]
+    values = {field: VALUES[field][0] for field in fields} | {"base": "bundled", "data": "a.csv"}
     for file in ("held.csv", "d.json", "big"):
         Path(file).touch()
     config = CONFIGS[name].checked(**values)
@@ -285,3 +306,48 @@ def test_help_of_a_command_does_not_wait_for_another_commands_settings(tmp_path:
 def test_what_is_wrong_with_a_file_is_told_before_torch_is_imported(here: Path) -> None:
     ended = run_command("train", "--config", written("data: a.csv\ntext: b\nlabel: c\nseed: -1\n"))
     assert ended.stderr == ("enct5: run.yaml, line 4: `seed` is `-1`: input should be greater than or equal to 0\n")
+
+
+def test_a_file_that_a_run_of_several_tasks_wrote_starts_the_same_run(here: Path, configured: Any) -> None:
+    config = TrainConfig.checked(data="a.csv", text="b", tasks={"a": {"label": "x", "weight": 0.5}, "b": "y:multi"})
+    config.published().write(Path("train_config.yaml"))
+    assert configured("train", "--config", "train_config.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"tasks": {"a": "x"}, "label": "y"}, "`label` is `y`, but `tasks` names the tasks' columns; give one of them"),
+        ({}, "`label` (--label) is missing"),
+        ({"tasks": {"a": "x"}, "loss": "focal"}, "`loss` is `focal`, which is of one task; with several, say it of"),
+        ({"tasks": {"a": "x"}, "lora": True}, "`lora` (--lora) is for one task; leave it out"),
+        ({"tasks": {"a": {"label": "x", "los": "focal"}}}, "no training option `tasks.a.los`"),
+        ({"tasks": {"a": {"label": "x", "task": "multy"}}}, "no task `multy`; did you mean `multi`?"),
+        (
+            {"add_tasks": {"a": "x"}},
+            "`add_tasks` (--add-task) adds to the tasks of a model; name it by `base` (--base)",
+        ),
+        (
+            {"tasks": {"a": "x"}, "add_tasks": {"b": "y"}, "base": "z"},
+            "`tasks` (--task) and `add_tasks` (--add-task) do",
+        ),
+        ({"label": "y", "lora": True, "freeze_encoder": True}, "`freeze_encoder` and `lora` do not go together"),
+    ],
+)
+def test_settings_of_several_tasks_that_cannot_be(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(EncT5Error) as error:
+        TrainConfig.checked(data="a.csv", text="b", **given)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--task a=x --task multi", "--task is `a=x`, `multi`: give one kind, or NAME=COLUMN for each task"),
+        ("--task single --task multi", "--task is `single`, `multi`: give one kind, or NAME=COLUMN for each task"),
+        ("--task a=x --task a=y", "--task is `a=x`, `a=y`: give one kind, or NAME=COLUMN for each task"),
+        ("--add-task a", "--add-task is `a`; name the task: NAME=COLUMN[:KIND]"),
+    ],
+)
+def test_options_of_several_tasks_that_cannot_be(configured: Any, words: str, message: str) -> None:
+    assert configured("train", "a.csv", "--text", "b", *words.split()) == message

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from enct5.cli.convert import convert, export
+from enct5.cli.convert import convert, export, merge
 from enct5.cli.logs import shown
 from enct5.cli.once import OnceCommand
 from enct5.cli.options import say, speaks
@@ -48,7 +48,7 @@ def enct5(
 
 for training in (train, distill):
     app.command(cls=SettingsCommand)(training)
-for command in (evaluate, predict, explain, serve, convert, export, bench, info):
+for command in (evaluate, predict, explain, serve, convert, merge, export, bench, info):
     app.command(cls=OnceCommand)(command)
 
 

@@ -1,4 +1,4 @@
-"""`enct5 convert` and `enct5 export`."""
+"""`enct5 convert`, `enct5 merge` and `enct5 export`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -69,6 +69,26 @@ def convert(
     say(f"not used by EncT5: {len(result.unused)} tensors" + (f", such as {result.unused[0]}" if result.unused else ""))
     if repository is not None:
         push(repository, out)
+
+
+def merge(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="[NAME=]MODEL ...", help="Models of one encoder, as --freeze-encoder keeps it."),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to create.")],
+) -> None:
+    """Join models that share one encoder into one of all their tasks, which encodes a text once."""
+    from enct5.files.writing import refuse_occupied
+
+    refuse_occupied(out)
+    for run in runs:
+        load_for(run.rpartition("=")[2])
+    from enct5.cli import merging
+
+    with progress.bar("merging"):
+        model = merging.merge(runs, out)
+    say(f"{out}: {', '.join(model.config.task_names)}; {model.num_parameters() / 1e6:.1f}M parameters")
 
 
 def export(

@@ -21,6 +21,7 @@ from enct5.model.folder import (
     METRICS,
     MODEL_FILES,
     REPORT,
+    REPORT_OF_A_TASK,
     TRAIN_CONFIG,
     is_interrupted,
 )
@@ -31,7 +32,7 @@ _UNFINISHED = (CHECKPOINTS, f"{CHECKPOINTS}/*", PARTIAL, f"{PARTIAL}/*")  # of a
 RUN, CONVERTED, EXPORTED = "finished run", "converted model", "exported model"
 _FILES = {
     RUN: (
-        *(METRICS, *CONFIG_AND_TOKENIZER, *MODEL_FILES, TRAIN_CONFIG, REPORT),
+        *(METRICS, *CONFIG_AND_TOKENIZER, *MODEL_FILES, TRAIN_CONFIG, REPORT, REPORT_OF_A_TASK.format("*")),
         *("adapter", *ADAPTER_FILES, *_LOGS, *_UNFINISHED),
     ),
     CONVERTED: (CONVERSION, *CONFIG_AND_TOKENIZER, *MODEL_FILES),

@@ -78,12 +78,12 @@ def evaluate(
     predictor.warns_of_unknown = False  # the notes tell
     columns = columns_of(text)
     rows = rows or evaluation.read_rows(predictor, data, columns, label, abstain_below, label_separator, options)
-    if skip_unknown_labels:
-        rows = evaluation.without_unknown_labels(predictor, rows, data)
-    record = evaluation.evaluate(predictor, data, columns, label, abstain_below, label_separator, rows)
+    record = evaluation.evaluate(
+        predictor, data, columns, label, abstain_below, label_separator, rows, skip_unknown_labels
+    )
     for note in record["notes"]:
         say(data_notes.line(note))
-    tables.show_metrics(record["metrics"], record["per_label"], f"{record['rows']} rows of {record['data']}")
+    tables.show_record(record, f"{record['rows']} rows of {record['data']}")
     if json_file is not None:
         evaluation.write_json(record, json_file)
     tables.show_settings(predictor.settings())
@@ -192,6 +192,7 @@ def explain(
     label: Annotated[
         str | None, typer.Option("--label", help="Label to explain; default: those predicted, at most 5.")
     ] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Of a model of several tasks: the one to explain.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Also write a page to this file.")] = None,
     revision: Revision = None,
 ) -> None:
@@ -207,7 +208,7 @@ def explain(
 
     with progress.bar("explaining"):
         predictor = Predictor.from_pretrained(model)
-        explanation = predictor.explain(text if second is None else (text, second), label)
+        explanation = predictor.explain(text if second is None else (text, second), label, task)
     tables.show_explanation(explanation)
     if html is not None:
         explanation_page.write(explanation, html)

@@ -51,11 +51,15 @@ def _command(config: "type[Settings]", run: Callable[..., None], help: str | Non
     def command(**given: Any) -> None:
         others = {name: given.pop(name) for name in _OTHERS}
         file = others.pop("config")
+        given |= _entries(config, given)
         values = {name: _read(config, name, value) for name, value in given.items() if value is not None}
         run(config.checked(**values) if file is None else config.from_yaml(file, **values), **others)
 
     fields = {name: info for name, info in config.model_fields.items() if name not in config.fixed}
     parameters = {name: _parameter(config, name, fields[name]) for name in [*config.positional, *fields]}
+    for option, mapping in config.entries.items():
+        if mapping in fields:
+            parameters[option] = _repeated(config, option, parameters.pop(mapping), fields.get(option))
     defaults = {name: False if get_args(kind)[0] is bool else None for name, kind in _OTHERS.items()}
     others = {name: _keyword(name, kind, defaults[name]) for name, kind in _OTHERS.items()}
     command.__signature__ = inspect.Signature([*parameters.values(), *others.values()])  # type: ignore[attr-defined]
@@ -83,6 +87,40 @@ def _parameter(config: "type[Settings]", name: str, info: "FieldInfo") -> inspec
         shown = "<str[,str]>"
     plain = kind if kind in (int, float) else str
     return _keyword(name, Annotated[plain | None, typer.Option(spelt, metavar=shown, help=help)], None)
+
+
+def _repeated(
+    config: "type[Settings]", option: str, entries: inspect.Parameter, single: "FieldInfo | None"
+) -> inspect.Parameter:
+    """An option that is given once for each entry of a mapping, or has a value of its own, too."""
+    from enct5.training.settings import explained
+
+    _, described = entries.annotation.__metadata__, entries.annotation.__metadata__[0].help
+    help = described if single is None else f"{explained(single)} {described}"
+    shown = "NAME=COLUMN[:KIND]" if single is None else "KIND | NAME=COLUMN[:KIND]"
+    kind = Annotated[list[str] | None, typer.Option(config.option_of(option), metavar=shown, help=help)]
+    return _keyword(option, kind, None)
+
+
+def _entries(config: "type[Settings]", given: dict[str, Any]) -> dict[str, Any]:
+    """Options that may be repeated, as the values and mappings of the configuration."""
+    from enct5.errors import EncT5Error, show
+
+    found: dict[str, Any] = {}
+    for option, mapping in config.entries.items():
+        if option not in given:
+            continue
+        values = given.pop(option) or []
+        named = [value.partition("=") for value in values if "=" in value]
+        single = [value for value in values if "=" not in value]
+        if len({name for name, _, _ in named}) < len(named) or (single and (named or len(single) > 1)):
+            spelt = config.option_of(option)
+            raise EncT5Error(f"{spelt} is {', '.join(map(show, values))}: give one kind, or NAME=COLUMN for each task")
+        if single and option not in config.model_fields:
+            raise EncT5Error(f"{config.option_of(option)} is {show(single[0])}; name the task: NAME=COLUMN[:KIND]")
+        found |= {option: single[0]} if single else {}
+        found |= {mapping: {name.strip(): value for name, _, value in named}} if named else {}
+    return found
 
 
 def _read(config: "type[Settings]", name: str, value: Any) -> Any:

@@ -11,9 +11,9 @@ from enct5.model.publishing import Repository
 from enct5.model.sources import check_source, prepare_for_hub
 from enct5.training import run_folder
 from enct5.training.config import TrainConfig
-from enct5.training.data import read_rows
 from enct5.training.distillation.config import DistillConfig
 from enct5.training.distillation.data import read_distillation_texts
+from enct5.training.rows import read
 
 
 def train(config: TrainConfig, resume: bool, repository: Repository | None = None) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def train(config: TrainConfig, resume: bool, repository: Repository | None = Non
     """
     _check(config, resume)
     _reach_hub(repository, _base(config), config.data, config.eval)
-    rows = read_rows(config)
+    rows = read(config)
     _open(repository)
     libraries.load()
     from enct5 import training

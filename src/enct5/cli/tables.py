@@ -24,6 +24,21 @@ def _cells(values: Iterable[object]) -> list[Text]:
     return [Text(f"{value:.3f}" if isinstance(value, float) else printable(str(value))) for value in values]
 
 
+def show_record(record: dict[str, Any], split: str) -> None:
+    """Print the figures of a run or an evaluation; of several tasks one table for each.
+
+    Args:
+        record: what is recorded of it.
+        split: what was evaluated on.
+    """
+    if "tasks" not in record:
+        show_metrics(record["metrics"], record["per_label"], split)
+    for name, own in record.get("tasks", {}).items():
+        show_metrics(
+            own["metrics"], own["per_label"], f"{name}, {own.get('eval_rows', own.get('rows'))} rows of {split}"
+        )
+
+
 def show_metrics(metrics: dict[str, float], per_label: list[dict[str, Any]], split: str) -> None:
     """Print the figures, and those of every label where they are few.
 
@@ -84,7 +99,15 @@ def show_predictions(rows: list[dict[str, Any]]) -> None:
 
 
 def show_prediction(result: dict[str, Any], best: list[dict[str, Any]]) -> None:
-    """Print the result of one text, or the scores of its likeliest labels where they were asked for."""
+    """Print the result of one text, or the scores of its likeliest labels where they were asked for.
+
+    That of several tasks comes task by task.
+    """
+    if not best and result and all(isinstance(own, dict) for own in result.values()):
+        for name, own in result.items():
+            Console().print(Text(f"{printable(name)}:"))
+            show_prediction(own, [])
+        return
     rows = best or result.get("entities")
     if "labels" in result and not best:
         rows = [

@@ -55,7 +55,7 @@ def _run(
     if not is_main:
         return
     overwriting.replace(out, place, overwriting.RUN)
-    tables.show_metrics(record["metrics"], record["per_label"], record["data"]["eval_split"])
+    tables.show_record(record, record["data"]["eval_split"])
     if taught := record.get("distillation"):
         agreement = ", ".join(f"{name} {value:.4f}" for name, value in taught["agreement"].items())
         say(f"agreement with the teacher {taught['teacher']}: {agreement}")

@@ -68,6 +68,11 @@ def _read_python(text: str) -> object:
     return found
 
 
+def has_label(value: Any, separator: str | None) -> bool:
+    """Whether a row has a label; with a separator a blank text is one: none of them."""
+    return not is_missing(value) or (separator is not None and isinstance(value, str))
+
+
 def is_missing(value: object) -> bool:
     """Whether a cell of a label column is empty: null, NaN, or a blank text."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())

@@ -20,10 +20,12 @@ from enct5.export.onnx_session import DATA, GRAPH, OnnxEncT5, is_exported
 from enct5.export.padded import ExportableEncT5
 from enct5.files.writing import atomic_folder, disk_full_as_error, refuse_occupied
 from enct5.folding.model import FoldedEncT5, check_foldable
+from enct5.folding.tasks import FoldedTasks
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.folder import TRAIN_CONFIG
 from enct5.model.loading import check_tokenizer, file_of, load_model, load_tokenizer
 from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.model.replica import evaluating
 
 OPSET = 20
@@ -33,6 +35,9 @@ LONGEST_WINDOW = 100  # of these batches, so that there are texts of several
 # logits of texts without sense, as these are, may be far off where a trained model's decisions stay.
 TOLERANCE, INT8_TOLERANCE = 1e-4, 0.1
 _LARGEST_FILE = 2**31 - 2**24  # bytes: more than a protocol buffer takes lies beside the graph
+
+
+Model = EncT5ForClassification | EncT5ForTasks
 
 
 class Exported(NamedTuple):
@@ -77,7 +82,7 @@ def export(source: str, out: Path, int8: bool = False, **hub: Any) -> Exported:
     return result
 
 
-def in_memory(model: EncT5ForClassification, int8: bool) -> OnnxEncT5:
+def in_memory(model: Model, int8: bool) -> OnnxEncT5:
     """A model as `export` would write it, without a folder.
 
     Raises:
@@ -88,7 +93,7 @@ def in_memory(model: EncT5ForClassification, int8: bool) -> OnnxEncT5:
     return OnnxEncT5(Path(folder.name) / GRAPH, cast(EncT5Config, model.config), folder)
 
 
-def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Exported:
+def write_graph(model: Model, folder: Path, int8: bool) -> Exported:
     """Write the graph of a model, and compare it with the model, which stays as it is: its mode, dtype and place, too.
 
     Raises:
@@ -99,7 +104,8 @@ def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Expo
     try:
         check_foldable(model)
         model = _in_float32(model)
-        graph = ExportableEncT5(FoldedEncT5(model)).eval()
+        folded = FoldedTasks(model) if isinstance(model, EncT5ForTasks) else FoldedEncT5(model)
+        graph = ExportableEncT5(folded).eval()
     except ValueError as error:
         raise EncT5Error(f"the model cannot be exported: {error}") from error
     window = model.config.encoder_window
@@ -118,7 +124,7 @@ def write_graph(model: EncT5ForClassification, folder: Path, int8: bool) -> Expo
     return result
 
 
-def _in_float32(model: EncT5ForClassification) -> EncT5ForClassification:
+def _in_float32(model: Model) -> Model:
     """A model to be exported in evaluation mode and, as T5 overflows in float16, in float32; on the CPU."""
     if all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in model.parameters()):
         return evaluating(model)
@@ -133,7 +139,7 @@ def _write_float32(graph: ExportableEncT5, file: Path) -> None:
     axes = {0: "batch", 1: "length"}
     inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
     shapes = {"input_ids": axes, "attention_mask": axes}
-    if graph.folded.config.encoder_window is not None:
+    if graph.config.encoder_window is not None:
         inputs["windows"] = torch.tensor([[0, 1], [1, -1], [0, -1]])
         shapes["windows"] = {0: "texts", 1: "most_windows"}
     exporter = logging.getLogger("torch.onnx")
@@ -148,7 +154,7 @@ def _write_float32(graph: ExportableEncT5, file: Path) -> None:
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=list(inputs),
-                output_names=["logits"],
+                output_names=graph.outputs,
                 dynamic_shapes=shapes,
                 verbose=False,
             )
@@ -201,18 +207,22 @@ def _quantize(file: Path) -> None:
 
 
 @torch.inference_mode()
-def _compare(model: EncT5ForClassification, exported: OnnxEncT5) -> Exported:
+def _compare(model: Model, exported: OnnxEncT5) -> Exported:
     random = np.random.default_rng(0)
     differences, largest = [], 1.0
     for texts, tokens in SHAPES:
         input_ids = torch.from_numpy(random.integers(2, model.config.vocab_size, (texts, tokens)))
-        lengths = torch.from_numpy(random.integers(1, tokens + 1, texts))
+        lengths = random.integers(1, tokens + 1, texts)
         lengths[0] = tokens
-        mask = (torch.arange(tokens) < lengths[:, None]).long()
-        wanted = model(input_ids=input_ids, attention_mask=mask).logits.numpy()
-        got = np.asarray(exported([row[:length].numpy() for row, length in zip(input_ids, lengths, strict=True)]))
-        counted = slice(None) if wanted.ndim == 2 else mask.numpy() > 0  # tags of padding mean nothing
-        differences.append(np.abs(got - wanted)[counted].ravel())
-        largest = max(largest, float(np.abs(wanted[counted]).max()))
+        mask = (torch.arange(tokens) < torch.from_numpy(lengths)[:, None]).long()
+        wanted = model(input_ids=input_ids, attention_mask=mask).logits
+        found = exported([row[:length].numpy() for row, length in zip(input_ids, lengths, strict=True)])
+        for row, got in enumerate(found):
+            right = {name: own[row] for name, own in wanted.items()} if isinstance(wanted, dict) else {"": wanted[row]}
+            for name, logits in (got if isinstance(got, dict) else {"": got}).items():
+                # tags of padding mean nothing
+                ours, theirs = (own if own.ndim == 1 else own[: lengths[row]] for own in (right[name].numpy(), logits))
+                differences.append(np.abs(ours - theirs).ravel())
+                largest = max(largest, float(np.abs(ours).max()))
     together: Any = np.concatenate(differences) / largest
     return Exported(float(together.max()), float(together.mean()), exported.megabytes)

@@ -16,6 +16,7 @@ from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.loading import file_of, first_line
 from enct5.model.sources import check_source
 from enct5.tokenization.batches import MAX_BATCH_TOKENS, pad
+from enct5.tokenization.shared_rows import by_row
 
 GRAPH = "model.onnx"  # what an exported folder has instead of model.safetensors
 DATA = f"{GRAPH}.data"  # the weights of a graph that is too large for one file
@@ -136,6 +137,8 @@ class OnnxEncT5:
     def logits(self, **inputs: npt.NDArray[np.int64]) -> Any:
         """Float32 logits of a padded batch, `(batch, num_labels)`; of tokens `(batch, length, num_labels)`.
 
+        Of several tasks these by name.
+
         Args:
             inputs: `input_ids` `(batch, length)`; `attention_mask` likewise, 0 for padding; for a model that reads long
                 texts in windows, of which the batch then consists, also `windows` `(texts, most windows)`: the rows
@@ -145,15 +148,24 @@ class OnnxEncT5:
             EncT5Error: when the graph cannot be run, such as for want of memory.
         """
         try:
-            return self._session.run(None, inputs)[0]
+            outputs = self._session.run(None, inputs)
+            return dict(zip(self.config.task_names, outputs, strict=True)) if self.config.tasks else outputs[0]
         except Exception as error:  # onnxruntime's own classes
             raise EncT5Error(f"ONNX Runtime stopped: {first_line(error)}") from error
 
     def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The logits of every row of token ids: `(num_labels,)`, or of tokens `(tokens or more, num_labels)`."""
         parts, inputs = self._windows(rows) if self.config.encoder_window is not None else (rows, {})
-        logits: Any = np.asarray(self.logits(**inputs, **pad(parts, int(self.config.pad_token_id or 0))))
-        return logits
+        logits: Any = self.logits(**inputs, **pad(parts, int(self.config.pad_token_id or 0)))
+        if not self.config.tasks:
+            return logits
+        return by_row({name: own if own.ndim == 2 else self._joined(own, rows) for name, own in logits.items()})
+
+    def _joined(self, logits: npt.NDArray[np.float32], rows: Sequence[Any]) -> list[npt.NDArray[np.float32]]:
+        """The logits of the tokens of every row, `(tokens, num_labels)`, given those of its padded windows."""
+        lengths = [self.config.window_lengths(len(row)) for row in rows]
+        windows = iter(logits)
+        return [np.concatenate([next(windows)[:length] for length in own]) for own in lengths]
 
     def _windows(self, rows: Sequence[Any]) -> tuple[list[Any], dict[str, npt.NDArray[np.int64]]]:
         """The windows of rows of token ids, and which are whose, as `logits` takes it."""

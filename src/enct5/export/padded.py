@@ -14,6 +14,7 @@ from enct5.folding.decoder import ConstantCrossAttention, CrossAttention, Decode
 from enct5.folding.layers import EncoderLayer, FeedForward, SelfAttention
 from enct5.folding.model import FoldedEncT5
 from enct5.folding.position_bias import PositionBias
+from enct5.folding.tasks import FoldedTasks
 
 # Whether the prompts read the states without keys and values of their own is decided once, for texts of this length.
 TYPICAL_LENGTH = 64
@@ -41,22 +42,36 @@ class ExportableEncT5(nn.Module):
     """A folded model that takes padded batches.
 
     Args:
-        folded: the folded model, in float32: float16 would overflow in T5.
+        folded: the folded model, of one task or of several, in float32: float16 would overflow in T5.
+
+    Attributes:
+        outputs: the names of what it returns.
     """
 
-    def __init__(self, folded: FoldedEncT5) -> None:
+    def __init__(self, folded: FoldedEncT5 | FoldedTasks) -> None:
         super().__init__()
-        self.folded = folded
-        layers = [*folded.encoder, *(folded.decoder.layers if isinstance(folded.decoder, TokenDecoder) else [])]
-        biases = [layer.self_attention.bias for layer in cast(Any, layers)]
+        self.config = folded.config
+        several = isinstance(folded, FoldedTasks)
+        self.outputs = [output_of(name) for name in folded.names] if isinstance(folded, FoldedTasks) else ["logits"]
+        self.parts = nn.ModuleList(cast(Any, folded.parts) if several else [folded])  # whose encoder is one
+        parts = cast("list[FoldedEncT5]", list(self.parts))
+        self.encoder = parts[0].encoder
+        decoders = [part.decoder.layers for part in parts if isinstance(part.decoder, TokenDecoder)]
+        layers = cast(Any, [*self.encoder, *(layer for decoder in decoders for layer in decoder)])
+        if decoders and several and self.config.encoder_window is not None:
+            raise ValueError("a decoder that is fed with the text's own tokens does not know windows of an ONNX graph")
+        biases = [layer.self_attention.bias for layer in layers]
         self.biases = nn.ModuleList(dict.fromkeys(bias for bias in biases if bias is not None))
         # which of them each layer has: most models have one for all layers
-        self.numbers = [None if bias is None else list(self.biases).index(bias) for bias in biases]
+        self.numbers = {
+            id(layer): None if bias is None else list(self.biases).index(bias)
+            for layer, bias in zip(layers, biases, strict=True)
+        }
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, windows: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Logits.
+    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Logits, of several tasks in their order.
 
         Args:
             input_ids: `(batch, length)`.
@@ -66,44 +81,61 @@ class ExportableEncT5(nn.Module):
                 texts in what is returned.
 
         Returns:
-            `(batch, num_labels)`; for a model that tags tokens `(batch, length, num_labels)`.
+            `(batch, num_labels)`; for a model or task that tags tokens `(batch, length, num_labels)`, the batch then
+            being that of the windows.
         """
-        folded = self.folded
-        padding = (1.0 - attention_mask[:, None, None, :].to(folded.embedding.dtype)) * HIDDEN
-        embedded = functional.embedding(input_ids, folded.embedding)
+        parts = cast("list[FoldedEncT5]", list(self.parts))
+        padding = (1.0 - attention_mask[:, None, None, :].to(parts[0].embedding.dtype)) * HIDDEN
+        embedded = functional.embedding(input_ids, parts[0].embedding)
         made = [position_bias(cast(PositionBias, bias), input_ids.shape[1]) + padding for bias in self.biases]
-        biases = iter([padding if number is None else made[number] for number in self.numbers])
-        hidden = embedded
-        for layer in folded.encoder:
-            assert isinstance(layer, EncoderLayer)
-            hidden = feed_forward(layer.feed_forward, self_attention(layer.self_attention, hidden, next(biases)))
-        states = normalize(hidden, folded.encoder_epsilon)
-        if folded.decoder is None:
-            return functional.linear(states, folded.head_weight, folded.head_bias)
-        if windows is not None:
-            states, padding = regrouped(states, padding, windows)
-        if isinstance(folded.decoder, PromptDecoder):
-            return self._read_by_prompts(folded.decoder, states, padding)
-        hidden = embedded
-        for layer in folded.decoder.layers:
-            assert isinstance(layer, DecoderLayer)
-            hidden = decoder_layer(layer, hidden, next(biases), states, padding)
-        states = normalize(hidden, folded.decoder_epsilon)
-        return functional.linear(states, folded.head_weight, folded.head_bias)
 
-    def _read_by_prompts(self, decoder: PromptDecoder, states: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
-        first = decoder.cross_attention
-        hidden = decoder.prompts + first.output(read_by_constants(first, states, padding))
-        hidden = feed_forward(decoder.feed_forward, hidden)
-        for layer in decoder.layers:
-            assert isinstance(layer, DecoderLayer)
-            bias = layer.self_attention.bias
-            own = None if bias is None else position_bias(bias, len(decoder.prompts))
-            hidden = decoder_layer(layer, hidden, own, states, padding)
-        hidden = normalize(hidden, self.folded.decoder_epsilon)  # (batch, prompts, d_model)
-        if len(decoder.prompts) > 1:  # one prompt a label
-            return (hidden * self.folded.head_weight).sum(-1) + self.folded.head_bias
-        return functional.linear(hidden[:, 0], self.folded.head_weight, self.folded.head_bias)
+        def bias_of(layer: nn.Module) -> torch.Tensor:
+            number = self.numbers[id(layer)]
+            return padding if number is None else made[number]
+
+        hidden = embedded
+        for layer in self.encoder:
+            assert isinstance(layer, EncoderLayer)
+            hidden = feed_forward(layer.feed_forward, self_attention(layer.self_attention, hidden, bias_of(layer)))
+        states = normalize(hidden, parts[0].encoder_epsilon)
+        of_texts = (states, padding) if windows is None else regrouped(states, padding, windows)
+        logits = []
+        for part in parts:
+            if isinstance(part.decoder, PromptDecoder):
+                logits.append(read_by_prompts(part, part.decoder, *of_texts))
+                continue
+            own = states
+            if isinstance(part.decoder, TokenDecoder):
+                own = embedded
+                for layer in part.decoder.layers:
+                    assert isinstance(layer, DecoderLayer)
+                    own = decoder_layer(layer, own, bias_of(layer), states, padding)
+                own = normalize(own, part.decoder_epsilon)
+            logits.append(functional.linear(own, part.head_weight, part.head_bias))
+        return tuple(logits) if len(self.outputs) > 1 or self.config.tasks else logits[0]
+
+
+def output_of(task: str) -> str:
+    """What the output of one of several tasks is called."""
+    return f"logits.{task}"
+
+
+def read_by_prompts(
+    folded: FoldedEncT5, decoder: PromptDecoder, states: torch.Tensor, padding: torch.Tensor
+) -> torch.Tensor:
+    """Logits of texts, `(texts, num_labels)`, from the encoder's states `(texts, length, d_model)`."""
+    first = decoder.cross_attention
+    hidden = decoder.prompts + first.output(read_by_constants(first, states, padding))
+    hidden = feed_forward(decoder.feed_forward, hidden)
+    for layer in decoder.layers:
+        assert isinstance(layer, DecoderLayer)
+        bias = layer.self_attention.bias
+        own = None if bias is None else position_bias(bias, len(decoder.prompts))
+        hidden = decoder_layer(layer, hidden, own, states, padding)
+    hidden = normalize(hidden, folded.decoder_epsilon)  # (texts, prompts, d_model)
+    if len(decoder.prompts) > 1:  # one prompt a label
+        return (hidden * folded.head_weight).sum(-1) + folded.head_bias
+    return functional.linear(hidden[:, 0], folded.head_weight, folded.head_bias)
 
 
 def regrouped(states: torch.Tensor, padding: torch.Tensor, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

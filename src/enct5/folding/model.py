@@ -57,6 +57,16 @@ def check_foldable(model: nn.Module) -> None:
         raise ValueError(f"its weights are on {' and '.join(sorted(devices))}")
 
 
+def check_lengths(input_ids: torch.Tensor, lengths: Sequence[int]) -> None:
+    """Refuse lengths that do not add up to the tokens, or a text without tokens.
+
+    Raises:
+        ValueError: then.
+    """
+    if min(lengths, default=1) < 1 or sum(lengths) != len(input_ids):
+        raise ValueError(f"`lengths` must be at least 1 and add up to {len(input_ids)} tokens, not {sum(lengths)}")
+
+
 def runs_of(lengths: Sequence[int]) -> list[Run]:
     """Runs of neighbouring texts of equal length, given the length of every text."""
     runs, start = [], 0
@@ -74,6 +84,7 @@ class FoldedEncT5(nn.Module):
 
     Args:
         model: EncT5 for labels of texts or of tokens.
+        shared: the folded model of another task on the same encoder, whose folded encoder is this one's, too.
 
     Attributes:
         labels_tokens: Whether every token has logits, not every text.
@@ -87,14 +98,18 @@ class FoldedEncT5(nn.Module):
     head_bias: torch.Tensor
 
     @torch.no_grad()
-    def __init__(self, model: EncT5ForClassification) -> None:
+    def __init__(self, model: EncT5ForClassification, shared: "FoldedEncT5 | None" = None) -> None:
         super().__init__()
         check_foldable(model)
         self.config = copy.copy(model.config)
         encoder, decoder = model.transformer.encoder, model.transformer.decoder
         self.register_buffer("embedding", encoder.embed_tokens.weight.detach())
-        biases = position_biases(encoder.block)
-        self.encoder = nn.ModuleList(EncoderLayer(*pair) for pair in zip(encoder.block, biases, strict=True))
+        self.encoder: nn.ModuleList
+        if shared is None:
+            biases = position_biases(encoder.block)
+            self.encoder = nn.ModuleList(EncoderLayer(*pair) for pair in zip(encoder.block, biases, strict=True))
+        else:
+            self.encoder = shared.encoder
         self.encoder_epsilon = encoder.final_layer_norm.variance_epsilon
         self.labels_tokens = model.config.problem_type == "token_classification"
         self.decoder: PromptDecoder | TokenDecoder | None = None
@@ -119,12 +134,15 @@ class FoldedEncT5(nn.Module):
         Raises:
             ValueError: for lengths that do not add up to the tokens, or a text without tokens.
         """
-        if min(lengths, default=1) < 1 or sum(lengths) != len(input_ids):
-            raise ValueError(f"`lengths` must be at least 1 and add up to {len(input_ids)} tokens, not {sum(lengths)}")
+        check_lengths(input_ids, lengths)
         if not len(input_ids):
-            return self.head_bias.new_empty(0, len(self.head_bias))
+            return self.empty()
         windows = [length for text in lengths for length in self.config.window_lengths(text)]
         return self.decode(input_ids, self.encode(input_ids, runs_of(windows)), runs_of(lengths))
+
+    def empty(self) -> torch.Tensor:
+        """The logits of no text at all."""
+        return self.head_bias.new_empty(0, len(self.head_bias))
 
     def encode(self, input_ids: torch.Tensor, runs: list[Run]) -> torch.Tensor:
         """The encoder's states, normalised without weight: `(tokens,)` to `(tokens, d_model)`; runs are of windows."""

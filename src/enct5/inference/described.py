@@ -1,14 +1,20 @@
 """What a folder says of its model, told without torch."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from enct5.errors import EncT5Error
 from enct5.model.folder import TRAIN_CONFIG
 from enct5.model.sources import check_source
 from enct5.model.trained_on import TrainedOn
 from enct5.tasks.base import Task
+from enct5.tasks.multi_task import MultiTask
 from enct5.tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    from enct5.inference.predictor import Predictor
 
 
 class Described(NamedTuple):
@@ -28,8 +34,19 @@ def described(source: str) -> Described | None:
     check_source(source)
     try:
         stored = json.loads((Path(source) / "config.json").read_text(encoding="utf-8"))
-        task = TASKS[stored["problem_type"]] if stored["model_type"] == "enct5" else None
-    except (OSError, ValueError, LookupError, TypeError):
+        task: Task | None = None
+        if stored["model_type"] == "enct5":
+            task = MultiTask.of_values(stored["tasks"]) if stored.get("tasks") else TASKS[stored["problem_type"]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EncT5Error):
         return None
     trained = Path(source) / TRAIN_CONFIG
     return None if task is None else Described(task, TrainedOn.read(trained) if trained.is_file() else None)
+
+
+def text_columns(model: "Predictor | Described", text: Sequence[str] | None) -> tuple[str, ...]:
+    """The text columns named by the user, else those the model was trained with."""
+    if text is not None:
+        return tuple(text)
+    if model.config is None or not model.config.text:
+        raise EncT5Error("the model does not say which columns it was trained with; name the text column with --text")
+    return model.config.text

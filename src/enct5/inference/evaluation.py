@@ -14,10 +14,13 @@ from enct5.data.locating import data_name
 from enct5.data.shaping import with_labels
 from enct5.errors import EncT5Error
 from enct5.files.writing import write_text
-from enct5.inference.described import Described
+from enct5.inference import task_evaluation
+from enct5.inference.described import Described, text_columns
+from enct5.inference.task_evaluation import TaskRows
 from enct5.metrics.classification import abstention_metrics
 from enct5.tasks.base import check_abstention
 from enct5.tasks.labelled import LabelledTexts, read_labelled
+from enct5.tasks.multi_task import MultiTask
 from enct5.tasks.unknown_labels import known_rows
 from enct5.tokenization import unread
 
@@ -38,15 +41,6 @@ class Rows:
     notes: list[str]
 
 
-def text_columns(model: "Predictor | Described", text: Sequence[str] | None) -> tuple[str, ...]:
-    """The text columns named by the user, else those the model was trained with."""
-    if text is not None:
-        return tuple(text)
-    if model.config is None or not model.config.text:
-        raise EncT5Error("the model does not say which columns it was trained with; name the text column with --text")
-    return model.config.text
-
-
 def read_rows(
     model: "Predictor | Described",
     source: str,
@@ -55,7 +49,7 @@ def read_rows(
     abstain_below: float | None = None,
     label_separator: str | None = None,
     options: ReadOptions | None = None,
-) -> Rows:
+) -> Rows | TaskRows:
     """Read the rows to measure a model on, and refuse those that do not fit it.
 
     Args:
@@ -72,6 +66,13 @@ def read_rows(
     """
     if abstain_below is not None:
         check_abstention(model.task, abstain_below)
+    if isinstance(model.task, MultiTask):
+        if label is not None or label_separator is not None:
+            raise EncT5Error(
+                f"this model does {model.task.description}, whose label columns are those of the training; leave out "
+                "`label` (--label) and `label_separator` (--label-separator)"
+            )
+        return task_evaluation.read_rows(model, source, text, options)
     columns = text_columns(model, text)
     trained = model.config
     label = label or (trained.label if trained else None)
@@ -85,29 +86,15 @@ def read_rows(
     return Rows(labelled, shaped + notes)
 
 
-def without_unknown_labels(predictor: "Predictor", rows: Rows, source: str) -> Rows:
-    """Rows without those of labels that the model does not know, which a note tells.
-
-    Raises:
-        EncT5Error: if no row is left.
-    """
-    labelled, notes = known_rows(rows.labelled, predictor.task, _names(predictor), data_name(source), skip=True)
-    return Rows(labelled, rows.notes + notes)
-
-
-def _names(predictor: "Predictor") -> list[str]:
-    config = predictor.model.config
-    return [config.id2label[index] for index in range(config.num_labels)]
-
-
-def evaluate(
+def evaluate(  # noqa: PLR0913  # what a user may say of the data
     predictor: "Predictor",
     source: str,
     text: Sequence[str] | None = None,
     label: str | None = None,
     abstain_below: float | None = None,
     label_separator: str | None = None,
-    rows: Rows | None = None,
+    rows: Rows | TaskRows | None = None,
+    skip_unknown_labels: bool = False,
 ) -> dict[str, Any]:
     """Measure a model on labelled data.
 
@@ -119,18 +106,22 @@ def evaluate(
         abstain_below: also measure predictions that are withheld where their score is lower (single-label only).
         label_separator: what separates the labels in one text; by default that of the training.
         rows: those of the source, where they have been read already (`read_rows`).
+        skip_unknown_labels: leave out rows of labels that the model does not know, which a note tells.
 
     Returns:
         `data`, `rows`, `notes` on the data, `task`, `metrics` and `per_label`; and what of the texts the model did not
-        read (`unread`, as in `enct5.tokenization.unread`).
+        read (`unread`, as in `enct5.tokenization.unread`). Of a model of several tasks as `task_evaluation.evaluate`.
 
     Raises:
         EncT5Error: for data that does not fit the model.
     """
     rows = rows or read_rows(predictor, source, text, label, abstain_below, label_separator)
+    if isinstance(rows, TaskRows):
+        return task_evaluation.evaluate(predictor, source, rows, skip_unknown_labels)
     task, config = predictor.task, predictor.model.config
-    names = _names(predictor)
-    known_rows(rows.labelled, task, names, data_name(source), skip=False)
+    names = [config.id2label[index] for index in range(config.num_labels)]
+    labelled, unknown = known_rows(rows.labelled, task, names, data_name(source), skip_unknown_labels)
+    rows = Rows(labelled, rows.notes + unknown)
     labels = task.encode(rows.labelled.values, config.label2id)
     before = predictor.unread
     with progress.bar("evaluating", total=len(rows.labelled)):

@@ -7,10 +7,13 @@ import numpy as np
 import torch
 
 from enct5.folding.model import FoldedEncT5, check_foldable
+from enct5.folding.tasks import FoldedTasks
 from enct5.model.fingerprint import Fingerprint, Structure
 from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.model.replica import evaluating
 from enct5.tokenization.batches import pad
+from enct5.tokenization.shared_rows import by_row
 
 
 class PlainForm:
@@ -23,7 +26,7 @@ class PlainForm:
     name = "plain model"
     pads = True
 
-    def __init__(self, model: EncT5ForClassification) -> None:
+    def __init__(self, model: EncT5ForClassification | EncT5ForTasks) -> None:
         self.model, self._pad_token_id = model, int(model.config.pad_token_id or 0)
         self._forward: Callable[..., Any] = evaluating(model)
 
@@ -36,7 +39,10 @@ class PlainForm:
         """The logits of every row."""
         batch = pad(rows, self._pad_token_id)
         tensors = {name: torch.from_numpy(values).to(self.model.device) for name, values in batch.items()}
-        return self._forward(**tensors).logits.float().cpu().numpy()
+        logits = self._forward(**tensors).logits
+        if isinstance(logits, dict):
+            return by_row({name: numbers(own) for name, own in logits.items()})
+        return numbers(logits)
 
 
 class CompiledForm(PlainForm):
@@ -48,7 +54,7 @@ class CompiledForm(PlainForm):
 
     name = "compiled model"
 
-    def __init__(self, model: EncT5ForClassification) -> None:
+    def __init__(self, model: EncT5ForClassification | EncT5ForTasks) -> None:
         super().__init__(model)
         self._structure = Structure(model)
         self._forward = torch.compile(self._forward, dynamic=True)
@@ -70,12 +76,12 @@ class FoldedForm:
     name = "folded model"
     pads = False
 
-    def __init__(self, model: EncT5ForClassification) -> None:
+    def __init__(self, model: EncT5ForClassification | EncT5ForTasks) -> None:
         check_foldable(model)
         self.model = model
         # taken first: what changes while the model is folded is told by the next comparison
         self._fingerprint = Fingerprint(model)
-        self.folded = FoldedEncT5(model)
+        self.folded = FoldedTasks(model) if isinstance(model, EncT5ForTasks) else FoldedEncT5(model)
         self._fingerprint.leave_out(self.folded.buffers())
 
     def is_current(self) -> bool:
@@ -88,5 +94,15 @@ class FoldedForm:
         """The logits of every row."""
         lengths = [len(row) for row in rows]
         input_ids = torch.from_numpy(np.concatenate(rows)).long()
-        logits = self.folded(input_ids.to(self.model.device), lengths).float().cpu().numpy()
-        return np.split(logits, np.cumsum(lengths)[:-1]) if self.folded.labels_tokens else logits
+        logits = self.folded(input_ids.to(self.model.device), lengths)
+        ends = np.cumsum(lengths)[:-1]
+        if isinstance(self.folded, FoldedTasks):
+            of_tokens = self.folded.token_tasks
+            own = {name: numbers(one) for name, one in logits.items()}
+            return by_row({name: np.split(one, ends) if name in of_tokens else one for name, one in own.items()})
+        return np.split(numbers(logits), ends) if self.folded.labels_tokens else numbers(logits)
+
+
+def numbers(logits: torch.Tensor) -> Any:
+    """A tensor as float32 numbers of NumPy."""
+    return logits.float().cpu().numpy()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from enct5.inference import score_columns
+from enct5.tasks.base import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 def frame(
     found: Iterable[tuple[dict[str, Any], list[dict[str, Any]]]],
-    columns: Sequence[str],
+    task: Task,
     labels: Sequence[str],
     top_k: int | None,
     index: "pd.Index | None" = None,
@@ -20,16 +21,16 @@ def frame(
 
     Args:
         found: results, and the likeliest labels beside them, as from `Predictor.scored`.
-        columns: of the results, for no texts at all.
+        task: what they are results of.
         labels: those of the model, in id order.
         top_k: how many of them have columns; None for all.
         index: of the rows.
     """
     import pandas as pd
 
-    names = [*columns, *score_columns.names(labels, top_k, nested=False)]
+    names = [*task.prediction_columns, *score_columns.names(labels, top_k, nested=False)]
     rows = [
-        [*record.values(), *([] if top_k == 1 else score_columns.values(best, labels, top_k, nested=False))]
+        [*task.cells(record), *([] if top_k == 1 else score_columns.values(best, labels, top_k, nested=False))]
         for record, best in found
     ]
     return pd.DataFrame(rows, columns=names, index=index)

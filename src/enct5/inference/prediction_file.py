@@ -19,8 +19,7 @@ from enct5.data.shaping import with_texts
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.files.writing import check_file
 from enct5.inference import score_columns
-from enct5.inference.described import Described
-from enct5.inference.evaluation import text_columns
+from enct5.inference.described import Described, text_columns
 from enct5.inference.output_formats import WRITERS, write_csv
 from enct5.inference.output_parts import Parts
 from enct5.tokenization.unread import Unread, notes
@@ -154,7 +153,7 @@ def _frames(predictor: "Predictor", rows: Rows, asked: Asked, first: int, nested
         count += len(chunk)
         texts = read_texts(chunk, rows.text)
         if top_k == 1:
-            found = [list(record.values()) for record in predictor.stream(texts, abstain_below)]
+            found = [predictor.task.cells(record) for record in predictor.stream(texts, abstain_below)]
         else:
             found = [
                 [*record.values(), *score_columns.values(best, labels, top_k, nested)]

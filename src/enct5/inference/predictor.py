@@ -9,7 +9,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from enct5.data.in_memory import is_table
-from enct5.errors import EncT5Error, show
+from enct5.errors import EncT5Error, show, unknown
 from enct5.inference import frames
 from enct5.inference.engine import Engine
 from enct5.inference.runner import Runner
@@ -21,11 +21,13 @@ from enct5.model.loading import check_tokenizer, file_of
 from enct5.model.sources import check_source
 from enct5.model.trained_on import TrainedOn
 from enct5.tasks.base import best_labels, check_abstention, check_top_k, withhold
+from enct5.tasks.multi_task import MultiTask
 from enct5.tokenization.unread import Unread
 
 if TYPE_CHECKING:
     from enct5.explanations.explain import Explanation
     from enct5.model.modeling_enct5 import EncT5ForClassification
+    from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 
 CHUNK_TEXTS = 4096  # texts held at a time, sorted by length among themselves
 
@@ -61,7 +63,7 @@ class Predictor(Runner):
 
     def __init__(
         self,
-        model: "EncT5ForClassification | Engine",
+        model: "EncT5ForClassification | EncT5ForTasks | Engine",
         tokenizer: PreTrainedTokenizerBase,
         config: TrainedOn | None = None,
         fold: bool = True,
@@ -222,7 +224,7 @@ class Predictor(Runner):
         found = self.scored([texts] if one else self._texts_of(texts, text), abstain_below, top_k)
         if as_frame:
             labels = [self.engine.config.id2label[index] for index in range(self.engine.config.num_labels)]
-            return frames.frame(found, self.task.prediction_columns, labels, top_k, frames.index_of(texts))
+            return frames.frame(found, self.task, labels, top_k, frames.index_of(texts))
         results = [record if top_k == 1 else best for record, best in found]
         return results[0] if one else results
 
@@ -263,6 +265,20 @@ class Predictor(Runner):
             records = [withhold(record, abstain_below) for record in records]
         best = [] if top_k == 1 else best_labels(task, logits, config.id2label, top_k)
         return list(zip(records, best or ([] for _ in records), strict=True))
+
+    def of_task(self, name: str) -> "Predictor":
+        """The same for one of several tasks alone: `rank`, `explain`, `top_k` and `abstain_below` are about one task.
+
+        Raises:
+            EncT5Error: for a model without such a task, or an exported one.
+        """
+        if not isinstance(task := self.task, MultiTask):
+            raise EncT5Error(f"the model does one task, {task.description}, without a name; use it as it is")
+        names = [part.name for part in task.parts]
+        if name not in names:
+            raise unknown("task", name, names)
+        model = self.engine.differentiable().task_model(name)
+        return Predictor(model, self.tokenizer, self.config, self.fold, self.compile, self.batch_tokens)
 
     def rank(
         self, query: str, documents: Iterable[str], label: str | None = None, top_k: int | None = None
@@ -322,7 +338,10 @@ class Predictor(Runner):
         return self.task.relevance(logits, self.engine.config.id2label, label)
 
     def logits(self, texts: Iterable[Text]) -> Any:
-        """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens)."""
+        """The model's raw outputs, float32 `(texts, num_labels)`, or a list of `TaggedText` (tokens).
+
+        With several tasks they are a dictionary by task.
+        """
         return self._logits(list(checked(self._texts_of(texts, None), self.task)))
 
     def settings(self) -> dict[str, Any]:
@@ -342,18 +361,23 @@ class Predictor(Runner):
         }
         return {name: value for name, value in settings.items() if value is not None}
 
-    def explain(self, text: Text, label: str | None = None) -> "Explanation":
+    def explain(self, text: Text, label: str | None = None, task: str | None = None) -> "Explanation":
         """What each label's prompt attended to in a text, and what moved its logit; see `enct5.explanations.explain`.
 
         Args:
             text: a text, or a pair `(A, B)`.
             label: the label to explain; by default those that were predicted, or else the likeliest one.
+            task: of a model of several tasks the one to explain.
 
         Raises:
             EncT5Error: for something else than a text or pair, or a label that the model does not know.
         """
         from enct5.explanations.explain import explain
 
+        if task is not None:
+            return self.of_task(task).explain(text, label)
+        if isinstance(self.task, MultiTask):
+            raise EncT5Error(f"this model does {self.task.description}; say which to explain: `task` (--task)")
         model = self.engine.differentiable()
         return explain(model, self.tokenizer, self.task, text, label, lambda: self.logits([text]))
 

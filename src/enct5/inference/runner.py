@@ -12,7 +12,7 @@ from enct5.errors import EncT5Error
 from enct5.inference.engine import Engine
 from enct5.inference.texts import Text, checked
 from enct5.tasks.base import Task
-from enct5.tasks.registry import find_task
+from enct5.tasks.multi_task import task_of
 from enct5.tokenization.batches import length_ordered_batches
 from enct5.tokenization.unread import Unread, notes
 
@@ -35,7 +35,7 @@ class Runner:
     @property
     def task(self) -> Task:
         """What the model predicts."""
-        return find_task(str(self.engine.config.problem_type))
+        return task_of(self.engine.config)
 
     def tokenized(self, texts: Iterable[Text], max_length: int | None = None) -> Any:
         """Texts as the model reads them, for `run`; any number of threads may do so, beside one that runs the model.
@@ -72,12 +72,12 @@ class Runner:
         config = self.engine.config
         form = self.engine.current()
         most_tokens = self.most_tokens()
-        most_rows = max(1, MAX_BATCH_PROMPTS // (config.decoder_vocab_size or 1))
+        most_rows = max(1, MAX_BATCH_PROMPTS // (config.num_prompts or 1))
         most_squares = MAX_BATCH_SCORES // config.num_heads if form.pads else None
         lengths = [len(row) for row in rows]
         for batch in length_ordered_batches(lengths, most_tokens, most_rows, most_squares, config.encoder_window):
             outputs = form([rows[index] for index in batch])
-            if not all(np.isfinite(logits).all() for logits in outputs):
+            if not all(np.isfinite(logits).all() for row in outputs for logits in _by_task(row)):
                 raise self._no_numbers()
             yield batch, outputs
 
@@ -111,3 +111,8 @@ class Runner:
         if self.engine.dtype == "float16":
             said += "; or they leave the range of float16: choose another dtype"
         return EncT5Error(said)
+
+
+def _by_task(logits: Any) -> Iterable[Any]:
+    """The logits of a row, of each task where there are several."""
+    return logits.values() if isinstance(logits, dict) else (logits,)

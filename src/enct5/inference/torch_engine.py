@@ -12,6 +12,7 @@ from enct5.inference.engine import Form
 from enct5.inference.forms import CompiledForm, FoldedForm, PlainForm
 from enct5.model.loading import first_line
 from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.tokenization.batches import MAX_BATCH_TOKENS
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class TorchEngine:
         compile: as given; False also where compiling fails, which a warning says.
     """
 
-    def __init__(self, model: EncT5ForClassification, fold: bool = True, compile: bool = False) -> None:
+    def __init__(self, model: EncT5ForClassification | EncT5ForTasks, fold: bool = True, compile: bool = False) -> None:
         self.model: Any = model  # Any: of a T5's configuration, fields of EncT5's are asked for
         self.fold, self.compile = fold, compile
         self._forget()

@@ -2,11 +2,13 @@
 
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
+from huggingface_hub.errors import StrictDataclassError
 from transformers import T5Config
 from transformers.utils import logging
 
@@ -18,8 +20,10 @@ LOSSES: dict[str, tuple[str, ...]] = {
     "multi_label_classification": ("bce", "focal", "asymmetric"),
     "regression": (),
     "token_classification": (),
+    "multi_task": (),  # each task has its own
 }
 PROBLEM_TYPES = tuple(LOSSES)
+MULTI_TASK = "multi_task"
 
 _SIZES = (
     "vocab_size",
@@ -33,6 +37,27 @@ _SIZES = (
 
 # What a checkpoint's own values stand for where they are not given.
 _TASK = ("num_labels", "id2label", "label2id", "problem_type")
+
+# What each of several tasks has for itself; all else belongs to the encoder that they share.
+OF_A_TASK = (
+    "problem_type",
+    "id2label",
+    "label2id",
+    "decoder_vocab_size",
+    "num_decoder_layers",
+    "decoder_dropout_rate",
+    "classifier_dropout",
+    "prompt_position_bias",
+    "token_decoder",
+    "loss",
+    "loss_gamma",
+    "class_weights",
+    "thresholds",
+)
+LOSS_WEIGHT = "loss_weight"
+# What else an entry of `tasks` may say: its name, and of what the task was trained.
+OF_AN_ENTRY = ("name", LOSS_WEIGHT, "label_column", "label_separator")
+_TASK_NAME = re.compile(r"[\w-]+")
 
 # Where sentence-transformers' CrossEncoder looks for what it applies to the logits; of one label it takes the sigmoid.
 _CROSS_ENCODER = {"activation_fn": "torch.nn.modules.linear.Identity"}
@@ -127,6 +152,11 @@ class EncT5Config(T5Config):
         thresholds (`list[float]`, *optional*):
             The score from which on each label is given (multi-label); 0.5 for all without it. The model's logits do
             not depend on them: they are for whoever turns scores into labels.
+        tasks (`list[dict]`, *optional*):
+            Several tasks that read one encoder (`EncT5ForTasks`): of each its `name`, those of the keys above that are
+            its own, `problem_type` and `id2label` among them, and perhaps `loss_weight`, the factor of its loss (1
+            without it), and where its labels came from: `label_column` and `label_separator`. `problem_type` is
+            `"multi_task"` then, and `id2label` names the labels of all tasks as `task/label`.
 
     `id2label` and `label2id` may be given alone, and with ids as text, as JSON has them; names are texts, each once.
 
@@ -164,6 +194,7 @@ class EncT5Config(T5Config):
     loss_gamma: float | int | None = None
     class_weights: list[float | int] | None = None
     thresholds: list[float | int] | None = None
+    tasks: list[dict[str, Any]] | None = None  # a list: JSON's objects are saved in alphabetical order
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
@@ -178,6 +209,9 @@ class EncT5Config(T5Config):
         return super().from_dict({**_fitting(config_dict, given), **given}, **kwargs)
 
     def __post_init__(self, **kwargs: Any) -> None:
+        if self.tasks:
+            self._settle_tasks()
+            kwargs.pop("num_labels", None)
         self._settle_labels(kwargs.get("num_labels"))
         super().__post_init__(**kwargs)
         if self.dense_act_fn == "gelu_new":
@@ -189,7 +223,7 @@ class EncT5Config(T5Config):
                 self.problem_type = "multi_label_classification"
             else:
                 self.problem_type = "single_label_classification"
-        if self.problem_type == "token_classification":
+        if self.problem_type in ("token_classification", MULTI_TASK):
             self.decoder_vocab_size = None
             self.is_encoder_decoder = self.token_decoder
         elif self.decoder_vocab_size is None:
@@ -198,6 +232,67 @@ class EncT5Config(T5Config):
             self.sentence_transformers = getattr(self, "sentence_transformers", None) or dict(_CROSS_ENCODER)
         elif getattr(self, "sentence_transformers", None) == _CROSS_ENCODER:
             del self.sentence_transformers  # of a regression model that this one was made of
+
+    def _settle_tasks(self) -> None:
+        """Name the labels of all tasks together, and refuse names of tasks that no tensor can have."""
+        if self.problem_type not in (None, MULTI_TASK):
+            raise ValueError(f"`problem_type` is {self.problem_type!r}; with `tasks` it is {MULTI_TASK!r}, or left out")
+        names = []
+        for values in self.tasks:
+            task = values.get("name") if isinstance(values, Mapping) else None
+            if not isinstance(task, str) or not _TASK_NAME.fullmatch(task):
+                raise ValueError(f"a task is called {task!r}; names of tasks are letters, digits, `_` and `-`")
+            if not values.get("id2label") or not values.get("problem_type"):
+                raise ValueError(f"the task {task!r} is {values!r}; it needs `problem_type` and `id2label`")
+            if unknown := sorted(set(values) - {*OF_A_TASK, *OF_AN_ENTRY}):
+                raise ValueError(f"the task {task!r} has `{unknown[0]}`, which is no key of a task")
+            labels = {_id("id2label", key): name for key, name in _entries("id2label", values["id2label"])}
+            names += [f"{task}/{labels[index]}" for index in sorted(labels)]
+        called = self.task_names
+        if twice := [name for index, name in enumerate(called) if name in called[:index]]:
+            raise ValueError(f"two tasks are called {twice[0]!r}; each needs a name of its own")
+        self.problem_type, self.token_decoder = MULTI_TASK, False
+        self.id2label, self.label2id = dict(enumerate(names)), None
+
+    @property
+    def task_names(self) -> list[str]:
+        """The names of several tasks, in order; none of a single one."""
+        return [values["name"] for values in self.tasks or ()]
+
+    def task_values(self, name: str) -> dict[str, Any]:
+        """The entry of one of several tasks, which may be changed.
+
+        Raises:
+            ValueError: where there is no such task.
+        """
+        if name not in self.task_names:
+            known = f"its tasks: {', '.join(self.task_names)}" if self.tasks else "it has one task, without a name"
+            raise ValueError(f"the model has no task {name!r}; {known}")
+        return self.tasks[self.task_names.index(name)]
+
+    def of_task(self, name: str) -> "EncT5Config":
+        """The configuration of the model of one of several tasks alone.
+
+        Raises:
+            ValueError: where there is no such task.
+        """
+        own = {key: value for key, value in self.task_values(name).items() if key not in OF_AN_ENTRY}
+        shared = self.shared_values()
+        if own["problem_type"] == "token_classification":
+            shared.pop("encoder_window", None)  # a tagger alone reads windows that overlap
+        config = type(self).from_dict({**shared, **own})
+        config._attn_implementation = self._attn_implementation
+        return config
+
+    def shared_values(self) -> dict[str, Any]:
+        """The keys that tasks of one encoder have in common."""
+        others = {"tasks", "architectures", "auto_map", "sentence_transformers", "is_encoder_decoder", *OF_A_TASK}
+        return {key: value for key, value in self.to_dict().items() if key not in others}
+
+    def as_task(self, name: str) -> dict[str, Any]:
+        """What this configuration of a single task is among several: an entry of `tasks`."""
+        values = {key: getattr(self, key) for key in OF_A_TASK if key != "label2id"}
+        return {"name": name, **{key: value for key, value in values.items() if value is not None}}
 
     def _settle_labels(self, num_labels: Any) -> None:
         """Make `id2label` and `label2id` say the same, whichever was given."""
@@ -224,8 +319,13 @@ class EncT5Config(T5Config):
 
     @property
     def has_decoder(self) -> bool:
-        """Whether the model has a decoder: all but the models that tag tokens by the encoder's states alone."""
-        return self.problem_type != "token_classification" or self.token_decoder
+        """Whether the model has one decoder: not where the encoder's states alone are read, nor with several tasks."""
+        return self.problem_type not in ("token_classification", MULTI_TASK) or self.token_decoder
+
+    @property
+    def num_prompts(self) -> int:
+        """How many prompts read a text, those of all tasks together."""
+        return sum(self.of_task(name).num_prompts for name in self.task_names) or self.decoder_vocab_size or 0
 
     def window_lengths(self, tokens: int) -> list[int]:
         """The tokens of each window that a text of so many is read in."""
@@ -242,6 +342,7 @@ class EncT5Config(T5Config):
         super().validate_architecture()
         if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
             raise ValueError(f"`problem_type` is {self.problem_type!r}; it must be one of {', '.join(PROBLEM_TYPES)}")
+        self._validate_tasks()
         if self.num_labels < 1:
             raise ValueError(f"`num_labels` is {self.num_labels}; a model needs at least one label")
         self._validate_sizes()
@@ -264,6 +365,18 @@ class EncT5Config(T5Config):
             raise ValueError(f"`class_weights` are for classes of texts; leave them out for {self.problem_type}")
         if self.thresholds is not None and self.problem_type != "multi_label_classification":
             raise ValueError(f"`thresholds` are for multi-label classification; leave them out for {self.problem_type}")
+
+    def _validate_tasks(self) -> None:
+        if (self.problem_type == MULTI_TASK) != bool(self.tasks):
+            raise ValueError(
+                f"`problem_type` {MULTI_TASK!r} goes with `tasks`, which name what each task is; give both"
+            )
+        for name in self.task_names:
+            try:
+                self.of_task(name)
+            except (StrictDataclassError, ValueError, TypeError) as error:
+                lines = str(error).strip().splitlines()
+                raise ValueError(f"the task {name!r}: {lines[-1].strip().removeprefix('ValueError: ')}") from error
 
     def _validate_labels(self) -> None:
         if set(self.id2label) != set(range(self.num_labels)):

@@ -17,8 +17,9 @@ from transformers import AutoConfig, PretrainedConfig
 from enct5.errors import EncT5Error, unknown
 from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
-from enct5.model.loading import first_line, model_class_of
+from enct5.model.loading import first_line
 from enct5.model.modeling_enct5 import PROMPTS, EncT5ForClassification, EncT5ForTokenClassification
+from enct5.model.modeling_enct5_tasks import class_of_task
 from enct5.model.sources import check_source
 from enct5.model.t5_checkpoint import DTYPES, T5Checkpoint
 
@@ -192,7 +193,7 @@ def convert(  # noqa: PLR0913  # as transformers' `from_pretrained`: settings by
         raise EncT5Error(f"`dtype` is {dtype!r}; it must be a floating point type such as 'bfloat16', or 'auto'")
     checkpoint = T5Checkpoint(base, hub)
     with torch.device("meta"):
-        model = (model_class or model_class_of(config))(config)
+        model = (model_class or class_of_task(config))(config)
     sources = {name: _source_of(name, checkpoint) for name, _ in model.named_parameters()}
     _check_complete(base, sources, checkpoint, allow_untrained_decoder)
 

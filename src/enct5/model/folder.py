@@ -14,6 +14,7 @@ CONVERSION = "conversion.json"  # what a converted folder has in its place
 CONFIG = "config.json"  # the last file to arrive in a run folder: it is complete when it has one
 WEIGHTS = "model.safetensors"
 REPORT = "report.html"
+REPORT_OF_A_TASK = "report-{}.html"  # beside it, where there are several
 
 # What a folder holds, by patterns of `fnmatch`.
 CONFIG_AND_TOKENIZER = (
@@ -22,7 +23,7 @@ CONFIG_AND_TOKENIZER = (
     *("spiece.model", "chat_template.jinja"),
 )
 MODEL_FILES = (
-    *("README.md", "modeling_enct5.py"),
+    *("README.md", "modeling_enct5.py", "modeling_enct5_tasks.py"),
     *(WEIGHTS, "model-*-of-*.safetensors", "model.safetensors.index.json"),
 )
 ADAPTER_FILES = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors")
@@ -54,13 +55,13 @@ class Ancestry:
 
 def ancestry_of(base: str) -> Ancestry:
     """What the record of a run folder tells of it."""
-    record = _record_of(base)
+    record = record_of(base)
     data = record.get("data")
     file = data.get("file") if isinstance(data, dict) else None
     return Ancestry(str(record.get("origin") or public_name(base)), None if file is None else str(file))
 
 
-def _record_of(base: str) -> dict[str, Any]:
+def record_of(base: str) -> dict[str, Any]:
     """What a run or a conversion left on record; other versions may have written less."""
     for name in (METRICS, CONVERSION):
         try:

@@ -12,11 +12,8 @@ from transformers.utils import cached_file
 from enct5.errors import EncT5Error
 from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
-from enct5.model.modeling_enct5 import (
-    EncT5ForClassification,
-    EncT5ForSequenceClassification,
-    EncT5ForTokenClassification,
-)
+from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.model.modeling_enct5_tasks import EncT5ForTasks, class_of_task
 from enct5.model.sources import check_source
 
 
@@ -98,10 +95,9 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None
         )
 
 
-def model_class_of(config: EncT5Config) -> type[EncT5ForClassification]:
+def model_class_of(config: EncT5Config) -> type[EncT5ForClassification] | type[EncT5ForTasks]:
     """The class of the models that have a configuration."""
-    tags = config.problem_type == "token_classification"
-    return EncT5ForTokenClassification if tags else EncT5ForSequenceClassification
+    return EncT5ForTasks if config.tasks else class_of_task(config)
 
 
 def _check_no_pickles(source: str) -> None:

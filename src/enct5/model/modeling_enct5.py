@@ -168,6 +168,60 @@ def multi_label_loss(
     return (labels * positive + (1 - labels) * negative).mean()
 
 
+def sequence_loss(config: EncT5Config, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The loss that a configuration's `problem_type`, `loss` and `class_weights` name: a mean over texts, in float32.
+
+    Args:
+        config: of single-label or multi-label classification, or of regression.
+        logits: `(batch, num_labels)`.
+        labels: as for `EncT5ForSequenceClassification.forward`.
+
+    Raises:
+        ValueError: for labels whose dtype or shape does not fit.
+    """
+    logits = logits.float()
+    weights = None if config.class_weights is None else logits.new_tensor(config.class_weights)
+    if config.problem_type == "single_label_classification":
+        is_integer = not labels.is_floating_point() and labels.dtype != torch.bool
+        if not is_integer or labels.shape not in (logits.shape[:1], (logits.shape[0], 1)):
+            several = labels.dim() == 2 and labels.shape[1] > 1
+            meant = ("several labels a text", "multi_label_classification") if several else ("values", "regression")
+            raise ValueError(
+                f"single-label classification needs int64 labels of shape ({logits.shape[0]},), not {labels.dtype} "
+                f"{tuple(labels.shape)}; for {meant[0]}, set `problem_type={meant[1]!r}`"
+            )
+        return single_label_loss(logits, labels.flatten().long(), weights, config.loss, config.loss_gamma)
+    if labels.shape != logits.shape and (config.num_labels > 1 or labels.shape != logits.shape[:1]):
+        raise ValueError(
+            f"{config.problem_type} needs labels of shape {tuple(logits.shape)}, not {tuple(labels.shape)}; "
+            f"`num_labels` is {config.num_labels}"
+        )
+    labels = labels.view_as(logits).float()
+    if config.problem_type == "regression":
+        return functional.mse_loss(logits, labels)
+    return multi_label_loss(logits, labels, weights, config.loss, config.loss_gamma)
+
+
+def token_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy, the mean over the labelled tokens (0 without any); a scalar in float32.
+
+    Args:
+        logits: `(batch, sequence, num_labels)`.
+        labels: int64 `(batch, sequence)`, -100 where a token has none.
+
+    Raises:
+        ValueError: for labels whose dtype or shape does not fit.
+    """
+    if labels.is_floating_point() or labels.dtype == torch.bool or labels.shape != logits.shape[:2]:
+        raise ValueError(
+            f"tagging tokens needs int64 labels of shape {tuple(logits.shape[:2])}, one a token and -100 for none, "
+            f"not {labels.dtype} {tuple(labels.shape)}"
+        )
+    labels = labels.long()
+    total = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="sum")
+    return total / (labels != -100).sum().clamp(min=1)
+
+
 class EncT5ClassificationHead(nn.Module):
     """One weight vector and bias per label, applied to the label's prompt (or to the only prompt).
 
@@ -447,6 +501,19 @@ class EncT5Decoder(EncT5PreTrainedModel):
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
 
 
+def decoder_of(config: EncT5Config) -> EncT5Decoder | None:
+    """The decoder that a model's configuration asks for, if any."""
+    if not config.has_decoder:
+        return None
+    decoder_config = copy.deepcopy(config)
+    decoder_config.is_decoder = True
+    decoder_config.use_cache = False
+    decoder_config.num_layers = config.num_decoder_layers
+    if config.decoder_dropout_rate is not None:
+        decoder_config.dropout_rate = config.decoder_dropout_rate
+    return EncT5Decoder(decoder_config)
+
+
 class EncT5Model(EncT5PreTrainedModel):
     """T5's encoder and the prompted decoder, without a head. Returns the prompts' states.
 
@@ -461,13 +528,7 @@ class EncT5Model(EncT5PreTrainedModel):
         encoder_config.use_cache = False
         self.encoder = (UMT5Stack if config.per_layer_position_bias else T5Stack)(encoder_config)
 
-        decoder_config = copy.deepcopy(config)
-        decoder_config.is_decoder = True
-        decoder_config.use_cache = False
-        decoder_config.num_layers = config.num_decoder_layers
-        if config.decoder_dropout_rate is not None:
-            decoder_config.dropout_rate = config.decoder_dropout_rate
-        self.decoder = EncT5Decoder(decoder_config) if config.has_decoder else None
+        self.decoder = decoder_of(config)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -581,6 +642,19 @@ class EncT5Model(EncT5PreTrainedModel):
         )
 
 
+def check_is_of_one_task(config: EncT5Config) -> None:
+    """Refuse the configuration of a model of several tasks.
+
+    Raises:
+        ValueError: naming them.
+    """
+    if config.tasks:
+        raise ValueError(
+            f"the model has {len(config.tasks)} tasks ({', '.join(config.task_names)}): load it with EncT5ForTasks "
+            "(AutoModel, trust_remote_code=True), whose `task_model(name)` is the model of one"
+        )
+
+
 class EncT5ForClassification(EncT5PreTrainedModel):
     """What the classes with a head share: making one of a T5, saving, and the warning when the head is untrained."""
 
@@ -679,6 +753,7 @@ class EncT5ForSequenceClassification(EncT5ForClassification):
     """
 
     def __init__(self, config: EncT5Config):
+        check_is_of_one_task(config)
         if config.problem_type == "token_classification":
             raise ValueError(
                 "`problem_type` is 'token_classification': load this model with EncT5ForTokenClassification "
@@ -735,27 +810,7 @@ class EncT5ForSequenceClassification(EncT5ForClassification):
 
     def compute_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss that `config.problem_type`, `loss` and `class_weights` name: a mean over the batch, in float32."""
-        config, logits = self.config, logits.float()
-        weights = None if config.class_weights is None else logits.new_tensor(config.class_weights)
-        if config.problem_type == "single_label_classification":
-            is_integer = not labels.is_floating_point() and labels.dtype != torch.bool
-            if not is_integer or labels.shape not in (logits.shape[:1], (logits.shape[0], 1)):
-                several = labels.dim() == 2 and labels.shape[1] > 1
-                meant = ("several labels a text", "multi_label_classification") if several else ("values", "regression")
-                raise ValueError(
-                    f"single-label classification needs int64 labels of shape ({logits.shape[0]},), not {labels.dtype} "
-                    f"{tuple(labels.shape)}; for {meant[0]}, set `problem_type={meant[1]!r}`"
-                )
-            return single_label_loss(logits, labels.flatten().long(), weights, config.loss, config.loss_gamma)
-        if labels.shape != logits.shape and (self.num_labels > 1 or labels.shape != logits.shape[:1]):
-            raise ValueError(
-                f"{config.problem_type} needs labels of shape {tuple(logits.shape)}, not {tuple(labels.shape)}; "
-                f"`num_labels` is {self.num_labels}"
-            )
-        labels = labels.view_as(logits).float()
-        if config.problem_type == "regression":
-            return functional.mse_loss(logits, labels)
-        return multi_label_loss(logits, labels, weights, config.loss, config.loss_gamma)
+        return sequence_loss(self.config, logits, labels)
 
 
 class EncT5ForTokenClassification(EncT5ForClassification):
@@ -769,6 +824,7 @@ class EncT5ForTokenClassification(EncT5ForClassification):
     head_class = EncT5TokenHead
 
     def __init__(self, config: EncT5Config):
+        check_is_of_one_task(config)
         # A checkpoint of another kind may be the start of a tagger; it has no prompts then, nor what is about labels.
         none = dict.fromkeys(
             ("decoder_vocab_size", "encoder_window", "loss", "loss_gamma", "class_weights", "thresholds")
@@ -826,14 +882,7 @@ class EncT5ForTokenClassification(EncT5ForClassification):
 
     def compute_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, the mean over the labelled tokens; a scalar in float32."""
-        if labels.is_floating_point() or labels.dtype == torch.bool or labels.shape != logits.shape[:2]:
-            raise ValueError(
-                f"tagging tokens needs int64 labels of shape {tuple(logits.shape[:2])}, one a token and -100 for none, "
-                f"not {labels.dtype} {tuple(labels.shape)}"
-            )
-        labels = labels.long()
-        total = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="sum")
-        return total / (labels != -100).sum().clamp(min=1)
+        return token_loss(logits, labels)
 
 
 EncT5ForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")

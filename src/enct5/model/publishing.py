@@ -14,6 +14,7 @@ from enct5.model.folder import (
     METRICS,
     MODEL_FILES,
     REPORT,
+    REPORT_OF_A_TASK,
     TRAIN_CONFIG,
 )
 from enct5.version import __version__
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 # What goes there, by name, whatever else a folder holds: the report shows texts, TensorBoard's files know this machine.
 PUBLISHED = (*CONFIG_AND_TOKENIZER, *MODEL_FILES, *ADAPTER_FILES, TRAIN_CONFIG, METRICS, CONVERSION)
-_KEPT = (REPORT, f"{LOGS}/*")
+_KEPT = (REPORT, REPORT_OF_A_TASK.format("*"), f"{LOGS}/*")
 _EXPORTED = "model.onnx*"  # of an older model, which `Predictor` would take before the weights
 _FOLDER_IN_CARD = "path/to/this/folder"  # what a card calls its model, which has no name before it is published
 

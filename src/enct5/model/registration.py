@@ -26,6 +26,7 @@ _MODULES = {
     "EncT5Model": "enct5.model.modeling_enct5",
     "EncT5ForSequenceClassification": "enct5.model.modeling_enct5",
     "EncT5ForTokenClassification": "enct5.model.modeling_enct5",
+    "EncT5ForTasks": "enct5.model.modeling_enct5_tasks",
 }
 _AUTO_CLASSES = {
     "AutoModel": "EncT5Model",

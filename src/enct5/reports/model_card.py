@@ -29,8 +29,8 @@ def write(record: dict[str, Any], folder: Path) -> None:
     task = find_task(record["task"])
     card = rendering.render(
         "model_card.md.jinja",
-        front_matter=_front_matter(record),
-        name=_name(record),
+        front_matter=front_matter(record, task.usage.pipeline_tag),
+        name=name_of(record),
         usage=task.usage,
         counted=task.counted,
         pair=len(record["data"]["text"]) == 2,
@@ -69,11 +69,17 @@ def write_converted(base: str, config: "EncT5Config", parameters: int, folder: P
     (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def _front_matter(record: dict[str, Any]) -> str:
-    """The card's YAML, made by the hub's own library."""
+def front_matter(record: dict[str, Any], pipeline_tag: str, *tags: str) -> str:
+    """The card's YAML, made by the hub's own library.
+
+    Args:
+        record: The run's record.
+        pipeline_tag: The pipeline that runs the model, as the hub names it.
+        tags: Others.
+    """
     from huggingface_hub import EvalResult, ModelCardData
 
-    source, pipeline_tag = record["data"], find_task(record["task"]).usage.pipeline_tag
+    source = record["data"]
     results = [
         EvalResult(
             task_type=pipeline_tag,
@@ -89,11 +95,11 @@ def _front_matter(record: dict[str, Any]) -> str:
     return ModelCardData(
         library_name="transformers",
         pipeline_tag=pipeline_tag,
-        tags=["enct5", pipeline_tag],
+        tags=["enct5", pipeline_tag, *tags],
         # the hub links the base model, so a folder's name has no place here
         base_model=_on_hub(record["origin"]),
         metrics=list(record["metrics"]),
-        model_name=_name(record),
+        model_name=name_of(record),
         eval_results=results,
     ).to_yaml()
 
@@ -104,7 +110,8 @@ def _on_hub(base: str) -> str | None:
     return None if found is None else found[1]
 
 
-def _name(record: dict[str, Any]) -> str:
+def name_of(record: dict[str, Any]) -> str:
+    """What the model of a run is called."""
     # from the data: the card is written before the run folder has its final name
     return f"enct5-{_slug(Path(record['data']['file']).stem)}"
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy.typing as npt
 
 from enct5.metrics.classification import AT_DEFAULT
-from enct5.model.folder import REPORT
 from enct5.reports import rendering
 from enct5.reports.charts import curves, reliability_diagram, scatter
 from enct5.reports.figures import meaning
@@ -26,7 +25,7 @@ def write(
     rows: list[dict[str, Any]],
     logits: Array,
     labels: Array,
-    folder: Path,
+    file: Path,
 ) -> None:
     """Write the report of a training run.
 
@@ -37,7 +36,7 @@ def write(
         rows: The texts of the evaluation split, a column each.
         logits: The model's outputs for `rows`, in their order.
         labels: The right answers, in the order of `rows`, as the task encodes them.
-        folder: The run folder.
+        file: The page; `REPORT` in the run folder.
     """
     evaluation = Evaluated(rows, logits, task.scores(logits), labels, record["per_label"])
     # the checkpoint was chosen before the thresholds were tuned
@@ -58,16 +57,12 @@ def write(
         # the weakest labels first, because they are what a reader can act on; those never seen say nothing
         per_label=sorted(record["per_label"], key=lambda entry: (entry["support"] == 0, entry["f1"])),
         most_counted=max(record["data"]["class_counts"].values(), default=0),
-        settings=[
-            (name, _setting(value), description)
-            for name, value, description in settings
-            if name != "patience" or record["best_step"] is not None  # nothing waits where too few texts choose
-        ],
+        settings=shown_settings(settings, record),
         trials=_best_first(record.get("trials", []), task),
         searched=[name for name in (record.get("trials") or [{}])[0] if name in {setting[0] for setting in settings}],
         most_characters=_MOST_CHARACTERS,
     )
-    (folder / REPORT).write_text(page, encoding="utf-8")
+    file.write_text(page, encoding="utf-8")
 
 
 def _best_first(trials: list[dict[str, Any]], task: Task) -> list[dict[str, Any]]:
@@ -78,7 +73,18 @@ def _best_first(trials: list[dict[str, Any]], task: Task) -> list[dict[str, Any]
     )
 
 
+def shown_settings(settings: Settings, record: dict[str, Any]) -> Settings:
+    """The settings that mean something for a run, with their values in words."""
+    return [
+        (name, _setting(value), description)
+        for name, value, description in settings
+        if name != "patience" or record["best_step"] is not None  # nothing waits where too few texts choose
+    ]
+
+
 def _setting(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={item}" for name, item in value.items())
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return "not set" if value is None else str(value)

@@ -122,6 +122,10 @@ class Task(ABC):
     def decode(self, logits: Any, id2label: Mapping[int, str], thresholds: Thresholds) -> list[dict[str, Any]]:
         """From logits, `id2label` and thresholds to one record of prediction columns per row."""
 
+    def cells(self, record: Mapping[str, Any]) -> list[Any]:
+        """From a record of `decode` to its values in the order of `prediction_columns`."""
+        return list(record.values())
+
     @abstractmethod
     def metrics(self, logits: Any, labels: Any, names: Sequence[str], thresholds: Thresholds) -> dict[str, float]:
         """From logits, encoded labels, label names and thresholds to figures."""

@@ -12,6 +12,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
+    model_validator,
 )
 
 from enct5.assets import BUNDLED
@@ -21,9 +22,11 @@ from enct5.errors import EncT5Error, show
 from enct5.files.hub_names import split_revision
 from enct5.model.folder import public_name
 from enct5.training.settings import Settings
+from enct5.training.task_settings import Kind, TaskSettings
 
 SEARCHED = ("learning_rate", "epochs", "batch_size", "label_smoothing")  # what `hpo` tries other values of
 SOURCES = ("data", "eval", "label_descriptions", "base")  # settings that name a file or folder, or one on the hub
+_OF_ONE_TASK = ("task", "loss", "class_weights", "label_smoothing", "label_descriptions", "lora", "hpo")
 _PLAIN_NAME = re.compile(r"[^/\\:*?\[\]]+")  # of a file or folder: neither the way to one, a pattern, nor on the hub
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
@@ -52,16 +55,28 @@ class TrainConfig(Settings):
 
     sources: ClassVar[tuple[str, ...]] = SOURCES
     positional: ClassVar[tuple[str, ...]] = ("data",)
+    entries: ClassVar[dict[str, str]] = {"task": "tasks", "add_task": "add_tasks"}
 
     data: Annotated[str, _TABLE] = Field(
         description="File, folder or pattern of tables, `-`, or hub dataset `name[@revision]:split`."
     )
     text: Names = Field(description="Text column, or two for pairs, which are joined as `A </s> B </s>`.")
-    label: str = Field(description="Label column.")
+    tasks: dict[str, TaskSettings] | None = Field(
+        None,
+        description="Several tasks in one pass: --task NAME=COLUMN or NAME=COLUMN:KIND, once for each. In YAML and "
+        "Python a mapping of names to such columns, or to mappings of `label`, `task`, `label_separator`, `weight` (of "
+        "its loss), `loss`, `class_weights` and `label_smoothing`.",
+    )
+    add_tasks: dict[str, TaskSettings] | None = Field(
+        None,
+        description="Tasks to add to those of --base, whose encoder and tasks stay as they are, bit for bit: "
+        "--add-task NAME=COLUMN[:KIND].",
+    )
+    label: str = Field("", validate_default=True, description="Label column, unless there are several tasks.")
     eval: Annotated[str | None, _TABLE] = Field(
         None, description="Evaluation data; default: a part of the training data is held out."
     )
-    task: str = Field("auto", description="single, multi, regression or tokens; auto: by the label column.")
+    task: Kind = Field("auto", description="single, multi, regression or tokens; auto: by the label column.")
     label_separator: str | None = Field(
         None, description="What separates several labels in one field (multi-label); default: fields are lists."
     )
@@ -97,6 +112,9 @@ class TrainConfig(Settings):
     )
     token_decoder: bool = Field(
         False, description="Tokens: the head reads a decoder layer fed with the text's own tokens, not the encoder."
+    )
+    freeze_encoder: bool = Field(
+        False, description="Leave the base's encoder as it is: less time, and tasks trained so can share it (merge)."
     )
     lora: bool = Field(False, description="Train small matrices beside those of the base (LoRA); needs peft.")
     gradient_checkpointing: bool = Field(
@@ -158,18 +176,54 @@ class TrainConfig(Settings):
         description="Trackers that are told of the run, such as tensorboard, wandb, mlflow or trackio; default: none.",
     )
 
-    @field_validator("task")
+    @field_validator("label")
     @classmethod
-    def _known_task(cls, task: str) -> str:
-        """The short name of a task, which goes by others, too."""
-        if task == "auto":
-            return task
-        from enct5.tasks.registry import find_task  # which imports scikit-learn
+    def _named_once(cls, label: str, about: ValidationInfo) -> str:
+        """One task has a label column, and several have one each."""
+        several = next((name for name in ("tasks", "add_tasks") if about.data.get(name)), None)
+        if several and label:
+            raise ValueError(f"`label` is {show(label)}, but `{several}` names the tasks' columns; give one of them")
+        needed = cls.model_fields["label"].default is not None
+        if needed and not several and not label and "tasks" in about.data and "add_tasks" in about.data:
+            raise ValueError(f"`label` ({cls.option_of('label')}) is missing")
+        return label
 
-        try:
-            return find_task(task).alias
-        except EncT5Error as error:
-            raise ValueError(str(error)) from error
+    @model_validator(mode="after")
+    def _one_task_or_several(self) -> Any:
+        """Refuse settings of one task where there are several."""
+        if self.freeze_encoder and self.lora:
+            raise ValueError("`freeze_encoder` and `lora` do not go together: one leaves alone what the other trains")
+        if not self.all_tasks:
+            return self
+        if self.add_tasks and self.base == BUNDLED:
+            raise ValueError("`add_tasks` (--add-task) adds to the tasks of a model; name it by `base` (--base)")
+        if self.tasks and self.add_tasks:
+            raise ValueError("`tasks` (--task) and `add_tasks` (--add-task) do not go together; give one of them")
+        for name in _OF_ONE_TASK:
+            if not self.is_default(name):
+                raise ValueError(
+                    f"`{name}` is {show(getattr(self, name))}, which is of one task; with several, say it of the task: "
+                    f"`tasks: {{NAME: {{label: COLUMN, {name}: ...}}}}`"
+                    if name in TaskSettings.model_fields
+                    else f"`{name}` ({self.option_of(name)}) is for one task; leave it out"
+                )
+        return self
+
+    @property
+    def freezes(self) -> bool:
+        """Whether the encoder learns nothing; it is that of others, too, where tasks are added to them."""
+        return self.freeze_encoder or self.add_tasks is not None
+
+    @property
+    def all_tasks(self) -> dict[str, TaskSettings]:
+        """Several tasks by name; none of a run of one."""
+        return self.tasks or self.add_tasks or {}
+
+    def of_task(self, name: str) -> "TrainConfig":
+        """The settings of one of several tasks."""
+        own = self.all_tasks[name].model_dump(exclude={"weight"})
+        separator = own.pop("label_separator") or (self.label_separator if own["task"] == "multi" else None)
+        return self.model_copy(update={**own, "label_separator": separator, "tasks": None, "add_tasks": None})
 
     @classmethod
     def _check_file(cls, values: Mapping[str, Any], places: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """The data of a training run: read, checked, split and encoded before torch is imported, then tokenised."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,21 @@ class TrainingData:
     class_weights: list[float] | None
     teaching: "Teaching | None" = None  # what is learned from a teacher
 
+    @property
+    def loss(self) -> "Callable[..., Any] | None":
+        """What training minimises, instead of the model's own loss."""
+        return None if self.teaching is None else self.teaching.loss
+
+    def figures(self, predictions: Any) -> dict[str, float]:
+        """The task's figures of a model's outputs for the rows of `evaluation`; one that diverged has none."""
+        rows = np.asarray(predictions)
+        refuse_diverged([rows])
+        logits = self.evaluation.logits(rows, len(self.label_names))
+        if self.scaler is not None:
+            logits = self.scaler.inverse_transform(as_columns(logits))
+        # Without thresholds: tuned anew for every checkpoint they would favour the one they happen to suit.
+        return self.task.metrics(logits, self.evaluation.labels, self.label_names, None)
+
     def lengths(self) -> dict[str, int]:
         """Tokens of the texts of both splits, as they were kept."""
         lengths = np.concatenate([part["length"][:] for part in (self.train, self.evaluation.dataset)])
@@ -91,6 +106,19 @@ class TrainingData:
             "percentile_95": int(np.percentile(lengths, 95, method="higher")),
             "longest": int(lengths.max()),
         }
+
+
+def refuse_diverged(outputs: Iterable[npt.NDArray[Any]]) -> None:
+    """Refuse outputs that are no numbers.
+
+    Raises:
+        EncT5Error: then.
+    """
+    if not all(np.isfinite(rows).all() for rows in outputs):
+        raise EncT5Error(
+            "training diverged: the model's outputs are no numbers any more; lower --learning-rate, or use "
+            "--precision float32"
+        )
 
 
 def read_rows(config: TrainConfig) -> Rows:
@@ -104,7 +132,7 @@ def read_rows(config: TrainConfig) -> Rows:
     """
     columns, notes = _read(config, config.data, takes_words=True)
     task = infer_task(columns, config.label, config.task, config.label_separator, notes.append)
-    _check_options(config, task)
+    check_options(config, task)
     data, found = read_labelled(columns, config.data, config.text, config.label, task, config.label_separator)
     notes += found + task.doubts(data.values)
     names = task.label_names(data.values)
@@ -124,6 +152,32 @@ def read_rows(config: TrainConfig) -> Rows:
     if evaluation is None:
         logger.info(f"evaluation: {parts.said}")
     notes += without_evaluation(counts, parts.counts, task.counted) + parts.notes()
+    return encoded(config, task, names, counts, parts, prompt_texts, notes)
+
+
+def encoded(
+    config: TrainConfig,
+    task: Task,
+    names: list[str],
+    counts: dict[str, int],
+    parts: Split,
+    prompt_texts: list[str] | None,
+    notes: list[str],
+) -> Rows:
+    """Rows whose labels are encoded, and standardised where they have a unit.
+
+    Args:
+        config: the run's settings.
+        task: the task.
+        names: its labels, in id order.
+        counts: how often each occurs.
+        parts: the texts to train on and those held out.
+        prompt_texts: as from `prompts_of`.
+        notes: on the data.
+
+    Raises:
+        EncT5Error: for labels that do not fit.
+    """
     label2id = {name: index for index, name in enumerate(names)}
     train_labels, labels = (task.encode(part.values, label2id) for part in (parts.train, parts.held_out))
     scaler = None if task.fit_scaler is None else task.fit_scaler(train_labels)
@@ -174,23 +228,9 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
     train, read = tokenize(parts.train.texts, tokenizer, config.max_length, train_targets, task.inputs)
     texts = parts.held_out.texts
     inputs = task.inputs(texts, tokenizer, config.max_length)
-    notes = [*rows.notes, *_notes_on_reading(config, read, inputs.unread)]
-    together = read + inputs.unread
-    if together.texts_cut and config.max_length is not None:
-        logger.warning(f"{unread.cut(together, config.max_length)} (--max-length)")
-    elif together.long:
-        logger.info(
-            f"{together.long} texts are longer than {config.max_length} tokens and are read in overlapping windows "
-            "(--max-length)"
-        )
     lengths = [*train["length"], *map(len, inputs.rows)]
-    if config.window and (long := sum(length > config.window for length in lengths)):
-        logger.info(
-            f"{long} {'text is' if long == 1 else 'texts are'} longer than {config.window} tokens and read in windows, "
-            "of which the prompts read all (--window)"
-        )
-    for note in notes:
-        logger.warning(line(note))
+    notes = [*rows.notes, *told_of_reading(config, read, inputs.unread, rows.notes, lengths)]
+    together = read + inputs.unread
     return TrainingData(
         task=task,
         label_names=rows.label_names,
@@ -208,6 +248,40 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
     )
 
 
+def told_of_reading(
+    config: TrainConfig, train: Unread, evaluation: Unread, before: Sequence[str], lengths: Sequence[int]
+) -> list[str]:
+    """Log what of the texts the base does not read, and which it reads in windows, and notes on the data.
+
+    Args:
+        config: the run's settings.
+        train: what of the training texts is not read.
+        evaluation: likewise, of the evaluation texts.
+        before: the notes on the data.
+        lengths: tokens of all texts.
+
+    Returns:
+        Notes on what is not read.
+    """
+    found = _notes_on_reading(config, train, evaluation)
+    together = train + evaluation
+    if together.texts_cut and config.max_length is not None:
+        logger.warning(f"{unread.cut(together, config.max_length)} (--max-length)")
+    elif together.long:
+        logger.info(
+            f"{together.long} texts are longer than {config.max_length} tokens and are read in overlapping windows "
+            "(--max-length)"
+        )
+    if config.window and (long := sum(length > config.window for length in lengths)):
+        logger.info(
+            f"{long} {'text is' if long == 1 else 'texts are'} longer than {config.window} tokens and read in windows, "
+            "of which the prompts read all (--window)"
+        )
+    for note in (*before, *found):
+        logger.warning(line(note))
+    return found
+
+
 def _notes_on_reading(config: TrainConfig, train: Unread, evaluation: Unread) -> list[str]:
     """What of the texts the base's tokenizer does not know; held-out texts are like the others, and count with them."""
     if config.eval is None:
@@ -223,7 +297,7 @@ def _notes_on_reading(config: TrainConfig, train: Unread, evaluation: Unread) ->
     return notes
 
 
-def _check_options(config: TrainConfig, task: Task) -> None:
+def check_options(config: TrainConfig, task: Task) -> None:
     """Refuse settings that belong to another kind of task."""
     for other in TASKS.values():
         for name in set(other.options) - set(task.options):

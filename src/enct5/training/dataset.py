@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from enct5.tokenization.shared_rows import SharedRows
 from enct5.tokenization.unread import Unread
 from enct5.tokenization.whole_texts import WholeTexts
 from enct5.tokenization.windows import Windows
@@ -49,14 +50,14 @@ def tokenize(
     return Dataset(pa.concat_tables(chunks)), unread
 
 
-def as_dataset(inputs: WholeTexts | Windows, labels: Any = None) -> "Dataset":
+def as_dataset(inputs: WholeTexts | Windows | SharedRows, labels: Any = None) -> "Dataset":
     """The rows of texts as `tokenize` gives them."""
     from datasets import Dataset
 
     return Dataset(_arrow(inputs, labels))
 
 
-def _arrow(inputs: WholeTexts | Windows, labels: Any) -> "pa.Table":
+def _arrow(inputs: WholeTexts | Windows | SharedRows, labels: Any) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.compute
 

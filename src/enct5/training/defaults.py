@@ -51,6 +51,12 @@ def with_lengths(config: TrainConfig, task: Task, base: str) -> TrainConfig:
     return config.model_copy(update={"window": window, "max_length": most})
 
 
+def smoothing(config: TrainConfig, task: Task) -> float | None:
+    """The label smoothing of a task, for which not every one has a use."""
+    smooths = "label_smoothing" in task.options and config.label_smoothing is None
+    return _LABEL_SMOOTHING * config.has_plain_loss if smooths else config.label_smoothing
+
+
 def resolve(config: TrainConfig, task: Task, d_model: int, rows: int) -> TrainConfig:
     """Fill in what a user left open.
 
@@ -60,13 +66,12 @@ def resolve(config: TrainConfig, task: Task, d_model: int, rows: int) -> TrainCo
         d_model: width of the base model.
         rows: number of training rows.
     """
-    smooths = "label_smoothing" in task.options and config.label_smoothing is None
     epochs = min(max(_MOST_EPOCHS * (_FEW_TEXTS / rows) ** (2 / 3), _FEWEST_EPOCHS), _MOST_EPOCHS)
     epochs = max(epochs, _FEWEST_STEPS * config.batch_size / rows)
     resolved = {
         "learning_rate": config.learning_rate or _LEARNING_RATE * min(1.0, _NARROW / d_model) ** 1.5,
         "epochs": config.epochs or float(round(epochs)),
-        "label_smoothing": _LABEL_SMOOTHING * config.has_plain_loss if smooths else config.label_smoothing,
+        "label_smoothing": smoothing(config, task),
         "precision": ("bfloat16" if bfloat16_on_gpu() else "float32")
         if config.precision == "auto"
         else config.precision,

@@ -13,7 +13,6 @@ from torch.distributed.tensor import DTensor
 from enct5.errors import EncT5Error
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.loading import model_class_of
-from enct5.model.modeling_enct5 import EncT5ForClassification
 
 # The main process measures and writes the result while the others wait for it.
 _LONGEST_WAIT = timedelta(hours=2)
@@ -44,7 +43,7 @@ def on_main_process(decide: Callable[[], T]) -> T:
     return cast(T, outcome[0])
 
 
-def gather_model(model: EncT5ForClassification) -> EncT5ForClassification:
+def gather_model(model: Any) -> Any:
     """The model itself, or where FSDP2 has sharded it, a whole one on the CPU (in the main process; empty elsewhere).
 
     All processes have to call it.

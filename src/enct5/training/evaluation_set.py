@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from enct5.tokenization.shared_rows import SharedRows
 from enct5.tokenization.whole_texts import WholeTexts
 from enct5.tokenization.windows import Windows
 from enct5.training.dataset import as_dataset
@@ -33,7 +34,7 @@ class EvaluationSet:
     labels: Any
     split: str
     shared_texts: int
-    inputs: WholeTexts | Windows
+    inputs: WholeTexts | Windows | SharedRows
     targets: InitVar[Any]
     dataset: "Dataset" = field(init=False)
     order: list[int] = field(init=False)

@@ -1,15 +1,12 @@
 """The end of a training run: the model finished and measured, and its folder written."""
 
 import json
-import logging
 import platform
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy.typing as npt
 import torch
 import transformers
 from transformers import (
@@ -17,23 +14,24 @@ from transformers import (
     TrainerState,
 )
 
-from enct5 import progress
 from enct5.data.digests import digest_of_files
 from enct5.data.locating import data_name
 from enct5.files.writing import atomic_folder
-from enct5.inference.predictor import Predictor
-from enct5.metrics.calibration import expected_calibration_error
 from enct5.model.digests import digests_of_tokenizer, digests_of_weights
-from enct5.model.folder import METRICS, TRAIN_CONFIG, Ancestry, public_name
+from enct5.model.folder import METRICS, REPORT, TRAIN_CONFIG, Ancestry, public_name
 from enct5.model.modeling_enct5 import EncT5ForClassification
-from enct5.model.rescaling import rescale_outputs
+from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.reports import model_card, training_report
 from enct5.training import lora, run_folder
 from enct5.training.config import TrainConfig
 from enct5.training.data import TrainingData
+from enct5.training.figures import Figures, measure
+from enct5.training.multi_task.adding import with_old_tasks
+from enct5.training.multi_task.figures import TasksFigures
+from enct5.training.multi_task.figures import measure as measure_tasks
+from enct5.training.multi_task.finish import record_of_tasks, write_pages
+from enct5.training.multi_task.prepared import TasksData
 from enct5.version import __version__
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class FinishedModel:
         tokenizer: the tokenizer.
     """
 
-    model: EncT5ForClassification
+    model: EncT5ForClassification | EncT5ForTasks
     adapter: lora.Adapter | None
     tokenizer: PreTrainedTokenizerBase
 
@@ -89,51 +87,46 @@ class FinishedModel:
         return {"weights_sha256": digests_of_weights(folder), "tokenizer_sha256": digests_of_tokenizer(folder)}
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What a finished model does with the texts that its run is judged by.
-
-    Attributes:
-        logits: its outputs for them, calibrated.
-        metrics: the task's figures.
-        per_label: those of each label.
-        calibration: what is recorded of it, where the task's scores are calibrated.
-        distillation: what is recorded of the teacher, where there is one.
-    """
-
-    logits: Any
-    metrics: dict[str, float]
-    per_label: list[dict[str, Any]]
-    calibration: dict[str, Any]
-    distillation: dict[str, Any]
-
-    def record(self) -> dict[str, Any]:
-        """What is recorded of them."""
-        return {"metrics": self.metrics, "per_label": self.per_label, **self.calibration, **self.distillation}
-
-
 def conclude(finished: FinishedModel, prepared: TrainingData, settings: TrainConfig, course: Course) -> dict[str, Any]:
     """Measure the trained model, and write the run folder; return the run's record."""
     # what a pipeline with truncation=True cuts to, too
     finished.tokenizer.model_max_length = cast("int", settings.max_length)
-    figures = _measure(finished.model, finished.tokenizer, prepared)
-    record = _record(finished.model, prepared, settings, figures, course)
+    model: Any = finished.model
+    several = prepared if isinstance(prepared, TasksData) else None
+    figures: Any = (
+        measure(model, finished.tokenizer, prepared)
+        if several is None
+        else measure_tasks(model, finished.tokenizer, several)
+    )
+    record = _record(model, prepared, settings, figures, course)
+    if several is not None:
+        record["tasks"] = record_of_tasks(several, settings, figures)
+        if settings.add_tasks:
+            model, record["tasks"] = with_old_tasks(settings.base, model, record["tasks"])
+            record["parameters"] = model.num_parameters()
+            finished = replace(finished, model=model)
     evaluation, published, out = prepared.evaluation, settings.published(), Path(settings.out)
     with atomic_folder(out) as folder:
         record |= finished.save(folder, record["base"])
         published.write(folder / TRAIN_CONFIG)
         (folder / METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        model_card.write(record, folder)
-        rows = evaluation.records(settings.text)
-        training_report.write(
-            record, published.described(), prepared.task, rows, figures.logits, evaluation.labels, folder
-        )
+        rows, described = evaluation.records(settings.text), published.described()
+        if several is not None:
+            write_pages(record, several, figures, described, rows, folder)
+        else:
+            model_card.write(record, folder)
+            page = folder / REPORT
+            training_report.write(record, described, prepared.task, rows, figures.logits, evaluation.labels, page)
     run_folder.finish(out)
     return record
 
 
 def _record(
-    model: EncT5ForClassification, prepared: TrainingData, settings: TrainConfig, figures: Figures, course: Course
+    model: EncT5ForClassification | EncT5ForTasks,
+    prepared: TrainingData,
+    settings: TrainConfig,
+    figures: Figures | TasksFigures,
+    course: Course,
 ) -> dict[str, Any]:
     """What metrics.json says of the run, but for its files."""
     return {
@@ -156,33 +149,6 @@ def _record(
     }
 
 
-def _measure(model: EncT5ForClassification, tokenizer: PreTrainedTokenizerBase, prepared: TrainingData) -> Figures:
-    """Give the model its unit, temperature and thresholds, and measure it so."""
-    task, teaching, names = prepared.task, prepared.teaching, prepared.label_names
-    texts, labels = prepared.evaluation.texts, prepared.evaluation.labels
-    if prepared.scaler is not None:
-        rescale_outputs(model, prepared.scaler.scale_, prepared.scaler.mean_)
-    predictor = Predictor(model, tokenizer)
-    predictor.warns_of_unknown = False  # it was told of these texts
-    with progress.bar("evaluating", total=len(texts)):
-        logits = predictor.logits(texts)
-    calibration: dict[str, Any] = {}
-    if task.fit_temperature is not None:
-        scores = None if teaching is None else teaching.scores_to_match
-        logits, calibration = _calibrate(model, task.fit_temperature, logits, labels, scores)
-    if task.tune is not None:
-        model.config.thresholds = task.tune(logits, labels)
-        logger.info("thresholds tuned on the evaluation rows; the figures there with them are optimistic")
-    thresholds = model.config.thresholds
-    return Figures(
-        logits=logits,
-        metrics=task.metrics(logits, labels, names, thresholds),
-        per_label=task.per_label(logits, labels, names, thresholds),
-        calibration=calibration,
-        distillation={} if teaching is None else {"distillation": teaching.record(logits, thresholds)},
-    )
-
-
 def _data_record(prepared: TrainingData, settings: TrainConfig) -> dict[str, Any]:
     """What is recorded of the data."""
     evaluation = prepared.evaluation
@@ -202,29 +168,3 @@ def _data_record(prepared: TrainingData, settings: TrainConfig) -> dict[str, Any
         "notes": prepared.notes,
         "tokens": prepared.lengths(),
     }
-
-
-def _calibrate(
-    model: EncT5ForClassification,
-    fit_temperature: Callable[[npt.NDArray[Any], npt.NDArray[Any]], float],
-    logits: npt.NDArray[Any],
-    labels: npt.NDArray[Any],
-    scores: npt.NDArray[Any] | None,
-) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-    """Divide the model's logits by the temperature that calibrates these; return them so, and what is recorded.
-
-    Where there are scores (of a teacher, which are no ones and zeros) it is they that are matched, and not the labels:
-    the teacher's decisions are not the truth, of which a calibration error could be told.
-    """
-    temperature = fit_temperature(logits, labels if scores is None else scores)
-    rescale_outputs(model, 1 / temperature)
-    if scores is not None:
-        logger.info(f"temperature {temperature:.3f} (fitted on the evaluation texts to the teacher's scores)")
-        return logits / temperature, {"temperature": temperature}
-    before, logits = expected_calibration_error(logits, labels), logits / temperature
-    after = expected_calibration_error(logits, labels)
-    logger.info(
-        f"temperature {temperature:.3f} (fitted on the evaluation texts): expected calibration error {before:.4f} -> "
-        f"{after:.4f}"
-    )
-    return logits, {"temperature": temperature, "expected_calibration_error": {"before": before, "after": after}}

@@ -1,5 +1,6 @@
 """The model that a training run starts from: made of T5, or an EncT5 checkpoint with a head that fits the labels."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,8 +12,9 @@ from enct5.errors import EncT5Error
 from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.conversion import convert, start_prompts
-from enct5.model.loading import check_tokenizer, first_line, model_class_of
+from enct5.model.loading import check_tokenizer, first_line
 from enct5.model.modeling_enct5 import PROMPTS, EncT5ForClassification, check_stored_dtypes
+from enct5.model.modeling_enct5_tasks import class_of_task
 from enct5.model.rescaling import rescale_outputs
 from enct5.tasks.base import Task
 from enct5.training.config import TrainConfig
@@ -64,7 +66,7 @@ def new_model(
         class_weights=prepared.class_weights,
         as_mean=not config.lora,  # an adapter is for the base as it is
         token_decoder=config.token_decoder,
-        encoder_window=config.window or None,
+        encoder_window=None if prepared.task.inputs.windowed else config.window or None,
     )
     check_tokenizer(tokenizer, model.config.vocab_size)
     chosen = config.label_prompts is not None or config.label_descriptions is not None
@@ -101,7 +103,8 @@ def build_model(
     id2label = dict(enumerate(label_names))
     stored = stored_config(base)
     if _is_enct5(stored):
-        model, decoder_is_trained = _refit(base, stored, task, id2label, scaler, overrides)
+        stored, renamed = _one_of_several(stored, task, label_names)
+        model, decoder_is_trained = _refit(base, stored, task, id2label, scaler, overrides, renamed)
     else:
         model = convert(base, problem_type=task.name, id2label=id2label, **overrides).model
         decoder_is_trained = bool(stored.get(_READS_WITH_PAD, False))
@@ -135,6 +138,7 @@ def _refit(
     id2label: dict[int, str],
     scaler: "StandardScaler | None",
     overrides: dict[str, Any],
+    renamed: dict[str, str],
 ) -> tuple[EncT5ForClassification, bool]:
     """An EncT5 checkpoint with a head that fits, and whether its decoder was ever trained (where one can tell)."""
     if stored.get("quantization_config"):
@@ -159,13 +163,14 @@ def _refit(
     source, places = on_hub(base)
     try:
         model, info = load.__func__(
-            model_class_of(config),
+            class_of_task(config),
             source,
             config=config,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             **places,
+            **({"key_mapping": renamed} if renamed else {}),
         )
         check_stored_dtypes(source, info["unexpected_keys"], **places)
     except Exception as error:  # transformers raises whatever the damage leads to
@@ -190,6 +195,28 @@ def _refit(
     head_is_new = any(name != PROMPTS for name in drawn)
     untrained = are_untrained(model) if head_is_new and has_own_prompts else not drawn and not model.is_fine_tuned()
     return model, not untrained
+
+
+def _one_of_several(
+    stored: dict[str, Any], task: Task, label_names: list[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Of a checkpoint of several tasks the configuration of one, and its tensors' names as those of that task alone.
+
+    It is the task with the same labels, if there is one, or else the first whose decoder can be one's start.
+    """
+    if not stored.get("tasks"):
+        return stored, {}
+    config = EncT5Config.from_dict(stored)
+    own = {name: config.of_task(name) for name in config.task_names}
+    same = [
+        name
+        for name, one in own.items()
+        if one.problem_type == task.name and [one.id2label[index] for index in range(one.num_labels)] == label_names
+    ]
+    readers = [name for name, one in own.items() if one.decoder_vocab_size is not None]
+    name = next(iter([*same, *readers, *own]))
+    part = rf"^readers\.task_{re.escape(name)}\."
+    return own[name].to_dict(), {rf"{part}decoder\.": "transformer.decoder.", rf"{part}classifier\.": "classifier."}
 
 
 def _same_outputs(stored: dict[str, Any], label_names: list[str], task: Task) -> bool:

@@ -21,18 +21,25 @@ from enct5.model.loading import load_tokenizer
 from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.training import lora, run_folder, search, trackers
 from enct5.training.config import TrainConfig
-from enct5.training.data import Rows, TrainingData, prepare, read_rows
+from enct5.training.data import Rows, TrainingData, prepare
 from enct5.training.defaults import resolve, with_lengths
 from enct5.training.distributed import gather_model, on_main_process, process_state
 from enct5.training.finish import Course, FinishedModel, conclude
+from enct5.training.freezing import freeze_encoder
 from enct5.training.logs import silence
 from enct5.training.model_init import build_model, is_enct5, new_model
+from enct5.training.multi_task.adding import refuse_known_tasks
+from enct5.training.multi_task.data import TaskRows
+from enct5.training.multi_task.model import new_model as new_model_of_tasks
+from enct5.training.multi_task.prepared import TasksData
+from enct5.training.multi_task.prepared import prepare as prepare_tasks
 from enct5.training.resuming import remember
+from enct5.training.rows import read as read_rows
 from enct5.training.trainer import EncT5Trainer, build_trainer
 
 logger = logging.getLogger(__name__)
 
-Reader = Callable[[str, PreTrainedTokenizerBase], Rows]
+Reader = Callable[[str, PreTrainedTokenizerBase], Rows | TaskRows]
 Builder = Callable[..., EncT5ForClassification]
 _MAKE_ROOM = "make room, and the same command with --resume goes on from the last checkpoint"
 
@@ -40,7 +47,7 @@ _MAKE_ROOM = "make room, and the same command with --resume goes on from the las
 def train(
     config: TrainConfig,
     resume: bool = False,
-    rows: Rows | None = None,
+    rows: Rows | TaskRows | None = None,
     *,
     trainer_class: type[EncT5Trainer] = EncT5Trainer,
     build: Builder = build_model,
@@ -52,7 +59,7 @@ def train(
     Args:
         config: the run's settings.
         resume: continue the interrupted run in `config.out`.
-        rows: its data, where they have been read already (`enct5.training.data.read_rows`).
+        rows: its data, where they have been read already (`enct5.training.rows.read`).
         trainer_class: the HF Trainer that trains, of the run and of the trials of a search.
         build: makes the model that is trained, from what `enct5.training.model_init.build_model` takes.
 
@@ -99,16 +106,16 @@ def _train(
     processes = process_state()
     if not processes.is_main_process:
         held.enter_context(silence())
-    _check_extras(config, processes.num_processes)
+    _check(config, processes.num_processes)
     checkpoint = on_main_process(lambda: held.enter_context(run_folder.claim(out, resume)))
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     rows = read(base, tokenizer)
     config = with_lengths(config, rows.task, base)
-    prepared = prepare(config, rows, tokenizer)
+    prepared = _prepared(config, rows, tokenizer)
     _check_processes(config, prepared, processes.num_processes)
     names = search.searched(config, prepared.task, config.has_plain_loss) if config.hpo else []
-    model = new_model(config, base, tokenizer, prepared, build)
+    model = _new_model(config, base, tokenizer, prepared, build)
     starts_untrained = not model.is_fine_tuned()
     if is_enct5(base) and starts_untrained:
         logger.info("the head is new: the base has none for these labels")
@@ -127,30 +134,15 @@ def _train(
             names,
             prepared.task,
             lambda tried: _trial_trainer(
-                tried, new_model(tried, base, tokenizer, prepared, build), tokenizer, prepared, trainer_class
+                tried, _new_model(tried, base, tokenizer, prepared, build), tokenizer, prepared, trainer_class
             ),
             out / CHECKPOINTS / search.JOURNAL,
         )
         # with what was found there is nothing to search for, should the written settings start another run
         settings = settings.model_copy(update={**found, "hpo": None})
-        model = new_model(config, base, tokenizer, prepared, build)
-    epochs = f"{settings.epochs:g} epoch{'' if settings.epochs == 1 else 's'}"
-    said = f"{epochs} of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
-    said += f"{model.num_parameters() / 1e6:.1f}M parameters"
+        model = _new_model(config, base, tokenizer, prepared, build)
     trained: Any = lora.add_adapters(model) if config.lora else model
-    if config.lora:
-        said += f", {trained.num_parameters(only_trainable=True) / 1e6:.2g}M trained"
-    if config.base == BUNDLED:
-        said += ", from the bundled T5"
-    if processes.num_processes > 1:
-        said += f", {processes.num_processes} processes"
-    logger.info(said)
-    gpus = torch.cuda.device_count()
-    if gpus > 1 and processes.num_processes == 1:
-        logger.warning(
-            f"one of {gpus} GPUs is used; `torchrun --nproc-per-node {gpus} -m enct5.cli train ...` uses all of them"
-        )
-
+    _tell(settings, prepared, trained, processes.num_processes)
     trainer = build_trainer(
         trained, tokenizer, prepared, settings, starts_untrained=starts_untrained, trainer_class=trainer_class
     )
@@ -167,6 +159,43 @@ def _train(
         return on_main_process(lambda: conclude(finished, prepared, settings, course))
 
 
+def _tell(settings: TrainConfig, prepared: TrainingData, model: Any, processes: int) -> None:
+    """Log what is trained, and for how long."""
+    epochs = f"{settings.epochs:g} epoch{'' if settings.epochs == 1 else 's'}"
+    said = f"{epochs} of {prepared.train_texts} texts, learning rate {settings.learning_rate:.2g}, "
+    said += f"{model.num_parameters() / 1e6:.1f}M parameters"
+    if settings.lora or settings.freezes:
+        said += f", {model.num_parameters(only_trainable=True) / 1e6:.2g}M trained"
+    if settings.base == BUNDLED:
+        said += ", from the bundled T5"
+    if processes > 1:
+        said += f", {processes} processes"
+    logger.info(said)
+    gpus = torch.cuda.device_count()
+    if gpus > 1 and processes == 1:
+        logger.warning(
+            f"one of {gpus} GPUs is used; `torchrun --nproc-per-node {gpus} -m enct5.cli train ...` uses all of them"
+        )
+
+
+def _prepared(config: TrainConfig, rows: Rows | TaskRows, tokenizer: PreTrainedTokenizerBase) -> TrainingData:
+    """The data, tokenised."""
+    return prepare_tasks(config, rows, tokenizer) if isinstance(rows, TaskRows) else prepare(config, rows, tokenizer)
+
+
+def _new_model(
+    config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: TrainingData, build: Builder
+) -> Any:
+    """The model that training starts from."""
+    if isinstance(prepared, TasksData):
+        model: Any = new_model_of_tasks(config, base, tokenizer, prepared, build)
+    else:
+        model = new_model(config, base, tokenizer, prepared, build)
+    if config.freezes:
+        freeze_encoder(model)
+    return model
+
+
 def _trial_trainer(
     tried: TrainConfig,
     model: EncT5ForClassification,
@@ -179,8 +208,10 @@ def _trial_trainer(
     return build_trainer(trained, tokenizer, prepared, tried, keeps=False, trainer_class=trainer_class)
 
 
-def _check_extras(config: TrainConfig, processes: int) -> None:
-    """Refuse LoRA and a search where they cannot be had."""
+def _check(config: TrainConfig, processes: int) -> None:
+    """Refuse LoRA and a search where they cannot be had, and tasks that a base has already."""
+    if config.add_tasks:
+        refuse_known_tasks(config)
     if config.lora:
         require("peft", "peft", "--lora")
     if config.lora and parse_flag_from_env("ACCELERATE_USE_FSDP"):

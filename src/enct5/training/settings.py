@@ -23,6 +23,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     fixed: ClassVar[tuple[str, ...]] = ()  # fields that are nobody's to set
     positional: ClassVar[tuple[str, ...]] = ()  # fields that are a command's arguments, in this order; others: options
+    # options that are given once for each entry, `NAME=VALUE`, and the mappings whose entries these are
+    entries: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
@@ -89,7 +91,8 @@ class Settings(BaseModel):
             return str(problem["ctx"]["error"])
         told = f"`{name}` is {show(problem['input'])}: {problem['msg'].lower()}"
         if problem["type"] == "literal_error":
-            guess = nearest(str(problem["input"]), choices_of(cls.model_fields[name]))
+            field = cls.model_fields.get(name)  # not of what is within a mapping
+            guess = field and nearest(str(problem["input"]), choices_of(field))
             told += f"; did you mean `{guess}`?" if guess else ""
         return told
 
@@ -112,8 +115,17 @@ class Settings(BaseModel):
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
             lines.append(f"# {explained(info)}")
-            lines.append(yaml.safe_dump({name: list(value) if isinstance(value, tuple) else value}).strip())
+            lines.append(yaml.safe_dump({name: _plain(value)}, sort_keys=False).strip())
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """A value in YAML's types."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_defaults=True)
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
@@ -156,11 +168,11 @@ def explained(info: FieldInfo) -> str:
 
 def _has_default(info: FieldInfo) -> bool:
     """Whether a default says something by itself: `None` and an empty one are explained by the description."""
-    return not info.is_required() and info.default_factory is None and info.default not in (None, (), False)
+    return not info.is_required() and info.default_factory is None and info.default not in (None, (), False, "")
 
 
 def _type_name(info: FieldInfo) -> str:
     kind = kind_of(info)
     if choices := choices_of(info):
         return " | ".join(f'"{choice}"' for choice in choices)
-    return kind.__name__ if get_origin(kind) is None else str(kind)
+    return kind.__name__ if get_origin(kind) is None else str(kind).replace("enct5.training.task_settings.", "")

@@ -9,11 +9,9 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from transformers import (
-    EvalPrediction,
     PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
@@ -28,8 +26,9 @@ from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.training import trackers
 from enct5.training.callbacks import EarlyStopping, Progress, ProgressCallback
 from enct5.training.config import TrainConfig
-from enct5.training.data import TrainingData, as_columns
+from enct5.training.data import TrainingData
 from enct5.training.distributed import process_state
+from enct5.training.freezing import keep_frozen
 from enct5.training.optimizer import relative_adamw
 from enct5.training.sampler import TokenBatchSampler
 
@@ -208,6 +207,8 @@ class EncT5Trainer(Trainer):
         The loss of token labels is a mean over tokens, of which batches hold about equally many: it stays as it is,
         but for the processes' parts of a batch, whose gradients are averaged: a token weighs the same in each.
         """
+        if model.training:
+            keep_frozen(model)
         of_tokens, labels = _are_of_tokens(inputs), inputs["labels"]
         if self.loss is None:
             loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
@@ -253,21 +254,6 @@ def _checkpointing(wanted: bool) -> dict[str, Any]:
     known = {field.name for field in fields(TrainingArguments)}
     name = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
     return {name: wanted, f"{name}_kwargs": {"use_reentrant": False}}
-
-
-def _measure(prepared: TrainingData, result: EvalPrediction) -> dict[str, float]:
-    """The task's figures; a model that diverged has none."""
-    rows = np.asarray(result.predictions)
-    if not np.isfinite(rows).all():
-        raise EncT5Error(
-            "training diverged: the model's outputs are no numbers any more; lower --learning-rate, or use "
-            "--precision float32"
-        )
-    logits = prepared.evaluation.logits(rows, len(prepared.label_names))
-    if prepared.scaler is not None:
-        logits = prepared.scaler.inverse_transform(as_columns(logits))
-    # Without thresholds: tuned anew for every checkpoint they would favour the one they happen to suit.
-    return prepared.task.metrics(logits, prepared.evaluation.labels, prepared.label_names, None)
 
 
 def build_trainer(
@@ -337,8 +323,8 @@ def build_trainer(
         train_dataset=prepared.train,
         eval_dataset=prepared.evaluation.dataset,
         data_collator=prepared.evaluation.inputs.collator(tokenizer),
-        loss=None if prepared.teaching is None else prepared.teaching.loss,
-        compute_metrics=lambda result: _measure(prepared, result),
+        loss=prepared.loss,
+        compute_metrics=lambda result: prepared.figures(result.predictions),
         callbacks=[
             Progress(),
             ProgressCallback(task.metric_for_best_model, starts_untrained),

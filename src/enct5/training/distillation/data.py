@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enct5.data import reading
-from enct5.data.cells import is_missing
+from enct5.data.cells import has_label
 from enct5.data.columns import check_columns, check_names, read_texts, rejected
 from enct5.data.data_file import ReadOptions
 from enct5.data.shaping import with_label_column, with_texts
@@ -90,7 +90,7 @@ def _read(source: str, config: DistillConfig, task: Task, must_have_labels: bool
         raise unknown("column", label, table.column_names, source)
     check_names(table, source, [*config.text, label])
     columns[label] = table[label][:]
-    labelled = np.array([_has_label(value, separator) for value in columns[label]])
+    labelled = np.array([has_label(value, separator) for value in columns[label]])
     labelled[rejected(table, [*config.text, label])] = False
     if not labelled.any():
         if must_have_labels:
@@ -105,8 +105,3 @@ def _read(source: str, config: DistillConfig, task: Task, must_have_labels: bool
             raise
         raise EncT5Error(f"{error} (of the {len(rows)} rows with a label, which alone are counted)") from error
     return Part(texts, labelled, values)
-
-
-def _has_label(value: Any, separator: str | None) -> bool:
-    """Whether a row has a label; with a separator a blank text is one: none of them."""
-    return not is_missing(value) or (separator is not None and isinstance(value, str))

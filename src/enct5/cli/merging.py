@@ -1,0 +1,91 @@
+"""Runs of one encoder joined into a folder of all their tasks."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from enct5.errors import EncT5Error, show
+from enct5.files.writing import atomic_folder, disk_full_as_error, refuse_occupied
+from enct5.model.digests import digests_of_tokenizer, digests_of_weights
+from enct5.model.folder import METRICS, TRAIN_CONFIG, ancestry_of, public_name
+from enct5.model.joining import joined, tasks_of
+from enct5.model.loading import file_of, load_model, load_tokenizer
+from enct5.model.modeling_enct5_tasks import EncT5ForTasks
+from enct5.model.sources import check_source
+from enct5.model.task_records import recorded_tasks
+from enct5.model.trained_on import TrainedOn
+from enct5.reports import task_pages
+from enct5.version import __version__
+
+
+def merge(runs: Sequence[str], out: Path) -> EncT5ForTasks:
+    """Join models whose encoders are equal to the last bit, and write the folder `out`.
+
+    Args:
+        runs: folders or hub ids, each perhaps behind the name of its task: `NAME=FOLDER`.
+        out: folder to create; appears whole or not at all.
+
+    Returns:
+        The model of all tasks.
+
+    Raises:
+        EncT5Error: for encoders or tokenizers that differ, tasks of one name, or an `out` that holds files.
+    """
+    refuse_occupied(out)
+    named = [_named(run) for run in runs]
+    sources = [source for _, source in named]
+    groups = [tasks_of(load_model(source, "float32"), source, name) for name, source in named]
+    tokenizers = [load_tokenizer(source) for source in sources]
+    for source, other in zip(sources, tokenizers, strict=True):
+        if other.get_vocab() != tokenizers[0].get_vocab():
+            raise EncT5Error(f"{source} has another tokenizer than {sources[0]}; tasks share one")
+    text = _text_columns(sources)
+    model = joined(groups)
+    tokenizers[0].model_max_length = min(tokenizer.model_max_length for tokenizer in tokenizers)
+    records = {
+        name: record
+        for source, group in zip(sources, groups, strict=True)
+        for name, record in recorded_tasks(source, list(group)).items()
+    }
+    with disk_full_as_error(out, "make room"), atomic_folder(out) as folder:
+        model.save_pretrained(folder)
+        tokenizers[0].save_pretrained(folder)
+        record: dict[str, Any] = {
+            "task": "multi_task",
+            "merged": [public_name(source) for source in sources],
+            "origin": ancestry_of(sources[0]).origin,
+            "tasks": records,
+            "parameters": model.num_parameters(),
+            "weights_sha256": digests_of_weights(folder),
+            "tokenizer_sha256": digests_of_tokenizer(folder),
+            "versions": {"enct5": __version__},
+        }
+        (folder / METRICS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if text:
+            (folder / TRAIN_CONFIG).write_text(f"text: {json.dumps(list(text))}\n", encoding="utf-8")
+        task_pages.write_merged_card(record, model.config.tasks, len(text) == 2, folder)
+    return model
+
+
+def _named(run: str) -> tuple[str | None, str]:
+    name, separator, source = run.partition("=")
+    if not separator:
+        name, source = "", run
+    check_source(source)
+    return name or None, source
+
+
+def _text_columns(sources: Sequence[str]) -> tuple[str, ...]:
+    """The text columns of all, as far as they are known.
+
+    Raises:
+        EncT5Error: where some read texts and others pairs.
+    """
+    files = {source: file_of(source, TRAIN_CONFIG) for source in sources}
+    columns = {source: TrainedOn.read(file).text for source, file in files.items() if file is not None}
+    known = [text for text in columns.values() if text]
+    if len({len(text) for text in known}) > 1:
+        listed = ", ".join(f"{source} {show(list(text))}" for source, text in columns.items())
+        raise EncT5Error(f"some of the models read single texts and others pairs: {listed}")
+    return known[0] if known else ()
