@@ -158,7 +158,8 @@ def test_an_upload_that_fails_says_how_to_do_it_later(hub: Hub, folder: Path, br
     assert str(error.value).startswith(f"the model in {folder} is complete, but could not be pushed: ")
     assert "storage limit" in str(error.value)
     assert str(error.value).endswith(
-        f"; push it later by `hf upload me/model {folder} . --exclude 'report.html' --exclude 'report-*.html' --exclude 'logs/*'`"
+        f"; push it later by `hf upload me/model {folder} . --exclude 'report.html' --exclude 'report-*.html' "
+        "--exclude 'logs/*'`"
     )
     assert hub.files["me/model"] == {}
     assert (folder / "config.json").is_file()

@@ -56,7 +56,7 @@ for command in (evaluate, predict, explain, serve, convert, merge, export, bench
 def demo(
     out: Annotated[str | None, typer.Option(help="Keep the run folder here; default: a temporary one.")] = None,
 ) -> None:
-    """Train on the bundled messages from the bundled T5, and show what the model makes of new ones."""
+    """Train four tasks on the bundled messages from the bundled T5, and show what the model makes of new ones."""
     from enct5.cli import demo
 
     demo.run(out)
