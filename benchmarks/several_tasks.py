@@ -204,8 +204,8 @@ def main() -> None:
             seconds, a_step, values = r["seconds"], r["seconds_a_step"], r["values"]
             notes.append(
                 f"Adding topics to a frozen encoder, seed {r['seed']}: {seconds['added']:.0f} s against "
-                f"{seconds['alone']:.0f} s alone ({a_step['added'] / a_step['alone']:.2f} of the time of a step); micro "
-                f"F1 {values['added']:.3f} and {values['alone']:.3f}."
+                f"{seconds['alone']:.0f} s alone ({a_step['added'] / a_step['alone']:.2f} of the time of a step); "
+                f"micro F1 {values['added']:.3f} and {values['alone']:.3f}."
             )
     notes.append("Mean ± standard deviation over the seeds on file.")
     write_table(FILE, __doc__, records, markdown_table(["test", "one run", "alone"], rows), "\n".join(notes))
