@@ -39,18 +39,26 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
         rank, inputs = parameters[name].shape[1], adapted.shape[1]
         sizes[name] = _size(adapted) * math.sqrt(inputs) / (rank * sizes[name.replace(_LORA_B, _LORA_A)])
     share = _ENCODER_SHARE if any(_DECODER in name for name in sizes) else 1.0
-    head = max((size for name, size in sizes.items() if _HEAD in name), default=0.0)  # its bias starts as zeros
+    heads: dict[str, float] = {}  # the size of each whole one, as its bias starts as zeros
+    for name, size in sizes.items():
+        if _HEAD in name:
+            heads[_head_of(name)] = max(size, heads.get(_head_of(name), 0.0))
     groups = [
         {
             "params": [parameter],
             "lr": learning_rate
             * (share if _is_encoders_own(name) else 1.0)
-            * max(head if _HEAD in name else sizes[name], _SMALLEST_SIZE),
+            * max(heads[_head_of(name)] if _HEAD in name else sizes[name], _SMALLEST_SIZE),
             "weight_decay": weight_decay if parameter.ndim > 1 else 0.0,
         }
         for name, parameter in _trained(model)
     ]
     return torch.optim.AdamW(groups, fused=True)
+
+
+def _head_of(name: str) -> str:
+    """Which head a tensor of one belongs to: there is one for each task."""
+    return name.partition(_HEAD)[0]
 
 
 def _is_encoders_own(name: str) -> bool:

@@ -136,7 +136,7 @@ class EncT5Trainer(Trainer):
     @cached_property
     def _prompts(self) -> int:
         """What the decoder reads beside a text's tokens."""
-        return getattr(getattr(self.model, "config", None), "decoder_vocab_size", None) or 0
+        return getattr(getattr(self.model, "config", None), "num_prompts", 0)
 
     @cached_property
     def _room(self) -> float:
