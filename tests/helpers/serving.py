@@ -5,15 +5,18 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from enct5.inference.predictor import Predictor
+from enct5.serving.address import bound
 from enct5.serving.app import app
 from enct5.serving.limits import Limits
 from enct5.serving.service import Service
@@ -47,6 +50,22 @@ def asked(
         client.service = service
         until(lambda: client.get("/readyz").status_code == 200)
         yield client
+
+
+@contextmanager
+def listening(predictors: Mapping[str, Predictor], **settings: Any) -> Iterator[str]:
+    """A server in a thread, on a real port; its address."""
+    service = Service([(name, f"runs/{name}", one) for name, one in predictors.items()], **settings)
+    at = bound("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app(service), log_config=None, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run, args=([at],))
+    thread.start()
+    try:
+        until(lambda: server.started and service.not_ready() is None)
+        yield f"http://127.0.0.1:{at.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:

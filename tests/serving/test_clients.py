@@ -1,22 +1,18 @@
 """The real clients of every dialect, against a server on a real port; those that are not installed are skipped."""
 
 import os
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from huggingface_hub import InferenceClient, constants
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError
 
 from enct5.inference.predictor import Predictor
-from enct5.serving.address import bound
-from enct5.serving.app import app
 from enct5.serving.limits import Limits
-from enct5.serving.service import Service
-from helpers.serving import PAIRS, TEXTS, near, until
+from helpers.serving import PAIRS, TEXTS, listening, near
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
@@ -26,24 +22,13 @@ Start = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def start(predictors: Predictors) -> Iterator[Start]:
-    """Starts a server of some models in a thread; its address."""
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+    """Starts a server of some models; its address."""
+    with ExitStack() as running:
 
-    def started(*names: str, **settings: Any) -> str:
-        service = Service([(name, f"runs/{name}", predictors[name]) for name in names], **settings)
-        at = bound("127.0.0.1", 0)
-        config = uvicorn.Config(app(service), log_config=None, log_level="error", ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([at],))
-        thread.start()
-        running.append((server, thread))
-        until(lambda: server.started and service.not_ready() is None)
-        return f"http://127.0.0.1:{at.getsockname()[1]}"
+        def started(*names: str, **settings: Any) -> str:
+            return running.enter_context(listening({name: predictors[name] for name in names}, **settings))
 
-    yield started
-    for server, thread in running:
-        server.should_exit = True
-        thread.join()
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,9 @@ def app(service: Service, origins: Sequence[str] = ()) -> Starlette:
     posts = [Route(endpoint.path, endpoint.__call__, methods=["POST"]) for endpoint in endpoints]
     document = openapi.document(endpoints, guarded=service.api_key is not None)
     gets = [
-        _get("/", lambda service, request: page.response(service)),
+        _get("/", lambda service, request: page.response("page.html")),
+        _get("/page.css", lambda service, request: page.response("page.css")),
+        _get("/page.js", lambda service, request: page.response("page.js")),
         _get("/docs", lambda service, request: openapi.page(document)),
         _get("/openapi.json", lambda service, request: document),
         _get("/metrics", lambda service, request: Response(service.metrics.text(), media_type="text/plain")),

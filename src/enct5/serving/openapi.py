@@ -132,12 +132,25 @@ def _fields(operation: dict[str, Any], schemas: dict[str, Any]) -> list[dict[str
     for variant in schema.get("anyOf", [schema]):
         body = schemas[variant["$ref"].rpartition("/")[2]]
         fields = [
-            (name, name in body.get("required", ()), json.dumps(_bare(field), ensure_ascii=False))
+            (name, name in body.get("required", ()), _kind(field, schemas), field.get("description", ""))
             for name, field in body["properties"].items()
         ]
         found.append({"about": body.get("description", ""), "fields": fields})
     return found
 
 
-def _bare(field: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in field.items() if name != "title"}
+def _kind(schema: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """A field's type in words."""
+    if "$ref" in schema:
+        return _kind(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if "anyOf" in schema:
+        kinds = [_kind(one, schemas) for one in schema["anyOf"] if one.get("type") != "null"]
+        return ", or ".join(dict.fromkeys(kinds))
+    if "enum" in schema:
+        return " | ".join(schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of ({_kind(schema['items'], schemas)})"
+    if "properties" in schema:
+        return "object of " + ", ".join(schema["properties"])
+    least = f" from {schema['minimum']} on" if "minimum" in schema else ""
+    return schema.get("type", "anything") + least

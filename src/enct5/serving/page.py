@@ -1,10 +1,22 @@
-"""The page at `/`."""
+"""The page at `/`, on which a person asks a model: three files, and nothing from elsewhere."""
 
-from starlette.responses import HTMLResponse, Response
+from importlib.resources import files
 
-from enct5.serving.service import Service
+from starlette.responses import Response
+
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
 
-def response(service: Service) -> Response:
-    """The page."""
-    return HTMLResponse("<!doctype html><title>enct5</title>")
+def response(name: str) -> Response:
+    """One of the files: `page.html`, `page.css` or `page.js`."""
+    content = files("enct5.serving").joinpath("page_files").joinpath(name).read_text(encoding="utf-8")
+    return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers=_HEADERS)

@@ -109,6 +109,8 @@ def about(model: ServedModel) -> dict[str, Any]:
         "max_model_len": model.max_length,
         "permission": [],
         "task": task.name,
+        "about": task.description,
+        "has_probabilities": task.has_probabilities,
         "labels": model.labels,
         "thresholds": model.config.thresholds,
         "text": None if predictor.config is None else list(predictor.config.text),
