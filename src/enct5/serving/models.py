@@ -14,6 +14,7 @@ from enct5.inference.texts import Text
 from enct5.serving.limits import Limits
 from enct5.serving.queue import DeviceQueue, Item, Waiting
 from enct5.serving.refusal import Kind, RefusalError
+from enct5.tasks.multi_task import MultiTask
 
 _MOST_CHARACTERS = 64_000_000  # of all texts that wait, so that memory has an end
 _STEPS_OF_AN_EXPLANATION = 128  # forward and backward passes for a label, of which a text's prediction takes one
@@ -118,7 +119,8 @@ class ServedModel:
             self.predictor.engine.differentiable()
         except EncT5Error:
             return False
-        return not self.predictor.task.inputs.windowed
+        task = self.predictor.task
+        return not task.inputs.windowed and not isinstance(task, MultiTask)
 
     @property
     def takes_pairs(self) -> bool | None:
@@ -128,10 +130,23 @@ class ServedModel:
 
     def check_task(self, *, windowed: bool) -> None:
         """Refuse a route that is not for this kind of model."""
+        self.check_is_one()
         task = self.predictor.task
         if task.inputs.windowed != windowed:
             wanted = "entities" if windowed else "labels of whole texts"
             raise RefusalError(Kind.NOT_FOR_MODEL, f"this route gives {wanted}, but the model does {task.description}")
+
+    def check_is_one(self) -> None:
+        """Refuse a dialect that has no words for several tasks."""
+        task = self.predictor.task
+        if isinstance(task, MultiTask):
+            first = task.parts[0].name
+            said = f"the model does {task.description}; ask for one of them, such as `{self.name}:{first}`"
+            raise RefusalError(Kind.NOT_FOR_MODEL, said)
+
+    def settings(self) -> dict[str, Any]:
+        """How predictions are made."""
+        return self.predictor.settings()
 
     async def read(
         self, texts: Sequence[Text], *, max_length: int | None = None, whole: bool = False, side: str | None = None
@@ -239,15 +254,65 @@ class ServedModel:
             raise RefusalError(Kind.INVALID, f"a text is too long, and this model cuts texts on the {own} side only")
 
 
+class ServedTask(ServedModel):
+    """One of several tasks of a model, by a name of its own; texts are read by the model, with those for other tasks.
+
+    Args:
+        model: the model.
+        task: the task's name.
+    """
+
+    def __init__(self, model: ServedModel, task: str) -> None:
+        super().__init__(
+            f"{model.name}:{task}",
+            model.source,
+            model.predictor.of_task(task),
+            model._queue,
+            model._admission,
+            model.limits,
+            model._readers,
+        )
+        self._model, self._task = model, task
+
+    async def read(
+        self, texts: Sequence[Text], *, max_length: int | None = None, whole: bool = False, side: str | None = None
+    ) -> Read:
+        """The model's outputs for this task; see `ServedModel.read`."""
+        read = await self._model.read(texts, max_length=max_length, whole=whole, side=side)
+        return Read(read.logits[self._task], read.tokens)
+
+    async def warm_up(self) -> None:
+        """Nothing: the model runs."""
+
+    def settings(self) -> dict[str, Any]:
+        """Those of the model."""
+        return self._model.settings()
+
+
+def with_tasks(model: ServedModel) -> list[ServedModel]:
+    """A model and, where it does several tasks, each of these by itself: `NAME:TASK`.
+
+    An exported model gives all tasks only.
+    """
+    task = model.predictor.task
+    if not isinstance(task, MultiTask):
+        return [model]
+    try:
+        return [model, *(ServedTask(model, part.name) for part in task.parts)]
+    except EncT5Error:
+        return [model]
+
+
 class Models:
     """The models of a server by name.
 
     Args:
-        served: each has a name of its own.
+        served: each has a name of its own; tasks of several come in beside their model.
     """
 
     def __init__(self, served: Sequence[ServedModel]) -> None:
-        self._served = {model.name: model for model in served}
+        self._named = len(served) > 1
+        self._served = {one.name: one for model in served for one in with_tasks(model)}
         self._sources = {name: model for model in served for name in (Path(model.source).name, model.source)}
 
     def __iter__(self) -> Iterator[ServedModel]:
@@ -260,7 +325,7 @@ class Models:
             RefusalError: where there is no such model, or several and no name.
         """
         if name is None:
-            if len(self._served) > 1:
+            if self._named:
                 listed = ", ".join(self._served)
                 raise RefusalError(
                     Kind.MALFORMED, f"several models are served; say which by `model` ({listed})", "model"

@@ -37,6 +37,7 @@ class Rerank(Body):
 async def predict(call: Call, body: Predict) -> Any:
     """All labels of each text, best first; of a tagger its entities."""
     model = call.model_of(body.model)
+    model.check_is_one()
     texts, is_batch = _texts(body.inputs)
     read = await model.read(texts, whole=body.truncate is False, side=body.truncation_direction)
     call.texts, call.tokens = len(texts), read.tokens
@@ -81,7 +82,7 @@ def info(model: ServedModel) -> dict[str, Any]:
         kind = "token_classifier"
     elif model.takes_pairs and len(labels) == 1:
         kind = "reranker"
-    settings = predictor.settings()
+    settings = model.settings()
     return {
         "model_id": model.source,
         "model_sha": None,

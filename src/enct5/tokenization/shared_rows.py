@@ -1,5 +1,6 @@
 """Texts that several tasks read in one pass: a row of token ids each, of which some tasks label every token."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,27 @@ class SharedRows:
                 target[: len(offsets)] = tags_of_tokens(text, offsets, own)
             found.append(target)
         return found
+
+    def apart(self) -> list["SharedRows"]:
+        """The same, one for each text; what of it is unread is known of all of them only."""
+        alone = []
+        for number, row in enumerate(self.rows):
+            one = copy.copy(self)
+            one.texts, one.rows = [self.texts[number]], [row]
+            if self.token_tasks:
+                one.offsets = [self.offsets[number]]
+            alone.append(one)
+        return alone
+
+    @staticmethod
+    def together(outputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What `outputs` gave for several texts as that of all of them."""
+        return {
+            name: [one for own in outputs for one in own[name]]
+            if isinstance(outputs[0][name], list)
+            else np.concatenate([own[name] for own in outputs])
+            for name in (outputs[0] if outputs else ())
+        }
 
     def targets(self, labels: Any) -> Any:
         """The labels of the rows, given those of the texts."""
