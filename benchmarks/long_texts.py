@@ -24,7 +24,7 @@ from enct5.inference.forms import FoldedForm
 from inference import SIZES, VOCABULARY
 from records import RESULTS, markdown_table, records_asked_for, write_table
 
-LENGTHS, WINDOWS, TURNS = (1024, 2048, 4096, 8192), (None, 512, 256, 128), 3
+LENGTHS, WINDOWS, TURNS = (1024, 2048, 4096, 8192), (None, 512, 256, 128), 5
 FILE = RESULTS / "long_texts.jsonl"
 
 

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from enct5 import EncT5ForSequenceClassification, Predictor
+from enct5.folding import model as folding
 from enct5.folding.decoder import PromptDecoder
 from enct5.folding.layers import Run
-from enct5.folding.model import FoldedEncT5, runs_of
+from enct5.folding.model import FoldedEncT5, parts_of, runs_of
 from enct5.model.conversion import convert
 from enct5.model.loading import load_tokenizer
 from helpers.models import FAMILIES, MULTI, REGRESSION, SINGLE, SMALL, TASKS, TOKENS, assert_near, random_model
@@ -280,9 +281,13 @@ def test_what_is_no_longer_t5_is_not_folded() -> None:
 # Windows
 
 
+@pytest.mark.parametrize("at_once", [10, 40, 512])
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("problem_type", "labels"), [(SINGLE, 3), (MULTI, 3), (MULTI, 40), (REGRESSION, 2)])
-def test_long_texts_are_read_in_the_plain_model_s_windows(family: str, problem_type: str, labels: int) -> None:
+def test_long_texts_are_read_in_the_plain_model_s_windows(
+    family: str, problem_type: str, labels: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "WINDOW_TOKENS", at_once)
     model = random_model(num_labels=labels, problem_type=problem_type, encoder_window=16, **FAMILIES[family])
     texts = random_texts([100, 33, 33, 32, 31, 17, 16, 16, 1])
     wanted = plain_logits(model, texts)
@@ -290,6 +295,20 @@ def test_long_texts_are_read_in_the_plain_model_s_windows(family: str, problem_t
     model.config.encoder_window = None
     assert (plain_logits(model, texts)[:2] - wanted[:2]).abs().max() > 1e-3
     torch.testing.assert_close(plain_logits(model, texts)[-3:], wanted[-3:], atol=1e-6, rtol=0)
+
+
+def test_windows_are_encoded_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(parts_of([3, 3, 2, 9, 1, 1], 6)) == [[3, 3], [2], [9], [1, 1]]
+    assert list(parts_of([7], 6)) == [[7]]
+    folded, seen = FoldedEncT5(random_model(num_labels=3, encoder_window=16)), []
+    encode = folded.encode
+    monkeypatch.setattr(folding, "WINDOW_TOKENS", 40)
+    monkeypatch.setattr(folded, "encode", lambda ids, runs: seen.append(len(ids)) or encode(ids, runs))
+    folded_logits(folded, random_texts([100, 5]))
+    assert seen == [30, 30, 40, 5]  # 100 are six windows of 15 and one of 10
+    seen.clear()
+    folded_logits(folded, random_texts([16] * 9))  # short texts are read together, as ever
+    assert seen == [144]
 
 
 def test_predictor_follows_a_window_that_changes(predictor: Predictor) -> None:

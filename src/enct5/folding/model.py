@@ -6,7 +6,7 @@ into its weights.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import torch
@@ -18,6 +18,8 @@ from enct5.folding.layers import EncoderLayer, Run, fold_norm, normalize
 from enct5.folding.position_bias import position_biases
 from enct5.model.fingerprint import global_hooks, hooks_of
 from enct5.model.modeling_enct5 import EncT5ForClassification
+
+WINDOW_TOKENS = 512  # of long texts' windows that a CPU encodes at once: more are no faster, and take more memory
 
 # Where the classes of T5's modules are; others may do what is unknown here.
 KNOWN_MODULES = (
@@ -74,6 +76,17 @@ def runs_of(lengths: Sequence[int]) -> list[Run]:
         runs.append(Run(start, len(list(group)), length))
         start += runs[-1].texts * length
     return runs
+
+
+def parts_of(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Neighbouring texts of `most` tokens together at most, or of one text."""
+    part = list(lengths[:1])
+    for length in lengths[1:]:
+        if sum(part) + length > most:
+            yield part
+            part = []
+        part.append(length)
+    yield part
 
 
 class FoldedEncT5(nn.Module):
@@ -137,8 +150,27 @@ class FoldedEncT5(nn.Module):
         check_lengths(input_ids, lengths)
         if not len(input_ids):
             return self.empty()
-        windows = [length for text in lengths for length in self.config.window_lengths(text)]
-        return self.decode(input_ids, self.encode(input_ids, runs_of(windows)), runs_of(lengths))
+        states = self.encode_windows(input_ids, [self.config.window_lengths(length) for length in lengths])
+        return self.decode(input_ids, states, runs_of(lengths))
+
+    def encode_windows(self, input_ids: torch.Tensor, texts: Sequence[Sequence[int]]) -> torch.Tensor:
+        """As `encode`, for texts of which some are read in windows.
+
+        Args:
+            input_ids: as for `forward`.
+            texts: the lengths of the windows of each text.
+        """
+        windows = [length for text in texts for length in text]
+        if len(windows) == len(texts) or input_ids.device.type != "cpu":
+            return self.encode(input_ids, runs_of(windows))
+        # windows know nothing of each other: a few at a time need little memory
+        states = self.head_weight.new_empty(len(input_ids), self.embedding.shape[1])
+        start = 0
+        for part in parts_of(windows, WINDOW_TOKENS):
+            tokens = slice(start, start + sum(part))
+            states[tokens] = self.encode(input_ids[tokens], runs_of(part))
+            start = tokens.stop
+        return states
 
     def empty(self) -> torch.Tensor:
         """The logits of no text at all."""

@@ -53,7 +53,7 @@ class FoldedTasks(nn.Module):
         parts = cast("dict[str, FoldedEncT5]", dict(zip(self.names, self.parts, strict=True)))
         if not len(input_ids):
             return {name: part.empty() for name, part in parts.items()}
-        windows = runs_of([length for text in lengths for length in self.config.window_lengths(text)])
         first, *_ = parts.values()
-        states, runs = first.encode(input_ids, windows), runs_of(lengths)
+        states = first.encode_windows(input_ids, [self.config.window_lengths(length) for length in lengths])
+        runs = runs_of(lengths)
         return {name: part.decode(input_ids, states, runs) for name, part in parts.items()}
