@@ -4,11 +4,8 @@ import re
 
 import pytest
 
+from helpers.documents import python_blocks
 from helpers.paths import ROOT
-
-
-def python_blocks(document: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def test_cli_docs_are_the_commands_own_help(monkeypatch):

@@ -1,10 +1,10 @@
 """The Python of the tutorials and guides is run, with models that nobody trained: what they say is not looked at."""
 
 import json
-import re
 
 import pytest
 
+from helpers.documents import python_blocks
 from helpers.paths import ROOT
 
 SINGLE, MULTI, TOKENS = "single_label_classification", "multi_label_classification", "token_classification"
@@ -19,10 +19,6 @@ DOCUMENTS = [
     ("docs/tutorials/few-labels.md", "runs/few", ("parcel", "invoice", "refund"), SINGLE),
     ("docs/tutorials/long-texts.md", "runs/long", ("parcel", "invoice", "refund"), SINGLE),
 ]
-
-
-def python_blocks(document: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def save(base, folder, labels, task, text):

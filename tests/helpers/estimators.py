@@ -15,7 +15,7 @@ def leave_untrained(monkeypatch: pytest.MonkeyPatch, base: Path) -> list[TrainCo
     """Let `fit` check its data as ever, and leave a random model with its labels; the settings of every call."""
     seen: list[TrainConfig] = []
 
-    def train(config: TrainConfig, resume: bool, rows: object = None) -> dict[str, Any]:
+    def train(config: TrainConfig, resume: bool = False, rows: object = None) -> dict[str, Any]:
         rows = read_rows(config)
         saved_model(base, Path(config.out), tuple(rows.label_names), rows.task.name, text=config.text)
         seen.append(config)
