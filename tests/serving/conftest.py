@@ -4,9 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from enct5 import EncT5Config
 from enct5.inference.predictor import Predictor
-from helpers.models import MULTI, REGRESSION, SINGLE, TOKENS, saved_model
+from enct5.model.loading import load_tokenizer
+from enct5.model.modeling_enct5_tasks import EncT5ForTasks
+from helpers.models import MULTI, REGRESSION, SINGLE, SMALL, TOKENS, saved_model
 from helpers.serving import Asked, asked
 from helpers.texts import LABELS
 
@@ -18,6 +22,13 @@ MODELS = {
     "match": (("no", "yes"), SINGLE, ("query", "document")),
     "similar": (("value",), REGRESSION, ("query", "document")),
 }
+
+TASKS = [
+    {"name": "topic", "problem_type": SINGLE, "id2label": {0: "money", 1: "parcel", 2: "other"}},
+    {"name": "moods", "problem_type": MULTI, "id2label": {0: "angry", 1: "sad"}, "thresholds": [0.4, 0.6]},
+    {"name": "urgency", "problem_type": REGRESSION, "id2label": {0: "value"}},
+    {"name": "places", "problem_type": TOKENS, "id2label": {0: "O", 1: "B-place", 2: "I-place"}},
+]
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +66,16 @@ def all_served(predictors: dict[str, Predictor]) -> Iterator[Asked]:
     """One server of all models."""
     with asked(predictors) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def several(t5_folder: Callable[..., Path]) -> Predictor:
+    """A model of four tasks."""
+    tokenizer = load_tokenizer(str(t5_folder()))
+    tokenizer.model_max_length = 64
+    torch.manual_seed(0)
+    model = EncT5ForTasks(EncT5Config(**{**SMALL, "vocab_size": len(tokenizer)}, tasks=TASKS)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return Predictor(model, tokenizer)

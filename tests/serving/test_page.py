@@ -163,6 +163,22 @@ def test_two_texts_and_what_moved_the_label(page: Any, predictors: Predictors) -
 
 
 @pytest.mark.slow
+def test_several_tasks(browser: Any, several: Predictor) -> None:
+    wanted = several.predict(TEXTS[0])
+    with listening({"desk": several}) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/")
+        page.wait_for_selector("#model option", state="attached")
+        said = predict(page, "desk", TEXTS[0])
+        assert f"topic: {wanted['topic']['label']} · " in said
+        assert page.locator("#result h3").all_inner_texts() == list(wanted)
+        assert [row[0] for row in cells(page, "Labels")] == [wanted["topic"]["label"]]
+        marks = page.locator("#result mark").evaluate_all("marks => marks.map(mark => mark.firstChild.data)")
+        assert marks == [one["text"] for one in wanted["places"]["entities"]]
+        page.close()
+
+
+@pytest.mark.slow
 def test_it_is_heard_and_used_without_a_mouse(page: Any) -> None:
     """Every field has a name, the order of the keyboard is that of the page, and what happens is announced."""
     page.select_option("#model", "single")

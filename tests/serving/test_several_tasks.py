@@ -1,5 +1,7 @@
-"""A model of several tasks gives all of them by our own dialect, and each by the others as a model of that task alone."""
+"""A model of several tasks gives all of them by our own dialect, and by the others each as a model of its own."""
 
+import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,3 +88,60 @@ def test_tasks_are_listed_beside_their_model(server: Asked) -> None:
 def test_an_unknown_task_is_an_unknown_model(server: Asked) -> None:
     response = server.post("/v1/predict", json={"model": "shop:nothing", "texts": TEXTS})
     assert response.status_code == 404
+
+
+@pytest.fixture(scope="module")
+def desk(several: Predictor) -> Iterator[Asked]:
+    with asked({"desk": several}) as started:
+        yield started
+
+
+def test_all_tasks_in_one_pass(desk: Asked, several: Predictor) -> None:
+    wanted = several.predict(TEXTS)
+    assert wanted[0].keys() == {"topic", "moods", "urgency", "places"}
+    assert desk.json("/v1/predict", {"texts": TEXTS})["results"] == near(wanted)
+    tensor = {"name": "text", "shape": [3], "datatype": "BYTES", "data": TEXTS}
+    (output,) = desk.json("/v2/models/desk/infer", {"inputs": [tensor]})["outputs"]
+    assert [json.loads(one) for one in output["data"]] == near(wanted)
+
+
+@pytest.mark.parametrize("task", ["topic", "moods", "urgency", "places"])
+def test_each_task_is_a_model_of_its_own(desk: Asked, several: Predictor, task: str) -> None:
+    wanted = [record[task] for record in several.predict(TEXTS)]
+    assert desk.json("/v1/predict", {"texts": TEXTS, "model": f"desk:{task}"})["results"] == near(wanted)
+    found = desk.json(f"/models/desk:{task}/predict", {"inputs": [[text] for text in TEXTS]})
+    if task == "places":
+        assert [[one["word"] for one in row] for row in found] == [
+            [one["text"] for one in record["entities"]] for record in wanted
+        ]
+    else:
+        scores = several.of_task(task).task.scores(several.logits(TEXTS)[task])
+        assert [sorted(one["score"] for one in row) for row in found] == near([sorted(row.tolist()) for row in scores])
+        data = desk.json("/classify", {"input": TEXTS, "model": f"desk:{task}"})["data"]
+        assert [one["probs"] for one in data] == near(scores.tolist())
+
+
+def test_one_task_is_explained(desk: Asked, several: Predictor) -> None:
+    body: dict[str, Any] = {"texts": TEXTS[0], "explain": True}
+    (result,) = desk.json("/v1/predict", {**body, "model": "desk:topic"})["results"]
+    wanted = dataclasses.asdict(several.explain(TEXTS[0], task="topic"))
+    assert result["explanation"]["prediction"] == near(wanted["prediction"])
+    assert result["explanation"]["words"] == wanted["words"]
+    assert "desk:topic" in desk.json("/v1/predict", body, 424)["message"]
+
+
+@pytest.mark.parametrize(("path", "body"), [("/predict", {"inputs": "a"}), ("/classify", {"input": "a"})])
+def test_where_one_task_has_to_be_named(desk: Asked, path: str, body: dict[str, Any]) -> None:
+    error = desk.json(path, body, 424)["error"]
+    message = error if isinstance(error, str) else error["message"]
+    assert message.startswith("desk does several tasks; say which by `model` (desk:topic, desk:moods, ")
+
+
+def test_the_models_are_listed(desk: Asked) -> None:
+    listed = {model["id"]: model for model in desk.get("/v1/models").json()["data"]}
+    assert list(listed) == ["desk", "desk:topic", "desk:moods", "desk:urgency", "desk:places"]
+    assert listed["desk"]["tasks"] == ["topic", "moods", "urgency", "places"]
+    assert listed["desk:moods"]["labels"] == ["angry", "sad"]
+    assert listed["desk:moods"]["thresholds"] == [0.4, 0.6]
+    assert [model["explains"] for model in listed.values()] == [False, True, True, True, False]
+    assert "multi_task" in desk.get("/info").json()["model_type"]

@@ -58,11 +58,13 @@ class Call:
     texts: int = 0
     tokens: int = 0
 
-    def model_of(self, name: str | None = None) -> ServedModel:
-        """The model that the path names, or the body, or the only one."""
+    def model_of(self, name: str | None = None, *, one_task: bool = True) -> ServedModel:
+        """The model that the path names, or the body, or the only one; of several tasks only where that may be."""
         given = self.http.path_params
         model = self.service.models.get(given.get("model", name), given.get("version"))
         self.model = model.name
+        if one_task:
+            model.check_one_task()
         return model
 
 

@@ -41,7 +41,6 @@ class Pipeline(Body):
 async def pipeline(call: Call, body: Pipeline) -> Any:
     """The labels of each text, best first, nested for a single one, too; of a tagger its entities."""
     model = call.model_of(body.model)
-    model.check_is_one()
     how = body.parameters or Parameters()
     is_batch = isinstance(body.inputs, list)
     texts = [_text(one) for one in (body.inputs if isinstance(body.inputs, list) else [body.inputs])]

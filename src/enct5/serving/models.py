@@ -17,6 +17,7 @@ from enct5.serving.refusal import Kind, RefusalError
 from enct5.tasks.multi_task import MultiTask
 
 _MOST_CHARACTERS = 64_000_000  # of all texts that wait, so that memory has an end
+_READERS = 2  # threads that tokenise; the tokenizers themselves run outside Python's lock
 _STEPS_OF_AN_EXPLANATION = 128  # forward and backward passes for a label, of which a text's prediction takes one
 
 
@@ -34,10 +35,16 @@ class Read:
 
 
 class Admission:
-    """How many texts of all clients are here; a request that would be too many is refused whole."""
+    """How many texts of all clients are here; a request that would be too many is refused whole.
+
+    Attributes:
+        limits: what is taken.
+        readers: the threads that tokenise what has been taken in.
+        texts: how many are here.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits, self.readers = limits, ThreadPoolExecutor(_READERS, "enct5 reader")
         self.texts = self._characters = 0
 
     def enter(self, texts: int, characters: int, seconds: float) -> None:
@@ -49,8 +56,8 @@ class Admission:
             seconds: how long what is here will take.
         """
         crowded = self._characters + characters > _MOST_CHARACTERS and self.texts
-        if self.texts + texts > self._limits.queued or crowded:
-            after = max(1, round(min(seconds, self._limits.timeout)))
+        if self.texts + texts > self.limits.queued or crowded:
+            after = max(1, round(min(seconds, self.limits.timeout)))
             raise RefusalError(Kind.OVERLOADED, "Model is overloaded", retry_after=after)
         self.texts += texts
         self._characters += characters
@@ -62,22 +69,24 @@ class Admission:
 
 
 class ServedModel:
-    """A model that requests are answered by.
+    """A model that requests are answered by, or one of a model's several tasks.
 
     Args:
-        name: what requests call it.
+        name: what requests call the model; a task is called `name:task`.
         source: the folder or hub id that it came from.
-        predictor: the model.
+        runner: the model.
+        task: the task that it answers for, of several; None for all that the model does.
         queue: that of its device.
         admission: that of the server.
-        limits: likewise.
-        readers: the threads that tokenise.
 
     Attributes:
-        name: as given.
+        name: what requests call it.
         source: as given.
-        predictor: as given.
-        limits: as given.
+        runner: as given.
+        task_name: the task, as given.
+        predictor: the model of the task alone, which knows its labels and what to make of its outputs; its outputs
+            come from `runner`.
+        limits: those of the server.
         created: when it was made, in seconds since 1970.
     """
 
@@ -85,16 +94,18 @@ class ServedModel:
         self,
         name: str,
         source: str,
-        predictor: Predictor,
+        runner: Predictor,
+        task: str | None,
         queue: DeviceQueue,
         admission: Admission,
-        limits: Limits,
-        readers: ThreadPoolExecutor,
     ) -> None:
-        self.name, self.source, self.predictor = name, source, predictor
-        self._queue, self._admission, self.limits, self._readers = queue, admission, limits, readers
+        self._line = name  # in the queue, that of all its tasks
+        self.name = name if task is None else f"{name}:{task}"
+        self.source, self.runner, self.task_name = source, runner, task
+        self.predictor = runner if task is None else runner.of_task(task)
+        self._queue, self._admission, self.limits = queue, admission, admission.limits
         self.created = int(time.time())
-        predictor.warns_of_unknown = False  # of other people's texts
+        runner.warns_of_unknown = False  # of other people's texts
 
     @property
     def config(self) -> Any:
@@ -113,14 +124,19 @@ class ServedModel:
         return most if most < 1_000_000 else None
 
     @property
+    def task_names(self) -> list[str]:
+        """The names of the tasks that it does in one pass; none for a single one."""
+        task = self.predictor.task
+        return [part.name for part in task.parts] if isinstance(task, MultiTask) else []
+
+    @property
     def explains(self) -> bool:
         """Whether predictions can be explained."""
         try:
             self.predictor.engine.differentiable()
         except EncT5Error:
             return False
-        task = self.predictor.task
-        return not task.inputs.windowed and not isinstance(task, MultiTask)
+        return not self.predictor.task.inputs.windowed and not self.task_names
 
     @property
     def takes_pairs(self) -> bool | None:
@@ -130,23 +146,18 @@ class ServedModel:
 
     def check_task(self, *, windowed: bool) -> None:
         """Refuse a route that is not for this kind of model."""
-        self.check_is_one()
+        self.check_one_task()
         task = self.predictor.task
         if task.inputs.windowed != windowed:
             wanted = "entities" if windowed else "labels of whole texts"
             raise RefusalError(Kind.NOT_FOR_MODEL, f"this route gives {wanted}, but the model does {task.description}")
 
-    def check_is_one(self) -> None:
-        """Refuse a dialect that has no words for several tasks."""
-        task = self.predictor.task
-        if isinstance(task, MultiTask):
-            first = task.parts[0].name
-            said = f"the model does {task.description}; ask for one of them, such as `{self.name}:{first}`"
-            raise RefusalError(Kind.NOT_FOR_MODEL, said)
-
-    def settings(self) -> dict[str, Any]:
-        """How predictions are made."""
-        return self.predictor.settings()
+    def check_one_task(self) -> None:
+        """Refuse a model of several tasks where one has to be named."""
+        if self.task_names:
+            listed = ", ".join(f"{self.name}:{task}" for task in self.task_names)
+            said = f"{self.name} does several tasks; say which by `model` ({listed}), or ask /v1/predict for all"
+            raise RefusalError(Kind.NOT_FOR_MODEL, said, "model")
 
     async def read(
         self, texts: Sequence[Text], *, max_length: int | None = None, whole: bool = False, side: str | None = None
@@ -165,7 +176,7 @@ class ServedModel:
         characters = self._check(texts)
         self._admission.enter(len(texts), characters, self._queue.seconds())
         try:
-            tokenized = self._readers.submit(self.predictor.tokenized, texts, max_length)
+            tokenized = self._admission.readers.submit(self.runner.tokenized, texts, max_length)
             try:
                 inputs = await asyncio.wrap_future(tokenized)
             except EncT5Error as error:
@@ -173,7 +184,10 @@ class ServedModel:
             self._check_whole(inputs.unread, whole, side)
             alone = inputs.apart()
             outputs = await self._wait([{"inputs": one, "tokens": sum(map(len, one.rows))} for one in alone])
-            return Read(inputs.together(outputs), sum(len(row) for row in inputs.rows))
+            logits = inputs.together(outputs)
+            if self.task_name is not None:
+                logits = logits[self.task_name]
+            return Read(logits, sum(len(row) for row in inputs.rows))
         finally:
             self._admission.leave(len(texts), characters)
 
@@ -211,7 +225,7 @@ class ServedModel:
 
     async def _wait(self, items: list[dict[str, Any]]) -> list[Any]:
         waiting = Waiting(asyncio.get_running_loop(), len(items))
-        self._queue.put([Item(self.name, self.predictor, waiting, place, **item) for place, item in enumerate(items)])
+        self._queue.put([Item(self._line, self.runner, waiting, place, **item) for place, item in enumerate(items)])
         try:
             await waiting.future
         except EncT5Error as error:
@@ -225,7 +239,7 @@ class ServedModel:
         if len(texts) > self.limits.batch:
             said = f"batch size {len(texts)} > maximum allowed batch size {self.limits.batch}"
             raise RefusalError(Kind.INVALID, said)
-        if self.takes_pairs is not None and not self.predictor.task.inputs.windowed:
+        if self.takes_pairs is not None and not self.runner.task.inputs.takes_words:
             assert self.predictor.config is not None
             columns = " and ".join(f"`{column}`" for column in self.predictor.config.text)
             for text in texts:
@@ -254,69 +268,25 @@ class ServedModel:
             raise RefusalError(Kind.INVALID, f"a text is too long, and this model cuts texts on the {own} side only")
 
 
-class ServedTask(ServedModel):
-    """One of several tasks of a model, by a name of its own; texts are read by the model, with those for other tasks.
-
-    Args:
-        model: the model.
-        task: the task's name.
-    """
-
-    def __init__(self, model: ServedModel, task: str) -> None:
-        super().__init__(
-            f"{model.name}:{task}",
-            model.source,
-            model.predictor.of_task(task),
-            model._queue,
-            model._admission,
-            model.limits,
-            model._readers,
-        )
-        self._model, self._task = model, task
-
-    async def read(
-        self, texts: Sequence[Text], *, max_length: int | None = None, whole: bool = False, side: str | None = None
-    ) -> Read:
-        """The model's outputs for this task; see `ServedModel.read`."""
-        read = await self._model.read(texts, max_length=max_length, whole=whole, side=side)
-        return Read(read.logits[self._task], read.tokens)
-
-    async def warm_up(self) -> None:
-        """Nothing: the model runs."""
-
-    def settings(self) -> dict[str, Any]:
-        """Those of the model."""
-        return self._model.settings()
-
-
-def with_tasks(model: ServedModel) -> list[ServedModel]:
-    """A model and, where it does several tasks, each of these by itself: `NAME:TASK`.
-
-    An exported model gives all tasks only.
-    """
-    task = model.predictor.task
-    if not isinstance(task, MultiTask):
-        return [model]
-    try:
-        return [model, *(ServedTask(model, part.name) for part in task.parts)]
-    except EncT5Error:
-        return [model]
-
-
 class Models:
-    """The models of a server by name.
+    """The models of a server by name; of one that does several tasks also each task, as `model:task`.
 
     Args:
-        served: each has a name of its own; tasks of several come in beside their model.
+        served: each has a name of its own.
     """
 
     def __init__(self, served: Sequence[ServedModel]) -> None:
-        self._named = len(served) > 1
-        self._served = {one.name: one for model in served for one in with_tasks(model)}
-        self._sources = {name: model for model in served for name in (Path(model.source).name, model.source)}
+        self._served = {model.name: model for model in served}
+        self._whole = [model for model in served if model.task_name is None]
+        self._sources = {name: model for model in self._whole for name in (Path(model.source).name, model.source)}
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._served.values())
+
+    @property
+    def whole(self) -> Sequence[ServedModel]:
+        """The models, without their tasks."""
+        return self._whole
 
     def get(self, name: str | None, version: str | None = None) -> ServedModel:
         """The model of a name, or the only one; each has one version, `1`.
@@ -325,12 +295,11 @@ class Models:
             RefusalError: where there is no such model, or several and no name.
         """
         if name is None:
-            if self._named:
+            if len(self._whole) > 1:
                 listed = ", ".join(self._served)
-                raise RefusalError(
-                    Kind.MALFORMED, f"several models are served; say which by `model` ({listed})", "model"
-                )
-            return next(iter(self._served.values()))
+                said = f"several models are served; say which by `model` ({listed})"
+                raise RefusalError(Kind.MALFORMED, said, "model")
+            return self._whole[0]
         model = self._served.get(name) or self._sources.get(name)
         if model is not None and version not in (None, "1"):
             raise RefusalError(Kind.NOT_FOUND, f"{name} has one version, `1`", "version")

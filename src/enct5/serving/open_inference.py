@@ -10,7 +10,6 @@ from enct5.serving.endpoint import Answer, Body, Call, Many, check_json
 from enct5.serving.models import ServedModel
 from enct5.serving.outputs import scores
 from enct5.serving.refusal import Kind, RefusalError
-from enct5.tasks.multi_task import MultiTask
 from enct5.version import __version__
 
 _BINARY = "inference-header-content-length"  # the sign of the binary extension
@@ -45,7 +44,7 @@ class Infer(Body):
 
 async def infer(call: Call, body: Infer) -> Any:
     """All outputs of the model, or those asked for."""
-    model = call.model_of()
+    model = call.model_of(one_task=False)
     texts = _texts(body.inputs)
     known = [output["name"] for output in _outputs(model)]
     wanted = [output.name for output in body.outputs or ()] or known
@@ -93,7 +92,7 @@ def _outputs(model: ServedModel) -> list[dict[str, Any]]:
     """`prediction` is what `Predictor.predict` gives, as JSON; numbers are by the labels' ids."""
     prediction = {"name": "prediction", "datatype": "BYTES", "shape": [-1]}
     task = model.predictor.task
-    if task.inputs.windowed or isinstance(task, MultiTask):
+    if task.inputs.windowed or model.task_names:
         return [prediction]
     count = len(model.labels)
     names = ["probabilities", "logits"] if task.has_probabilities else ["values"]

@@ -45,25 +45,11 @@ class Rank(Body):
 
 async def predict(call: Call, body: Predict) -> Any:
     """What `Predictor.predict` gives for each text, `top` labels if asked for, and an `explanation` if asked for."""
-    model = call.model_of(body.model)
+    model = call.model_of(body.model, one_task=False)
     task = model.predictor.task
     texts = _texts(model, [body.texts] if isinstance(body.texts, str) else body.texts)
     most = None if body.all_scores else 1 if body.top_k is None else body.top_k
-    try:
-        if body.abstain_below is not None:
-            check_abstention(task, body.abstain_below)
-        if most != 1:
-            check_top_k(task, most)
-    except EncT5Error as error:
-        raise RefusalError(Kind.INVALID, str(error)) from error
-    if body.all_scores and body.top_k is not None:
-        raise RefusalError(Kind.INVALID, "`top_k` and `all_scores` do not go together; leave out one of them")
-    if body.label is not None and not body.explain:
-        raise RefusalError(Kind.INVALID, "`label` is the one to explain; set `explain`, too", "label")
-    if body.explain and len(texts) > _MOST_EXPLAINED:
-        raise RefusalError(
-            Kind.INVALID, f"{len(texts)} texts; up to {_MOST_EXPLAINED} are explained at a time", "explain"
-        )
+    _check(model, body, len(texts), most)
     read = await model.read(texts)
     call.texts, call.tokens = len(texts), read.tokens
     results = []
@@ -109,6 +95,7 @@ def about(model: ServedModel) -> dict[str, Any]:
         "max_model_len": model.max_length,
         "permission": [],
         "task": task.name,
+        "tasks": model.task_names,
         "about": task.description,
         "has_probabilities": task.has_probabilities,
         "labels": model.labels,
@@ -122,7 +109,7 @@ def _texts(model: ServedModel, texts: list[Any]) -> list[Any]:
     """Texts as `Predictor` takes them: a list of two strings is a pair but for a model that tags words."""
     if not texts:
         raise RefusalError(Kind.EMPTY, "`texts` cannot be empty", "texts")
-    if model.predictor.task.inputs.windowed:
+    if model.runner.task.inputs.takes_words:
         return texts
     for number, text in enumerate(texts):
         if not isinstance(text, str) and len(text) != 2:
@@ -130,3 +117,23 @@ def _texts(model: ServedModel, texts: list[Any]) -> list[Any]:
                 Kind.INVALID, f"text {number + 1} is a list of {len(text)}; a pair has two texts", "texts"
             )
     return [text if isinstance(text, str) else tuple(text) for text in texts]
+
+
+def _check(model: ServedModel, body: Predict, count: int, top_k: int | None) -> None:
+    """Refuse options that do not go together, or not with the model."""
+    task = model.predictor.task
+    if body.explain:
+        model.check_one_task()
+    try:
+        if body.abstain_below is not None:
+            check_abstention(task, body.abstain_below)
+        if top_k != 1:
+            check_top_k(task, top_k)
+    except EncT5Error as error:
+        raise RefusalError(Kind.INVALID, str(error)) from error
+    if body.all_scores and body.top_k is not None:
+        raise RefusalError(Kind.INVALID, "`top_k` and `all_scores` do not go together; leave out one of them")
+    if body.label is not None and not body.explain:
+        raise RefusalError(Kind.INVALID, "`label` is the one to explain; set `explain`, too", "label")
+    if body.explain and count > _MOST_EXPLAINED:
+        raise RefusalError(Kind.INVALID, f"{count} texts; up to {_MOST_EXPLAINED} are explained at a time", "explain")

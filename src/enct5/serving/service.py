@@ -5,20 +5,19 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.responses import Response
 
+from enct5.errors import EncT5Error
 from enct5.inference.predictor import Predictor
 from enct5.serving.limits import Limits
 from enct5.serving.metrics import Metrics
 from enct5.serving.models import Admission, Models, ServedModel
 from enct5.serving.queue import DeviceQueue
+from enct5.tasks.multi_task import MultiTask
 
 logger = logging.getLogger(__name__)
-
-_READERS = 2  # threads that tokenise; the tokenizers themselves run outside Python's lock
 
 
 class Service:
@@ -47,21 +46,13 @@ class Service:
     ) -> None:
         self.limits, self.api_key, self._log = limits or Limits(), api_key, log
         self.metrics, self.admission = Metrics(), Admission(self.limits)
-        self._readers = ThreadPoolExecutor(_READERS, "enct5 reader")
         devices = {predictor.engine.device for _, _, predictor in predictors}
         self._queues = {device: DeviceQueue(device, self.metrics) for device in sorted(devices)}
         self.models = Models(
             [
-                ServedModel(
-                    name,
-                    source,
-                    predictor,
-                    self._queues[predictor.engine.device],
-                    self.admission,
-                    self.limits,
-                    self._readers,
-                )
+                ServedModel(name, source, predictor, task, self._queues[predictor.engine.device], self.admission)
                 for name, source, predictor in predictors
+                for task in (None, *_tasks(predictor))
             ]
         )
         self.draining = self._warm = False
@@ -79,7 +70,7 @@ class Service:
             self._probe.cancel()
         for queue in self._queues.values():
             queue.stop()
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        self.admission.readers.shutdown(wait=False, cancel_futures=True)
 
     def probe(self) -> None:
         """Have every model predict something, unless that is going on."""
@@ -88,7 +79,7 @@ class Service:
 
     async def _warm_up(self) -> None:
         try:
-            for model in self.models:
+            for model in self.models.whole:
                 await model.warm_up()
             self._warm = True
         except Exception as error:  # the next question for its health asks it again
@@ -101,7 +92,7 @@ class Service:
         if not self._warm:
             self.probe()
             return "loading"
-        if not all(model.answers() for model in self.models):
+        if not all(model.answers() for model in self.models.whole):
             self.probe()
             return "the last batch failed"
         return None
@@ -125,3 +116,14 @@ class Service:
                 "tokens": call.tokens,
             }
             self._log(json.dumps(record))
+
+
+def _tasks(predictor: Predictor) -> list[str]:
+    """The tasks of a model of several that can be had apart: none of an exported one's."""
+    if not isinstance(predictor.task, MultiTask):
+        return []
+    try:
+        predictor.engine.differentiable()
+    except EncT5Error:
+        return []
+    return [part.name for part in predictor.task.parts]

@@ -37,7 +37,6 @@ class Rerank(Body):
 async def predict(call: Call, body: Predict) -> Any:
     """All labels of each text, best first; of a tagger its entities."""
     model = call.model_of(body.model)
-    model.check_is_one()
     texts, is_batch = _texts(body.inputs)
     read = await model.read(texts, whole=body.truncate is False, side=body.truncation_direction)
     call.texts, call.tokens = len(texts), read.tokens
@@ -80,9 +79,11 @@ def info(model: ServedModel) -> dict[str, Any]:
     kind = "classifier"
     if predictor.task.inputs.windowed:
         kind = "token_classifier"
+    elif model.task_names:
+        kind = "multi_task"
     elif model.takes_pairs and len(labels) == 1:
         kind = "reranker"
-    settings = model.settings()
+    settings = model.runner.settings()
     return {
         "model_id": model.source,
         "model_sha": None,

@@ -137,15 +137,31 @@ function explained(explanation, label) {
   return [element("h3", {}, `Why ${label.label}`), ...parts, table(caption, ["Word", "Share", "Speaks"], rows)];
 }
 
+/** A record of one task: what to say of it, and what to show. */
+function shown(model, text, result) {
+  if ("entities" in result) return entities(result, text);
+  if ("value" in result) return numbers(result, model.labels);
+  const names = result.labels || [result.label];
+  return labels(result, result.top || names.map((label, place) => ({ label, score: result.scores?.[place] ?? result.score })));
+}
+
 function show(model, texts, result) {
-  let found;
-  if ("entities" in result) found = entities(result, texts[0]);
-  else if ("value" in result) found = numbers(result, model.labels);
-  else found = labels(result, result.top);
-  const [said, ...shown] = found;
-  say(said);
-  byId("result").replaceChildren(element("h2", {}, "Result"), ...shown);
-  for (const label of result.explanation?.labels || []) byId("result").append(...explained(result.explanation, label));
+  const found = [element("h2", {}, "Result")];
+  if (model.tasks.length) {
+    const said = model.tasks.map((name) => {
+      const own = models.find((one) => one.id === `${model.id}:${name}`) || model;
+      const [words, ...parts] = shown(own, texts[0], result[name]);
+      found.push(element("h3", {}, name), ...parts);
+      return `${name}: ${words}`;
+    });
+    say(said.join(" · "));
+  } else {
+    const [words, ...parts] = shown(model, texts[0], result);
+    found.push(...parts);
+    say(words);
+  }
+  for (const label of result.explanation?.labels || []) found.push(...explained(result.explanation, label));
+  byId("result").replaceChildren(...found);
 }
 
 async function predict() {
