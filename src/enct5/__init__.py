@@ -8,11 +8,12 @@ from enct5.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from enct5.estimators import EncT5Classifier, EncT5Regressor, EncT5Tagger
+    from enct5.evaluations import evaluate
     from enct5.inference.predictor import Predictor
     from enct5.model.configuration_enct5 import EncT5Config
     from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
     from enct5.model.modeling_enct5_tasks import EncT5ForTasks
-    from enct5.runs import Run, train
+    from enct5.runs import Run, distill, train
 
 # torch and transformers take seconds to import, so every name waits for its first use.
 _MODULES = {
@@ -25,6 +26,8 @@ _MODULES = {
     "EncT5Tagger": "enct5.estimators",
     "Predictor": "enct5.inference.predictor",
     "Run": "enct5.runs",
+    "distill": "enct5.runs",
+    "evaluate": "enct5.evaluations",
     "train": "enct5.runs",
 }
 
@@ -38,6 +41,8 @@ __all__ = [
     "EncT5Tagger",
     "Predictor",
     "Run",
+    "distill",
+    "evaluate",
     "train",
 ]
 

@@ -4,28 +4,32 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enct5.assets import BUNDLED
-from enct5.data.in_memory import is_table
+from enct5.data.texts_and_labels import LABEL, are_texts, table_of, text_columns
 from enct5.errors import EncT5Error, show
 from enct5.files.hub_names import hub_token
 from enct5.files.writing import refuse_occupied
+from enct5.inference.described import described
+from enct5.model import overwriting
 from enct5.model.folder import REPORT
 from enct5.model.publishing import Repository
 from enct5.model.sources import check_source
 from enct5.training.config import TrainConfig
-from enct5.training.data import read_rows
+from enct5.training.distillation.config import DistillConfig
+from enct5.training.distillation.data import read_distillation_texts
 from enct5.training.logs import no_bars
+from enct5.training.rows import read
 
 if TYPE_CHECKING:
     from enct5.inference.predictor import Predictor
 
-_TEXT, _PAIR, _LABEL = "text", "text_pair", "label"  # the columns that texts and labels without names become
 _UNNAMED = "run"  # a run folder that nobody named
+_Work = Callable[[Any, bool, Repository | None], dict[str, Any]]
 
 
 class Run:
@@ -105,12 +109,14 @@ class Run:
 
 
 def train(  # noqa: PLR0913  # what is to be done, by name
-    data: Any,
+    data: Any = None,
     labels: Any = None,
     *,
     eval: Any = None,
     out: str | Path | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     push_to_hub: str | None = None,
     private: bool = False,
     token: str | bool | None = None,
@@ -126,13 +132,17 @@ def train(  # noqa: PLR0913  # what is to be done, by name
     Progress is logged: `logging.basicConfig()` and `logging.getLogger("enct5").setLevel("INFO")` show it.
 
     Args:
-        data: A table, whose columns `text` and `label` name: path of a file or hub data set `name:split`, DataFrame of
-            pandas or polars, `datasets.Dataset`, table of Arrow, dictionary of columns, or list of dictionaries. Or
-            the texts, where `labels` are given: strings, pairs `(A, B)`, or lists of words.
+        data: A table, whose columns `text` and `label` name: path of a file or hub data set `name[@revision]:split`,
+            DataFrame of pandas or polars, `datasets.Dataset`, table of Arrow, dictionary of columns, or list of
+            dictionaries. Or the texts, where `labels` are given: strings, pairs `(A, B)`, or lists of words. Only
+            `config` may take its place.
         labels: One a text: a class, a list of labels, a number, or tags or entities (of lists of words or texts).
         eval: Evaluation data, as `data`, or `(texts, labels)`; without it a part of `data` is held out.
-        out: Run folder to create; without it the folder is a temporary one, which goes with the result.
+        out: Run folder to create; where neither this nor `config` names one, it is temporary, and goes with the result.
+        config: YAML file of settings, such as a run folder's train_config.yaml, or a dictionary of them; what is given
+            beside it wins over it.
         resume: Continue the interrupted run in `out`, given the same data and settings.
+        overwrite: Replace the finished run in `out`, when the new one is complete.
         push_to_hub: Also upload the model to this repository, as `Run.push_to_hub` does. Name and token are tried
             before training begins. Where the upload fails, the run folder stays, a temporary one, too.
         private: As for `Run.push_to_hub`.
@@ -147,59 +157,161 @@ def train(  # noqa: PLR0913  # what is to be done, by name
     Raises:
         EncT5Error: For data, settings or a base model that cannot be used.
     """
-    if labels is not None:
-        if isinstance(labels, str):
-            raise EncT5Error(f"`labels` is {show(labels)}; name columns as `text=...` and `label=...`")
-        if given := [name for name in ("text", "label") if name in settings]:
-            raise EncT5Error(f"`{given[0]}` names a column of a table; leave it out where texts and labels are given")
-        data = _labelled(data, labels)
-        settings |= {"text": tuple(name for name in data if name != _LABEL), "label": _LABEL}
-    elif not isinstance(data, (str, os.PathLike)) and _are_texts(data):
+    if labels is None and are_texts(data):
         raise EncT5Error("these are texts without labels; give both, as in `train(texts, labels)`")
-    if isinstance(eval, tuple) and len(eval) == 2:
-        eval = _labelled(*eval)
-    if resume and out is None:
-        raise EncT5Error("only a run in a folder that was named can be resumed; name it by `out`")
-    paths = {"data": data, "eval": eval, "out": _UNNAMED if out is None else out, **settings}
-    config = TrainConfig.checked(
-        **{name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in paths.items()}
-    )
+    given = {**settings, **_data(data, labels, settings), "eval": _evaluation(eval), "out": out}
+    repository = _repository(push_to_hub, private, token)
+    with hub_token(token):
+        return _finished(_settings(TrainConfig, config, given), _train, resume, overwrite, repository)
+
+
+def distill(  # noqa: PLR0913  # what is to be done, by name
+    teacher: "str | Path | Run | None" = None,
+    data: Any = None,
+    labels: Any = None,
+    *,
+    eval: Any = None,
+    out: str | Path | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    push_to_hub: str | None = None,
+    private: bool = False,
+    token: str | bool | None = None,
+    **settings: Any,
+) -> Run:
+    """Train a small model on what a large one says about texts.
+
+    Example:
+        >>> student = enct5.distill("runs/large", frame["message"], epochs=5)
+        >>> student.record["distillation"]["agreement"]
+
+    Args:
+        teacher: The model to learn from: run folder, `Run`, other EncT5 checkpoint, exported model, or hub id.
+        data: A table as for `train`, or the texts alone: labels are not needed.
+        labels: The texts' labels, as for `train`, where they are known; `None` for a text whose label is not.
+        eval: As for `train`, or texts alone.
+        out: Likewise.
+        config: Likewise.
+        resume: Likewise.
+        overwrite: Likewise.
+        push_to_hub: Likewise.
+        private: Likewise.
+        token: Likewise.
+        settings: Those of `enct5.training.distillation.DistillConfig`: `temperature`, `label_weight`, `base`, ...
+
+    Returns:
+        The student's run.
+
+    Raises:
+        EncT5Error: For a teacher, data, settings or a base model that cannot be used.
+    """
+    teacher = teacher.folder if isinstance(teacher, Run) else teacher
+    data = list(data) if isinstance(data, Iterator) else data
+    eval = list(eval) if isinstance(eval, Iterator) else eval
+    given = {**settings, **_data(data, labels, settings), "eval": _evaluation(eval), "out": out, "teacher": teacher}
+    repository = _repository(push_to_hub, private, token)
+    with hub_token(token):
+        return _finished(_settings(DistillConfig, config, given), _distill, resume, overwrite, repository)
+
+
+def _data(data: Any, labels: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The data as a setting, and those that follow where it is texts instead of a table."""
+    if isinstance(labels, str):
+        raise EncT5Error(f"`labels` is {show(labels)}; name columns as `text=...` and `label=...`")
+    if labels is None and not are_texts(data):
+        return {"data": data}
+    if given := [name for name in ("text", "label") if name in settings]:
+        raise EncT5Error(f"`{given[0]}` names a column of a table; leave it out where texts and labels are given")
+    table = table_of(data, labels)
+    return {"data": table, "text": text_columns(table), **({} if labels is None else {"label": LABEL})}
+
+
+def _evaluation(data: Any) -> Any:
+    if isinstance(data, tuple) and len(data) == 2:
+        return table_of(*data)
+    return data
+
+
+def _settings(kind: type[TrainConfig], config: Any, given: Mapping[str, Any]) -> TrainConfig:
+    """The settings of a file or dictionary, and what is given beside it."""
+    values = {
+        name: os.fspath(value) if isinstance(value, os.PathLike) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    if config is None or isinstance(config, Mapping):
+        return kind.checked(**{**(config or {}), **values})
+    return kind.from_yaml(config, **values)
+
+
+def _repository(push_to_hub: str | None, private: bool, token: str | bool | None) -> Repository | None:
+    if push_to_hub is None and private:
+        raise EncT5Error("`private` is for the repository of `push_to_hub`; give both, or leave it out")
+    return None if push_to_hub is None else Repository(push_to_hub, private, token)
+
+
+def _finished(config: TrainConfig, work: _Work, resume: bool, overwrite: bool, repository: Repository | None) -> Run:
+    """Run into the folder that was named, or into a temporary one, and push the model."""
+    from enct5.training.distributed import on_main_process
+
     if config.base != BUNDLED:
         check_source(config.base)
-    repository = None if push_to_hub is None else Repository(push_to_hub, private, token)
-    with hub_token(token):
-        run = _run(config, resume, repository) if out is not None else _run_aside(config, repository)
-    if repository is not None:
-        _push(run, repository)
+    out, is_named = Path(config.out), "out" in config.model_fields_set
+    if (resume or overwrite) and not is_named:
+        raise EncT5Error(
+            f"only a run in a folder that was named can be {'resumed' if resume else 'replaced'}; name it by `out`"
+        )
+    with no_bars():
+        if repository is not None:
+            on_main_process(repository.check)
+        if is_named:
+            sources = [getattr(config, name) for name in config.sources]
+            place = on_main_process(lambda: overwriting.place(out, overwriting.RUN, *sources)) if overwrite else out
+            record = work(config.model_copy(update={"out": str(place)}), resume, repository)
+            on_main_process(lambda: overwriting.replace(out, place, overwriting.RUN))
+            run = Run(out, record)
+        else:
+            run = _run_aside(config, work, repository)
+        if repository is not None:
+            _push(run, repository)
     return run
 
 
-def _run(config: TrainConfig, resume: bool, repository: Repository | None) -> Run:
+def _train(config: TrainConfig, resume: bool, repository: Repository | None) -> dict[str, Any]:
     from enct5.training.distributed import on_main_process
     from enct5.training.run import train as train_by
 
     rows = None
-    with no_bars():
-        if repository is not None:
-            on_main_process(repository.check)
-            rows = read_rows(config)  # what is wrong with them is told before there is a repository
-            on_main_process(repository.open)
-        return Run(Path(config.out), train_by(config, resume, rows))
+    if repository is not None:
+        rows = read(config)  # what is wrong with them is told before there is a repository
+        on_main_process(repository.open)
+    return train_by(config, resume, rows)
+
+
+def _distill(config: DistillConfig, resume: bool, repository: Repository | None) -> dict[str, Any]:
+    from enct5.training.distillation.run import distill as distill_by
+    from enct5.training.distributed import on_main_process
+
+    teacher, texts = described(config.teacher), None
+    if repository is not None:
+        texts = None if teacher is None else read_distillation_texts(config, teacher)
+        on_main_process(repository.open)
+    return distill_by(config, resume, texts)
 
 
 def _push(run: Run, repository: Repository) -> None:
     from enct5.training.distributed import on_main_process
 
     try:
-        with no_bars():
-            on_main_process(lambda: repository.push(run.folder))
+        on_main_process(lambda: repository.push(run.folder))
     except EncT5Error:
         if run.temporary is not None:
             run.temporary.detach()  # the folder stays, to be pushed later
         raise
 
 
-def _run_aside(config: TrainConfig, repository: Repository | None) -> Run:
+def _run_aside(config: TrainConfig, work: _Work, repository: Repository | None) -> Run:
     """A run in a temporary folder, which goes when the run is forgotten."""
     from enct5.training.distributed import process_state
 
@@ -207,27 +319,10 @@ def _run_aside(config: TrainConfig, repository: Repository | None) -> Run:
         raise EncT5Error("several processes share one run folder; name it by `out`")
     folder = Path(tempfile.mkdtemp(prefix="enct5-"))
     try:
-        run = _run(config.model_copy(update={"out": str(folder / _UNNAMED)}), False, repository)
+        config = config.model_copy(update={"out": str(folder / _UNNAMED)})
+        run = Run(Path(config.out), work(config, False, repository))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     run.temporary = weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
     return run
-
-
-def _are_texts(data: Any) -> bool:
-    """Whether what should be a table is a list, array or Series of anything but rows."""
-    return not is_table(data) and isinstance(data, Iterable) and not isinstance(next(iter(data), None), Mapping)
-
-
-def _labelled(texts: Any, labels: Any) -> dict[str, Any]:
-    """Texts, or pairs of them, and labels as the columns of a table."""
-    if isinstance(texts, Iterator) or not isinstance(texts, Iterable) or not isinstance(next(iter(texts), None), tuple):
-        return {_TEXT: texts, _LABEL: labels}
-    for row, text in enumerate(texts, 1):
-        if not isinstance(text, tuple) or len(text) != 2:
-            raise EncT5Error(
-                f"text {row} is {show(repr(text))}, the first is a pair; give pairs of strings, or strings"
-            )
-    first, second = (list(column) for column in zip(*texts, strict=True))
-    return {_TEXT: first, _PAIR: second, _LABEL: labels}

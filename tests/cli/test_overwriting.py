@@ -11,9 +11,9 @@ import pytest
 
 from enct5.cli import command
 from enct5.cli.conversion import convert_folder
-from enct5.cli.overwriting import CONVERTED, RUN, place, replace
 from enct5.errors import EncT5Error
 from enct5.model.folder import CHECKPOINTS
+from enct5.model.overwriting import CONVERTED, RUN, place, replace
 from enct5.reports import training_report
 from helpers.models import saved_model
 from helpers.runs import RUN_FILES, Run, make_checkpoint, settings_of

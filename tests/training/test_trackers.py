@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from enct5.cli import overwriting
 from enct5.errors import EncT5Error
+from enct5.model import overwriting
 from enct5.training import trackers
 from helpers.runs import RUN_FILES, Run, assert_same_weights, interrupt, settings_of, start, weights
 

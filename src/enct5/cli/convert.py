@@ -37,8 +37,8 @@ def convert(
     private: Private = False,
 ) -> None:
     """Make an EncT5 checkpoint of a T5 one, to be fine-tuned before use."""
-    from enct5.cli import overwriting
     from enct5.files.writing import refuse_occupied
+    from enct5.model import overwriting
     from enct5.tasks.registry import find_task
 
     repository = repository_of(push_to_hub, private)
@@ -104,8 +104,8 @@ def export(
     ] = False,
 ) -> None:
     """Write a model for ONNX Runtime; `predict` and `evaluate` take the folder, too."""
-    from enct5.cli import overwriting
     from enct5.files.writing import refuse_occupied
+    from enct5.model import overwriting
 
     place = overwriting.place(out, overwriting.EXPORTED, model) if overwrite else out
     refuse_occupied(place)

@@ -33,7 +33,8 @@ def _run(
     name: str, config: "TrainConfig", resume: bool, overwrite: bool, push_to_hub: str | None, private: bool
 ) -> None:
     """Train into a run folder, and say what came of it."""
-    from enct5.cli import overwriting, start, tables
+    from enct5.cli import start, tables
+    from enct5.model import overwriting
     from enct5.model.folder import is_interrupted
 
     repository = repository_of(push_to_hub, private)

@@ -54,7 +54,9 @@ class Exported(NamedTuple):
     megabytes: float
 
 
-def export(source: str, out: Path, int8: bool = False, **hub: Any) -> Exported:
+def export(
+    source: str, out: Path, int8: bool = False, revision: str | None = None, token: str | bool | None = None
+) -> Exported:
     """Write a model's graph, configuration and tokenizer into a folder that `Predictor` takes like any other.
 
     Args:
@@ -62,13 +64,15 @@ def export(source: str, out: Path, int8: bool = False, **hub: Any) -> Exported:
         out: folder to create; appears whole or not at all.
         int8: store and multiply the matrices in 8 bits (inputs quantised as they come), which is faster and smaller,
             and approximate.
-        hub: `revision` and `token` on the hub.
+        revision: branch, tag or commit on the hub.
+        token: access token of the hub; by default that of `hf auth login` or `HF_TOKEN`.
 
     Raises:
         EncT5Error: without the packages, for an `out` that holds files, a model that cannot be folded, or logits that
             differ from the model's beyond tolerance.
     """
     refuse_occupied(out)
+    hub: dict[str, Any] = {"revision": revision, "token": token}
     if is_exported(source, **hub):
         raise EncT5Error(f"{source} is an exported model; export the folder it was made from")
     model, tokenizer = load_model(source, "float32", **hub), load_tokenizer(source, **hub)
