@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enct5 import EncT5Config, EncT5ForSequenceClassification, EncT5ForTokenClassification
@@ -42,6 +42,7 @@ def by_hand(model: EncT5ForClassification, text: torch.Tensor) -> torch.Tensor:
 
 
 @given(st.integers(1, 5000), st.integers(1, 700))
+@settings(deadline=None)
 def test_windows_are_few_equal_and_hold_the_text(tokens: int, window: int) -> None:
     lengths = EncT5Config(encoder_window=window).window_lengths(tokens)
     assert sum(lengths) == tokens
@@ -52,6 +53,7 @@ def test_windows_are_few_equal_and_hold_the_text(tokens: int, window: int) -> No
 
 
 @given(LENGTHS, st.integers(1, 12), st.data())
+@settings(max_examples=50, deadline=None)
 def test_padding_order_and_neighbours_change_nothing(lengths: list[int], window: int, data: Any) -> None:
     model = random_model(num_labels=3, encoder_window=window)
     texts = random_texts(lengths)
