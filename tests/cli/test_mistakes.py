@@ -45,6 +45,15 @@ BAD_INPUT = {
         "3 text columns given (a, b, c)",
         "name one, or two",
     ),
+    "files as two arguments": (
+        train("good.csv {p}/good.csv"),
+        "{p}/good.csv and {p}/good.csv are two arguments, and several files are one: write `{p}/good.csv,{p}/good.csv`",
+        "pattern between quotes",
+    ),
+    "what is no file as a second argument": (
+        train("good.csv nowhere.csv"),
+        "unexpected extra argument(s) (nowhere.csv)",
+    ),
     "text columns as two options": (
         "train {p}/three.csv --text a --text b --label label --base {p}/t5 --out {p}/new",
         "'--text': given twice",

@@ -26,7 +26,7 @@ from enct5.training.defaults import resolve, with_lengths
 from enct5.training.distributed import gather_model, on_main_process, process_state
 from enct5.training.finish import Course, FinishedModel, conclude
 from enct5.training.freezing import freeze_encoder
-from enct5.training.logs import silence
+from enct5.training.logs import no_bars, silence
 from enct5.training.model_init import build_model, is_enct5, new_model
 from enct5.training.multi_task.adding import refuse_known_tasks
 from enct5.training.multi_task.data import TaskRows
@@ -89,7 +89,7 @@ def train_on(
         trainer_class: likewise.
         build: likewise.
     """
-    with ExitStack() as held:  # the run folder, until the run ends in any way
+    with no_bars(), ExitStack() as held:  # the run folder, until the run ends in any way
         return _train(config, resume, read, held, trainer_class, build)
 
 
