@@ -1,7 +1,7 @@
 """Draw the pictures of README and docs: a run's report, and the page of an explanation.
 
-    enct5 train src/enct5/assets/demo/train.jsonl --eval src/enct5/assets/demo/validation.jsonl --text text --label intent \\
-        --epochs 5 --out runs/intents
+    DEMO=src/enct5/assets/demo
+    enct5 train $DEMO/train.jsonl --eval $DEMO/validation.jsonl --text text --label intent --epochs 5 --out runs/intents
     python scripts/screenshots.py runs/intents
 
 needs Chromium.
