@@ -82,20 +82,23 @@ def test_tokens(run: Any, t5_folder: Callable[..., Path], tmp_path: Path) -> Non
 
 
 def test_training(run: Any, t5_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from enct5.model.conversion import convert
-    from enct5.training.lora import add_adapters, merge
     from helpers.estimators import leave_untrained
 
+    leave_untrained(monkeypatch, t5_folder())
+    saved_model(t5_folder(), tmp_path / "runs" / "ranker", ("0", "1"), text=("query", "document"))
+    write_rows(tmp_path / "train.jsonl", messages(30))
+    assert run("docs/training.md", **{"train.csv": "train.jsonl"})["record"]["metrics"]
+
+
+def test_runs(run: Any, t5_folder: Callable[..., Path], tmp_path: Path) -> None:
+    from enct5.model.conversion import convert
+    from enct5.training.lora import add_adapters, merge
+
     base = t5_folder()
-    leave_untrained(monkeypatch, base)
-    saved_model(base, tmp_path / "runs" / "ranker", ("0", "1"), text=("query", "document"))
-    (tmp_path / "runs" / "intents").mkdir()
+    (tmp_path / "runs" / "intents").mkdir(parents=True)
     adapted = add_adapters(convert(str(base), num_labels=12).model)
     merge(adapted)[1].write(tmp_path / "runs" / "intents" / "adapter", str(base))
-    write_rows(tmp_path / "train.jsonl", messages(30))
-    names = run("docs/training.md", **{"train.csv": "train.jsonl"})
-    assert names["record"]["metrics"]
-    assert names["trainer"].state.global_step == 3
+    assert run("docs/runs.md")["trainer"].state.global_step == 3
 
 
 def test_every_page_with_python_is_run_or_says_why_not() -> None:
