@@ -9,8 +9,9 @@ import pytest
     ("module", "names"),
     [
         ("enct5", ("EncT5Config", "EncT5ForSequenceClassification", "EncT5ForTokenClassification", "Predictor")),
-        ("enct5", ("EncT5Classifier", "EncT5Regressor", "EncT5Tagger", "Run", "distill", "evaluate", "train")),
+        ("enct5", ("EncT5Classifier", "EncT5Regressor", "EncT5Tagger", "Run", "check", "distill", "evaluate", "train")),
         ("enct5.assets", ("bundled_t5", "demo_data")),
+        ("enct5.checking", ("Finding", "Report", "check")),
         ("enct5.cli", ("main",)),
         ("enct5.errors", ("EncT5Error",)),
         ("enct5.export", ("export",)),

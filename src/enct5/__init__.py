@@ -7,6 +7,7 @@ from enct5.model.registration import register_when_needed
 from enct5.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from enct5.checking import check
     from enct5.estimators import EncT5Classifier, EncT5Regressor, EncT5Tagger
     from enct5.evaluations import evaluate
     from enct5.inference.predictor import Predictor
@@ -26,6 +27,7 @@ _MODULES = {
     "EncT5Tagger": "enct5.estimators",
     "Predictor": "enct5.inference.predictor",
     "Run": "enct5.runs",
+    "check": "enct5.checking",
     "distill": "enct5.runs",
     "evaluate": "enct5.evaluations",
     "train": "enct5.runs",
@@ -41,6 +43,7 @@ __all__ = [
     "EncT5Tagger",
     "Predictor",
     "Run",
+    "check",
     "distill",
     "evaluate",
     "train",

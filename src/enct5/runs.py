@@ -157,12 +157,29 @@ def train(  # noqa: PLR0913  # what is to be done, by name
     Raises:
         EncT5Error: For data, settings or a base model that cannot be used.
     """
-    if labels is None and are_texts(data):
-        raise EncT5Error("these are texts without labels; give both, as in `train(texts, labels)`")
-    given = {**settings, **_data(data, labels, settings), "eval": _evaluation(eval), "out": out}
     repository = _repository(push_to_hub, private, token)
     with hub_token(token):
-        return _finished(_settings(TrainConfig, config, given), _train, resume, overwrite, repository)
+        checked = settings_of(data, labels, eval, config, out=out, **settings)
+        return _finished(checked, _train, resume, overwrite, repository)
+
+
+def settings_of(data: Any, labels: Any, eval: Any, config: Any = None, **settings: Any) -> TrainConfig:
+    """The settings of a training run on data that a program holds.
+
+    Args:
+        data: As for `train`.
+        labels: Likewise.
+        eval: Likewise.
+        config: Likewise.
+        settings: Likewise, and `out`.
+
+    Raises:
+        EncT5Error: For data that is no table, or settings that are wrong.
+    """
+    if labels is None and are_texts(data):
+        raise EncT5Error("these are texts without labels; give both, as in `train(texts, labels)`")
+    given = {**settings, **_data(data, labels, settings), "eval": _evaluation(eval)}
+    return _settings(TrainConfig, config, given)
 
 
 def distill(  # noqa: PLR0913  # what is to be done, by name

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from enct5.cli.check import check
 from enct5.cli.convert import convert, export, merge
 from enct5.cli.logs import shown
 from enct5.cli.once import OnceCommand
@@ -48,7 +49,7 @@ def enct5(
 
 for training in (train, distill):
     app.command(cls=SettingsCommand)(training)
-for command in (evaluate, predict, explain, serve, convert, merge, export, bench, info):
+for command in (check, evaluate, predict, explain, serve, convert, merge, export, bench, info):
     app.command(cls=OnceCommand)(command)
 
 

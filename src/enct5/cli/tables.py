@@ -10,6 +10,7 @@ from rich.text import Text
 from enct5.errors import printable
 
 if TYPE_CHECKING:
+    from enct5.checking import Report
     from enct5.explanations.explain import Explanation
 
 _MOST_LABELS = 30
@@ -74,6 +75,23 @@ def show_speed(results: list[dict[str, Any]]) -> None:
     for way, cells in rows.items():
         table.add_row(*_cells((way, *cells)))
     Console().print(table)
+
+
+def show_check(report: "Report") -> None:
+    """Print what a check found: figures, the labels where they are few, and a line for each finding."""
+    console = Console()
+    facts = report.facts()
+    if len(report.counts) > _MOST_LABELS:
+        counts = report.counts.values()
+        facts[f"{report.counted} a label"] = f"{min(counts):,} to {max(counts):,}, of {len(counts)} labels"
+    show_facts(facts)
+    if 0 < len(report.counts) <= _MOST_LABELS:
+        labels, total = Table("label", report.counted, "share"), sum(report.counts.values())
+        for name, count in report.counts.items():
+            labels.add_row(*_cells((name, f"{count:,}", f"{count / total:.1%}")))
+        console.print(labels)
+    for said in report.lines():
+        console.print(Text(printable(said)), soft_wrap=True)
 
 
 def show_facts(facts: dict[str, Any]) -> None:

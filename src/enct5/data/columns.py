@@ -54,12 +54,18 @@ def check_columns(
     for name in text:
         _check_texts(columns[name], name, source, takes_words, first_row)
     if label is not None:
-        # with a separator a blank text is a row without labels
-        missing = [
-            is_missing(value) and not (separator is not None and isinstance(value, str)) for value in columns[label]
-        ]
-        _refuse_missing(missing, "label", label, source, first_row)
+        _refuse_missing(missing_labels(columns[label], separator), "label", label, source, first_row)
     return columns
+
+
+def missing_texts(values: Sequence[Any]) -> list[bool]:
+    """Which texts of a column are not there; a blank one is."""
+    return [value is None or value != value for value in values]  # a table that holds numbers marks them by NaN
+
+
+def missing_labels(values: Sequence[Any], separator: str | None) -> list[bool]:
+    """Which labels of a column are not there; with a separator a blank text is a row without labels."""
+    return [is_missing(value) and not (separator is not None and isinstance(value, str)) for value in values]
 
 
 def check_names(table: "Dataset", source: str, names: Sequence[str]) -> None:
@@ -102,8 +108,7 @@ def _way_to(name: str, row: dict[str, Any]) -> str | None:
 
 
 def _check_texts(values: list[Any], column: str, source: str, takes_words: bool, first_row: int) -> None:
-    # not `is_missing`: a blank text is one, and a table that holds numbers marks an absent one by NaN
-    _refuse_missing([value is None or value != value for value in values], "text", column, source, first_row)
+    _refuse_missing(missing_texts(values), "text", column, source, first_row)
     for row, value in enumerate(values, first_row):
         if isinstance(value, list):
             if not takes_words:

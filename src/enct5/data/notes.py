@@ -89,11 +89,7 @@ def repeated_texts(keys: Sequence[Hashable], values: Sequence[Any]) -> list[str]
         keys: What rows of the same text have in common; None for those that have no text.
         values: Their label values.
     """
-    rows_of = defaultdict(list)
-    for row, key in enumerate(keys):
-        if key is not None:
-            rows_of[key].append(row)
-    repeated = [rows for rows in rows_of.values() if len(rows) > 1]
+    repeated = copies_of(keys)
     if not repeated:
         return []
     (first, second, *_), copies = repeated[0], sum(len(rows) - 1 for rows in repeated)
@@ -101,11 +97,7 @@ def repeated_texts(keys: Sequence[Hashable], values: Sequence[Any]) -> list[str]
         f"{copies} of {len(keys)} rows repeat the text of an earlier one (row {second + 1} that of row {first + 1}, "
         "for example; case, repeated blanks and Unicode form do not count); remove them, unless they are to weigh more"
     ]
-    other = [
-        (rows[0], next(row for row in rows if _as_set(values[row]) != _as_set(values[rows[0]])))
-        for rows in repeated
-        if len({_as_set(values[row]) for row in rows}) > 1
-    ]
+    other = [(rows[0], differing(rows, values)[0]) for rows in repeated if differing(rows, values)]
     if other:
         pairs = and_more([f"{one + 1} and {two + 1}" for one, two in other])
         notes.append(
@@ -115,7 +107,25 @@ def repeated_texts(keys: Sequence[Hashable], values: Sequence[Any]) -> list[str]
     return notes
 
 
-def _as_set(value: Any) -> object:
+def copies_of(keys: Sequence[Hashable]) -> list[list[int]]:
+    """The rows of each text that comes several times.
+
+    Args:
+        keys: What rows of the same text have in common; None for those that have no text.
+    """
+    rows_of = defaultdict(list)
+    for row, key in enumerate(keys):
+        if key is not None:
+            rows_of[key].append(row)
+    return [rows for rows in rows_of.values() if len(rows) > 1]
+
+
+def differing(rows: Sequence[int], values: Sequence[Any]) -> list[int]:
+    """Those of some rows whose label values are others than that of the first."""
+    return [row for row in rows if _meaning(values[row]) != _meaning(values[rows[0]])]
+
+
+def _meaning(value: Any) -> object:
     """What two labels of one text have to share: names in any order, but numbers target by target."""
     names = isinstance(value, list) and all(isinstance(name, str) for name in value)
     return frozenset(value) if names else repr(value)

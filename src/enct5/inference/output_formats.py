@@ -13,8 +13,14 @@ if TYPE_CHECKING:
 
 
 def _lists_as_json(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """CSV has no lists: a field that holds one becomes JSON."""
-    return frame.map(lambda value: json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value)
+    """CSV has no lists: a field that holds one becomes JSON. All else stays: whole numbers beside nulls do, too."""
+    written = frame.copy()
+    for name, column in frame.items():
+        if any(isinstance(value, (list, dict)) for value in column):
+            written[name] = [
+                json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value for value in column
+            ]
+    return written
 
 
 def _write_delimited(frame: "pd.DataFrame", file: Path | IO[str], header: bool, separator: str) -> None:

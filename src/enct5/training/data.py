@@ -130,6 +130,18 @@ def read_rows(config: TrainConfig) -> Rows:
     Raises:
         EncT5Error: for data that cannot be used, or settings that do not suit it.
     """
+    rows = checked_rows(config)
+    texts = len(rows.split.train) + (len(rows.split.held_out) if config.eval is None else 0)
+    known = len(rows.counts) or len(rows.label_names)
+    logger.info(f"task: {rows.task.description}, {known} {'label' if known == 1 else 'labels'}, {texts} texts")
+    log_counts(f"{rows.task.counted} a label", rows.counts)
+    if config.eval is None:
+        logger.info(f"evaluation: {rows.split.said}")
+    return rows
+
+
+def checked_rows(config: TrainConfig) -> Rows:
+    """Read, check and split the data of a run, as `read_rows`, and log nothing but how it was read."""
     columns, notes = _read(config, config.data, takes_words=True)
     task = infer_task(columns, config.label, config.task, config.label_separator, notes.append)
     check_options(config, task)
@@ -138,9 +150,6 @@ def read_rows(config: TrainConfig) -> Rows:
     names = task.label_names(data.values)
     prompt_texts = prompts_of(config, task, names)
     counts = task.class_counts(data.values)
-    known = len(counts) or len(names)
-    logger.info(f"task: {task.description}, {known} {'label' if known == 1 else 'labels'}, {len(data)} texts")
-    log_counts(f"{task.counted} a label", counts)
     evaluation = None
     if config.eval is not None:
         columns, shaped = _read(config, config.eval, task.inputs.takes_words)
@@ -149,8 +158,6 @@ def read_rows(config: TrainConfig) -> Rows:
         evaluation, found = known_rows(evaluation, task, names, data_name(config.eval), config.skip_unknown_labels)
         notes += found
     parts = split(config, task, data, evaluation, counts)
-    if evaluation is None:
-        logger.info(f"evaluation: {parts.said}")
     notes += without_evaluation(counts, parts.counts, task.counted) + parts.notes()
     return encoded(config, task, names, counts, parts, prompt_texts, notes)
 
@@ -263,7 +270,7 @@ def told_of_reading(
     Returns:
         Notes on what is not read.
     """
-    found = _notes_on_reading(config, train, evaluation)
+    found = notes_on_reading(config, train, evaluation)
     together = train + evaluation
     if together.texts_cut and config.max_length is not None:
         logger.warning(f"{unread.cut(together, config.max_length)} (--max-length)")
@@ -282,8 +289,17 @@ def told_of_reading(
     return found
 
 
-def _notes_on_reading(config: TrainConfig, train: Unread, evaluation: Unread) -> list[str]:
-    """What of the texts the base's tokenizer does not know; held-out texts are like the others, and count with them."""
+def notes_on_reading(config: TrainConfig, train: Unread, evaluation: Unread) -> list[str]:
+    """What of the texts the base's tokenizer does not know; held-out texts are like the others, and count with them.
+
+    Args:
+        config: the run's settings.
+        train: what is not read of the texts to train on.
+        evaluation: what is not read of those to judge by.
+
+    Raises:
+        EncT5Error: if that is half of them or more, and the settings do not allow it.
+    """
     if config.eval is None:
         parts = {"the texts": train + evaluation}
     else:
