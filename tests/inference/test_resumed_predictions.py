@@ -105,11 +105,11 @@ def test_parts_of_another_version_or_damaged_ones_are_refused_in_one_line(
     asked_for = json.loads(record.read_text(encoding="utf-8"))
     older = {name: value for name, value in asked_for.items() if name != "content of the data"}
     for content, message in (
-        (json.dumps(older), "another version of enct5 wrote .*; resume with that one, or delete it"),
+        (json.dumps(older), "another version of enct5 wrote .*; go on with that one, or delete .*partial"),
         (json.dumps(asked_for | {"more": 1}), "another version of enct5 wrote"),
         (json.dumps(asked_for | {"version of enct5": "9.9"}), "another version of enct5 "),
-        ("[1]", "does not say what was asked for; delete it"),
-        ("", "does not say what was asked for; delete it"),
+        ("[1]", "does not say what was asked for; delete .*partial, and start anew"),
+        ("", "does not say what was asked for; delete .*partial, and start anew"),
     ):
         record.write_text(content, encoding="utf-8")
         with pytest.raises(EncT5Error, match=message) as refused:

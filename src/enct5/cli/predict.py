@@ -1,7 +1,7 @@
 """The commands that run a trained model: evaluate, predict, explain, bench, info."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from enct5.cli.options import (
     say,
 )
 from enct5.errors import EncT5Error, show
+
+if TYPE_CHECKING:
+    from enct5.inference.shards import Shard
 
 
 def evaluate(
@@ -114,6 +117,10 @@ def predict(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted call for the same --out.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only the rows of shard I of N, from 0/N on; --out is a folder or file name."),
+    ] = None,
 ) -> None:
     """Predict for every text: the input's columns and the predictions'."""
     from enct5.cli import libraries, logs, tables
@@ -130,6 +137,7 @@ def predict(
     if all_scores and top_k is not None:
         raise EncT5Error("--top-k and --all-scores do not go together; leave out one of them")
     most = None if all_scores else 1 if top_k is None else top_k
+    part = _shard(shard, data, out)
     check_source(model, revision)
     known = described(model)
     if known is not None and abstain_below is not None:
@@ -140,13 +148,15 @@ def predict(
     if second is not None and is_local(data) and is_local(second):
         raise EncT5Error(f"{data} and {second} are two files; write `{data},{second}`, or a pattern between quotes")
     if one and (out is not None or text is not None or resume):
-        raise EncT5Error(f"{show(data)} is one text, whose result is shown here; leave out --out, --text and --resume")
+        raise EncT5Error(
+            f"{show(data)} is one text, whose result is shown here; leave out --out, --text, --resume and --shard"
+        )
     if one and known is not None:
         _check_parts(known, second is not None)
-    prediction_file.check_output(out, data)
+    prediction_file.check_output(out, data, part)
     prepare_for_hub(model, None if one or is_local(data) else data)
     options = ReadOptions(delimiter, encoding)
-    rows = None if one else known and prediction_file.read_rows(known, data, columns_of(text), options)
+    rows = None if one else known and prediction_file.read_rows(known, data, columns_of(text), options, part)
     libraries.load()
     from enct5.inference.predictor import Predictor
 
@@ -171,11 +181,23 @@ def predict(
             "quantize": quantize,
             "dtype": predictor.settings().get("dtype"),
         }
-    rows = rows or prediction_file.read_rows(predictor, data, columns_of(text), options)
+    rows = rows or prediction_file.read_rows(predictor, data, columns_of(text), options, part)
     asked = prediction_file.Asked(abstain_below, most, run)
     prediction_file.predict_table(predictor, data, columns_of(text), out, asked, resume, rows)
     if out is not None:
         tables.show_settings(predictor.settings())
+
+
+def _shard(written: str | None, data: str, out: Path | None) -> "Shard | None":
+    """The shard that a user names, of what has shards."""
+    from enct5.inference.prediction_file import STDIN
+    from enct5.inference.shards import Shard
+
+    if written is None:
+        return None
+    if out is None or data == STDIN:
+        raise EncT5Error("--shard is for the rows of files or of a hub dataset, and for --out; name both")
+    return Shard.read(written)
 
 
 def _check_parts(model: Any, is_pair: bool) -> None:

@@ -9,10 +9,46 @@ from typing import Any
 
 from enct5.errors import EncT5Error, show
 from enct5.files.locks import only_writer
-from enct5.files.writing import atomic_file
+from enct5.files.writing import atomic_file, write_text
 
 _ASKED_FOR = "asked_for.json"
 _UNFINISHED = "unfinished"
+
+
+def folder_of(out: Path) -> Path:
+    """Where the parts of an output are, until it is there."""
+    return out.with_name(f"{out.name}.partial")
+
+
+def record_of(out: Path) -> Path:
+    """The file that says what the parts of an output were asked for."""
+    return folder_of(out) / _ASKED_FOR
+
+
+def check_same(record: Path, asked_for: dict[str, Any], call: str, otherwise: str) -> None:
+    """Refuse to go on with what was asked for otherwise.
+
+    Args:
+        record: Says what was asked for.
+        asked_for: What is asked for now.
+        call: Who asked, for the message.
+        otherwise: What to do but to ask for the same.
+
+    Raises:
+        EncT5Error: If it was something else, or is not told.
+    """
+    try:
+        before = dict(json.loads(record.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise EncT5Error(f"{record} does not say what was asked for; {otherwise}, and start anew") from None
+    if before.keys() != asked_for.keys():
+        raise EncT5Error(f"another version of enct5 wrote {record}; go on with that one, or {otherwise}")
+    for name, value in asked_for.items():
+        former = before.get(name)
+        if former != value:
+            raise EncT5Error(
+                f"{call} had another {name} ({show(former)}, not {show(value)}); repeat that command, or {otherwise}"
+            )
 
 
 class Parts:
@@ -34,7 +70,7 @@ class Parts:
     """
 
     def __init__(self, out: Path, asked_for: dict[str, Any], resume: bool) -> None:
-        self.out, self._folder = out, out.with_name(f"{out.name}.partial")
+        self.out, self._folder = out, folder_of(out)
         with ExitStack() as held:
             if self._folder.is_dir():
                 held.enter_context(only_writer(self._folder, out))
@@ -47,9 +83,9 @@ class Parts:
             else:
                 try:
                     self._folder.mkdir()
-                    (self._folder / _ASKED_FOR).write_text(json.dumps(asked_for), encoding="utf-8")
                 except OSError as error:
                     raise EncT5Error(f"cannot write {out}: {error.strerror}; choose another output") from error
+                write_text(json.dumps(asked_for), record_of(out), "choose another output")
                 held.enter_context(only_writer(self._folder, out))
             self.count = 0
             while self._part(self.count).exists():
@@ -65,19 +101,7 @@ class Parts:
     def _check_same(self, asked_for: dict[str, Any]) -> None:
         if not self._folder.is_dir():
             raise EncT5Error(f"there is no interrupted call for {self.out} to resume; leave out --resume")
-        try:
-            before = dict(json.loads((self._folder / _ASKED_FOR).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            raise EncT5Error(f"{self._folder} does not say what was asked for; delete it, and start anew") from None
-        if before.keys() != asked_for.keys():
-            raise EncT5Error(f"another version of enct5 wrote {self._folder}; resume with that one, or delete it")
-        for name, value in asked_for.items():
-            former = before.get(name)
-            if former != value:
-                raise EncT5Error(
-                    f"the interrupted call had another {name} ({show(former)}, not {show(value)}); repeat that "
-                    f"command, or delete {self._folder}"
-                )
+        check_same(record_of(self.out), asked_for, "the interrupted call", f"delete {self._folder}")
 
     def _part(self, number: int) -> Path:
         return self._folder / f"{number:06}"

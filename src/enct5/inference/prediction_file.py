@@ -18,10 +18,11 @@ from enct5.data.notes import line
 from enct5.data.shaping import with_texts
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.files.writing import check_file
-from enct5.inference import score_columns
+from enct5.inference import score_columns, shards
 from enct5.inference.described import Described, text_columns
 from enct5.inference.output_formats import WRITERS, write_csv
 from enct5.inference.output_parts import Parts
+from enct5.inference.shards import Shard, ShardParts
 from enct5.tokenization.unread import Unread, notes
 from enct5.version import __version__
 
@@ -34,17 +35,21 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 16384  # held in memory at a time
 
 
-def check_output(out: Path | None, source: str = STDIN) -> None:
+def check_output(out: Path | None, source: str = STDIN, shard: Shard | None = None) -> None:
     """Refuse an output that could not be written, before any work is done.
 
     Args:
         out: file to write; `None` is standard output.
         source: what is read.
+        shard: which of its shards is written.
 
     Raises:
         EncT5Error: for an unknown file type, a folder that does not exist, or the input itself.
     """
     if out is None:
+        return
+    if shard is not None:
+        shards.check_output(out, source)
         return
     if out.suffix.lower() not in WRITERS:
         raise EncT5Error(f"cannot write {out}: its name must end in one of {', '.join(WRITERS)}")
@@ -71,16 +76,25 @@ class Rows(NamedTuple):
     """The rows to predict for.
 
     Attributes:
-        chunks: Tables of their rows from a number on, which is a multiple of `CHUNK_ROWS`.
+        chunks: Tables of their rows, from the one with a number on; the rows of a table are those of the source between
+            multiples of `CHUNK_ROWS`.
         text: The text columns.
         names: All columns.
         total: Number of rows; None for not known.
+        first: The place of the first row in the source.
+        shard: Which of the source's shards they are, if they are not all of its rows.
     """
 
     chunks: Callable[[int], Iterator["Dataset"]]
     text: Sequence[str]
     names: list[str]
     total: int | None
+    first: int = 0
+    shard: Shard | None = None
+
+    def before(self, part: int) -> int:
+        """How many rows there are before a part."""
+        return max(0, (self.first // CHUNK_ROWS + part) * CHUNK_ROWS - self.first)
 
 
 def _lines_of_stdin(first: int) -> Iterator["Dataset"]:
@@ -98,7 +112,11 @@ def _lines_of_stdin(first: int) -> Iterator["Dataset"]:
 
 
 def read_rows(
-    model: "Predictor | Described", source: str, text: Sequence[str] | None, options: ReadOptions | None = None
+    model: "Predictor | Described",
+    source: str,
+    text: Sequence[str] | None,
+    options: ReadOptions | None = None,
+    shard: Shard | None = None,
 ) -> Rows:
     """Read a table once, so that its faults are told before any work is done.
 
@@ -107,9 +125,10 @@ def read_rows(
         source: file, hub dataset, or `-` for standard input: lines, or a table where a text column is named.
         text: text column, or two for pairs; by default those of the training.
         options: what the user says of text files.
+        shard: which rows to predict for; by default all.
 
     Raises:
-        EncT5Error: for a table that cannot be read, or lacks the columns.
+        EncT5Error: for a table that cannot be read, or lacks the columns, in this shard or another.
     """
     if is_lines(source, text):
         # One text column however the model was trained: a line is a text.
@@ -119,16 +138,37 @@ def read_rows(
     count = 0
     read = reading.open_table(source, options)
 
-    def chunks(first: int) -> Iterator["Dataset"]:
-        found = islice(read(CHUNK_ROWS), first // CHUNK_ROWS, None)
-        return (with_texts(chunk, columns, source) for chunk in found)
-
-    for chunk in chunks(0):
+    for chunk in _shaped(read(CHUNK_ROWS), columns, source):
         takes_words = model.task.inputs.takes_words
         check_columns(chunk, source, columns, None, takes_words=takes_words, first_row=count + 1)
         names |= dict.fromkeys(chunk.column_names)
         count += len(chunk)
-    return Rows(chunks, columns, list(names), count)
+    own = range(count) if shard is None else shard.rows(count)
+    return Rows(
+        lambda part: _shaped(_within(own, read(CHUNK_ROWS), part), columns, source),
+        columns,
+        list(names),
+        len(own),
+        own.start,
+        shard,
+    )
+
+
+def _shaped(chunks: Iterator["Dataset"], columns: Sequence[str], source: str) -> Iterator["Dataset"]:
+    return (with_texts(chunk, columns, source) for chunk in chunks)
+
+
+def _within(rows: range, chunks: Iterator["Dataset"], part: int) -> Iterator["Dataset"]:
+    """Of chunks of a table what lies within a range of its rows, from its part of a number on."""
+    number = rows.start // CHUNK_ROWS + part
+    for chunk in islice(chunks, number, None):
+        first = number * CHUNK_ROWS
+        if first >= rows.stop:
+            return
+        own = range(max(rows.start - first, 0), min(rows.stop - first, len(chunk)))
+        if own:
+            yield chunk if len(own) == len(chunk) else chunk.select(own)
+        number += 1
 
 
 def is_lines(source: str, text: Sequence[str] | None) -> bool:
@@ -136,7 +176,7 @@ def is_lines(source: str, text: Sequence[str] | None) -> bool:
     return source == STDIN and text is None
 
 
-def _frames(predictor: "Predictor", rows: Rows, asked: Asked, first: int, nested: bool) -> Iterator["pd.DataFrame"]:
+def _frames(predictor: "Predictor", rows: Rows, asked: Asked, part: int, nested: bool) -> Iterator["pd.DataFrame"]:
     """Chunk by chunk, the columns of the input and of the predictions."""
     import pandas as pd
 
@@ -149,7 +189,7 @@ def _frames(predictor: "Predictor", rows: Rows, asked: Asked, first: int, nested
         while new[name] in rows.names:  # predictions for the output of an earlier call have `predicted_label`, too
             new[name] = f"predicted_{new[name]}"
     count = 0
-    for chunk in rows.chunks(first):
+    for chunk in rows.chunks(part):
         count += len(chunk)
         texts = read_texts(chunk, rows.text)
         if top_k == 1:
@@ -162,7 +202,7 @@ def _frames(predictor: "Predictor", rows: Rows, asked: Asked, first: int, nested
         columns = {name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names}
         columns |= dict(zip(new.values(), map(list, zip(*found, strict=True)), strict=True))
         yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
-    if not count and not first:
+    if not count and not part:
         yield pd.DataFrame(columns=[*rows.names, *new.values()], dtype=object)
 
 
@@ -184,16 +224,15 @@ def predict_table(
         predictor: the model.
         source: file, hub dataset, or `-` for lines of standard input.
         text: text column, or two for pairs; by default those of the training.
-        out: file to write, whole or not at all; `None` writes CSV to standard output.
+        out: file to write, whole or not at all; of a shard what `Shard.output` makes of it; `None` writes CSV to
+            standard output.
         asked: what is to be written of each row; by default the prediction alone.
-        resume: go on with an interrupted call for the same output.
+        resume: go on with an interrupted call for the same output; of a shard, if there is one.
         rows: those of the source, where they have been looked at already (`read_rows`).
 
     Raises:
         EncT5Error: for a table without such columns, an output that cannot be written, or nothing to resume.
     """
-    import pyarrow as pa
-
     if resume and (out is None or source == STDIN):
         raise EncT5Error("only predictions of a file's rows to another file can be resumed; name both")
     rows, asked = rows or read_rows(predictor, source, text), asked or Asked()
@@ -206,32 +245,49 @@ def predict_table(
                 sys.stdout.flush()
         _tell(predictor, predictor.unread - before)
         return
-    kind = WRITERS[out.suffix.lower()]
-    with Parts(out, _decided_by(source, rows, asked), resume) as parts:
-        try:
-            written = parts.count * CHUNK_ROWS
-            with progress.bar("predicting", rows.total, written):
-                for frame in _frames(predictor, rows, asked, written, kind.nested):
-                    with parts.next() as file:
-                        kind.write(frame, file, parts.count == 0)
-                    written += len(frame)
-            parts.join(kind.join)
-        except (OSError, KeyboardInterrupt) as error:
-            if source == STDIN:
-                parts.remove()
-            again = "" if source == STDIN else "; the same command with --resume goes on with what is done"
-            if isinstance(error, OSError):
-                raise EncT5Error(f"cannot write {out}: {error.strerror or error}{again}") from error
-            raise InterruptedByUserError(f"interrupted{again}") from error
-        except pa.ArrowException as error:  # a column of different types, say, which JSON may hold
-            parts.remove()
-            raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error
-        except BaseException:
-            parts.remove()
-            raise
-    count = written if rows.total is None else rows.total
+    decided = _decided_by(source, rows, asked)
+    if rows.shard is None:
+        parts = Parts(out, decided, resume)
+    else:
+        out = rows.shard.output(out)
+        if resume and shards.is_done(out, decided):
+            print(f"{out} is there already", file=sys.stderr)
+            return
+        parts = ShardParts(out, rows.shard, decided, resume)
+    with parts:
+        count = _write(predictor, source, rows, asked, parts)
     print(f"{count} prediction{'' if count == 1 else 's'} written to {out}", file=sys.stderr)
     _tell(predictor, predictor.unread - before)
+
+
+def _write(predictor: "Predictor", source: str, rows: Rows, asked: Asked, parts: Parts) -> int:
+    """Write the parts that are not there, and the output of all; return the number of its rows."""
+    import pyarrow as pa
+
+    out = parts.out
+    kind = WRITERS[out.suffix.lower()]
+    try:
+        written = rows.before(parts.count)
+        with progress.bar("predicting", rows.total, written):
+            for frame in _frames(predictor, rows, asked, parts.count, kind.nested):
+                with parts.next() as file:
+                    kind.write(frame, file, parts.count == 0)
+                written += len(frame)
+        parts.join(kind.join)
+    except (OSError, KeyboardInterrupt) as error:
+        if source == STDIN:
+            parts.remove()
+        again = "" if source == STDIN else "; the same command with --resume goes on with what is done"
+        if isinstance(error, OSError):
+            raise EncT5Error(f"cannot write {out}: {error.strerror or error}{again}") from error
+        raise InterruptedByUserError(f"interrupted{again}") from error
+    except pa.ArrowException as error:  # a column of different types, say, which JSON may hold
+        parts.remove()
+        raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error
+    except BaseException:
+        parts.remove()
+        raise
+    return written if rows.total is None else rows.total
 
 
 def _tell(predictor: "Predictor", read: Unread) -> None:
