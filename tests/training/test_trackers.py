@@ -106,3 +106,20 @@ def test_a_tracker_that_cannot_be_had_is_told_before_training(
     with pytest.raises(EncT5Error, match=message):
         start(run.base, tmp_path / "run", "nowhere.csv", report_to=(name,))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("tensorboard")
+def test_a_tracker_that_cannot_be_started_is_told_in_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **others: Any) -> None:
+        raise OSError("no server at localhost:1.\nTry another.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trackers.TensorBoardCallback, "on_train_begin", refuse)
+        with pytest.raises(
+            EncT5Error, match=r"^--report-to tensorboard cannot be started: no server at localhost:1; set"
+        ):
+            start(run.base, tmp_path / "run", run.source, epochs=1, report_to=("tensorboard",))
+    start(run.base, tmp_path / "run", run.source, epochs=1, report_to=("tensorboard",), resume=True)
+    assert events(tmp_path / "run" / "logs")

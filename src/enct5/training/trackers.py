@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from transformers import Trainer
 from transformers.integrations import TensorBoardCallback
@@ -29,6 +30,22 @@ def check(names: Sequence[str]) -> None:
             ) from error
 
 
+def _tell_at_the_start(callback: Any, name: str) -> None:
+    """Let a tracker that cannot be started, as its server or store cannot be reached, end the run in one line."""
+    start = callback.on_train_begin
+
+    def on_train_begin(*arguments: Any, **others: Any) -> Any:
+        try:
+            return start(*arguments, **others)
+        except Exception as error:  # whatever its package raises
+            raise EncT5Error(
+                f"--report-to {name} cannot be started: {first_line(error).rstrip('.')}; set it up, or leave it out; "
+                "the run goes on with --resume"
+            ) from error
+
+    callback.on_train_begin = on_train_begin
+
+
 def prepare(trainer: Trainer, names: Sequence[str], out: Path) -> None:
     """Leave a trainer the trackers that were named, and let TensorBoard's files be written into the run folder.
 
@@ -43,6 +60,9 @@ def prepare(trainer: Trainer, names: Sequence[str], out: Path) -> None:
     for name, tracker in INTEGRATION_TO_CALLBACK.items():
         if name not in names:
             trainer.remove_callback(tracker)
+        for callback in trainer.callback_handler.callbacks:
+            if type(callback) is tracker:
+                _tell_at_the_start(callback, name)
     for callback in trainer.callback_handler.callbacks:
         if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
             callback.logging_dir = str(out / LOGS)
