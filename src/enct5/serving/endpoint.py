@@ -150,8 +150,9 @@ class Endpoint:
             service.metrics.dropped("timeout")
             raise RefusalError(Kind.UNAVAILABLE, f"not answered within {seconds:g} s", retry_after=1)
         finally:
-            work.cancel()
             gone.cancel()
+            if work.cancel():
+                await asyncio.wait((work,))  # which leaves the queue
 
     async def _answer(self, call: Call, value: Any) -> Response:
         answer = call.answer = next((one for one in self.answers if one.fits(value)), self.answers[-1])

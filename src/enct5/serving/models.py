@@ -17,6 +17,7 @@ from enct5.serving.refusal import Kind, RefusalError
 from enct5.tasks.multi_task import MultiTask
 
 _MOST_CHARACTERS = 64_000_000  # of all texts that wait, so that memory has an end
+_PATIENCE = 0.5  # of a request's time that may pass in the queue, as far as can be told when it comes
 _READERS = 2  # threads that tokenise; the tokenizers themselves run outside Python's lock
 _STEPS_OF_AN_EXPLANATION = 128  # forward and backward passes for a label, of which a text's prediction takes one
 
@@ -56,7 +57,8 @@ class Admission:
             seconds: how long what is here will take.
         """
         crowded = self._characters + characters > _MOST_CHARACTERS and self.texts
-        if self.texts + texts > self.limits.queued or crowded:
+        late = seconds > _PATIENCE * self.limits.timeout  # better told now than when time is up
+        if self.texts + texts > self.limits.queued or crowded or late:
             after = max(1, round(min(seconds, self.limits.timeout)))
             raise RefusalError(Kind.OVERLOADED, "Model is overloaded", retry_after=after)
         self.texts += texts

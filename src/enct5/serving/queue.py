@@ -20,7 +20,7 @@ from enct5.serving.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-_MEMORY = 0.9  # how much of the measured speed remains with every batch
+_MEMORY = 0.99  # how much of the best speed remains with every batch: those of few texts say little of what is possible
 
 
 class Waiting:
@@ -124,7 +124,7 @@ class DeviceQueue:
             self._filled.notify()
 
     def seconds(self) -> float:
-        """How long what waits will take, by the speed of the last batches."""
+        """How long what waits will take, by the best speed of late."""
         return self._tokens / self._speed if self._speed else 0.0
 
     def _count(self, tokens: int) -> None:
@@ -166,8 +166,7 @@ class DeviceQueue:
             self._metrics.ran(batch[0].model, len(batch), tokens, seconds)
             if batch[0].work is None:
                 self.failing = not gave_results
-                speed = tokens / max(seconds, 1e-6)
-                self._speed = _MEMORY * self._speed + (1 - _MEMORY) * speed if self._speed else speed
+                self._speed = max(_MEMORY * self._speed, tokens / max(seconds, 1e-6))
 
     def _settle(self, batch: list[Item]) -> bool:
         """Run a batch, in halves where it fails, so that one text does not fail its neighbours.
