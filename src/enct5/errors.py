@@ -37,6 +37,15 @@ def require(package: str, extra: str, option: str) -> None:
         raise EncT5Error(f"{option} needs {package}, which is not installed: pip install 'enct5[{extra}]'")
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text (the last of a configuration error's, its reason), or its type's name."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # by name: huggingface_hub, whose class it is, need not be here
+    if any(kind.__name__ == "StrictDataclassError" for kind in type(error).__mro__):
+        return lines[-1].strip().removeprefix("ValueError: ").removeprefix("TypeError: ")
+    return lines[0]
+
+
 def show(value: object, limit: int = 60) -> str:
     """Quote a value for a one-line message.
 

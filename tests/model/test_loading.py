@@ -11,7 +11,8 @@ from enct5.errors import EncT5Error
 from enct5.export.onnx import export
 from enct5.inference.predictor import Predictor
 from enct5.model.conversion import convert
-from enct5.model.loading import check_tokenizer, load_tokenizer
+from enct5.model.loading import load_tokenizer
+from enct5.model.vocabularies import check_tokenizer
 from helpers.runs import messages, start
 from helpers.tables import write_rows
 

@@ -16,8 +16,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, BertCon
 
 import enct5
 from enct5 import EncT5Config, EncT5ForSequenceClassification
-from enct5.errors import EncT5Error
-from enct5.model.loading import first_line, load_model, load_tokenizer
+from enct5.errors import EncT5Error, first_line
+from enct5.model.loading import load_model, load_tokenizer
 from enct5.model.registration import register_when_needed
 
 

@@ -9,7 +9,8 @@ from enct5.files.writing import atomic_folder, disk_full_as_error, refuse_occupi
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.conversion import Conversion, convert
 from enct5.model.folder import CONVERSION, public_name
-from enct5.model.loading import check_tokenizer, load_tokenizer
+from enct5.model.loading import load_tokenizer
+from enct5.model.vocabularies import check_tokenizer
 from enct5.reports import model_card
 
 

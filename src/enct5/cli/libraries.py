@@ -5,8 +5,24 @@ import logging
 import os
 import sys
 import warnings
+from pathlib import Path
 
 from enct5 import progress
+from enct5.errors import is_installed
+from enct5.export.onnx_session import is_exported
+
+
+def load_for(*models: str) -> None:
+    """Import what runs these models: exported ones need neither torch nor transformers.
+
+    A model that has to be fetched is taken for one of torch, where there is a torch.
+    """
+    if all(Path(model).exists() and is_exported(model) for model in models) or not is_installed("torch"):
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when the hub's library is imported
+        progress.enabled = True
+    else:
+        load()
 
 
 def load() -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from enct5.errors import EncT5Error, show
+from enct5.files.hub_files import file_of
 from enct5.files.writing import atomic_folder, disk_full_as_error, refuse_occupied
 from enct5.model.digests import digests_of_tokenizer, digests_of_weights
 from enct5.model.folder import METRICS, TRAIN_CONFIG, ancestry_of, public_name
 from enct5.model.joining import joined, tasks_of
-from enct5.model.loading import file_of, load_model, load_tokenizer
+from enct5.model.loading import load_model, load_tokenizer
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.model.sources import check_source
 from enct5.model.task_records import recorded_tasks

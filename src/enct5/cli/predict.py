@@ -25,6 +25,7 @@ from enct5.cli.options import (
     say,
 )
 from enct5.errors import EncT5Error, show
+from enct5.files.hub_names import with_revision
 
 if TYPE_CHECKING:
     from enct5.inference.shards import Shard
@@ -66,7 +67,7 @@ def evaluate(
     prepare_for_hub(model, None if is_local(data) else data)
     options = ReadOptions(delimiter, encoding)
     rows = known and evaluation.read_rows(known, data, columns_of(text), label, abstain_below, label_separator, options)
-    libraries.load()
+    libraries.load_for(model)
     from enct5.inference.predictor import Predictor
 
     with progress.bar("loading"):
@@ -157,7 +158,7 @@ def predict(
     prepare_for_hub(model, None if one or is_local(data) else data)
     options = ReadOptions(delimiter, encoding)
     rows = None if one else known and prediction_file.read_rows(known, data, columns_of(text), options, part)
-    libraries.load()
+    libraries.load_for(model)
     from enct5.inference.predictor import Predictor
 
     with progress.bar("loading"):
@@ -252,10 +253,14 @@ def bench(model: Model, revision: Revision = None) -> None:
 
 def info(model: Model, revision: Revision = None) -> None:
     """Say what a checkpoint is, and whether it is whole."""
-    model = load_for(model, revision)
-    from enct5.cli import tables
+    from enct5.cli import libraries, tables
+    from enct5.model.sources import check_source, prepare_for_hub
+
+    check_source(model, revision)
+    prepare_for_hub(model)
+    libraries.load_for(model)
     from enct5.inference import inspection
 
     with progress.bar("checking"):
-        facts = inspection.inspect(model)
+        facts = inspection.inspect(with_revision(model, revision))
     tables.show_facts(facts)

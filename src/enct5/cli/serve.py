@@ -58,7 +58,7 @@ def serve(
     for source in named.values():
         check_source(source, revision)
     prepare_for_hub(*named.values())
-    libraries.load()
+    libraries.load_for(*named.values())
     from enct5.inference.predictor import Predictor
     from enct5.serving import run
     from enct5.serving.app import app

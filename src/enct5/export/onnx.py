@@ -18,15 +18,17 @@ import torch
 from enct5.errors import EncT5Error, require
 from enct5.export.onnx_session import DATA, GRAPH, OnnxEncT5, is_exported
 from enct5.export.padded import ExportableEncT5
+from enct5.files.hub_files import file_of
 from enct5.files.writing import atomic_folder, disk_full_as_error, refuse_occupied
 from enct5.folding.model import FoldedEncT5, check_foldable
 from enct5.folding.tasks import FoldedTasks
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.folder import TRAIN_CONFIG
-from enct5.model.loading import check_tokenizer, file_of, load_model, load_tokenizer
+from enct5.model.loading import load_model, load_tokenizer
 from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.model.replica import evaluating
+from enct5.model.vocabularies import check_tokenizer
 
 OPSET = 20
 SHAPES = ((1, 1), (1, 16), (5, 33), (2, 300))  # texts and tokens of the batches that are compared

@@ -1,5 +1,7 @@
-"""An exported model, run by ONNX Runtime: no model of torch, the same logits."""
+"""An exported model, run by ONNX Runtime: neither torch nor transformers, the same logits."""
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,13 +9,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from transformers import AutoConfig
-from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
-from enct5.errors import EncT5Error, require
-from enct5.files.hub_names import on_hub
-from enct5.model.configuration_enct5 import EncT5Config
-from enct5.model.loading import file_of, first_line
+from enct5.errors import EncT5Error, first_line, require
+from enct5.export.exported_config import ExportedConfig
+from enct5.files.hub_files import file_of
+from enct5.model.folder import CONFIG, WEIGHTS
 from enct5.model.sources import check_source
 from enct5.tokenization.batches import MAX_BATCH_TOKENS, pad
 from enct5.tokenization.shared_rows import by_row
@@ -27,7 +27,7 @@ def is_exported(source: str, **hub: Any) -> bool:
     folder = Path(source)
     if folder.exists():
         return (folder / GRAPH).is_file() and not any(folder.glob("*.safetensors"))
-    weights = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME)
+    weights = (WEIGHTS, f"{WEIGHTS}.index.json")
     try:
         return not any(file_of(source, name, **hub) for name in weights) and file_of(source, GRAPH, **hub) is not None
     except OSError:  # no such repository or revision, which whoever loads the model tells
@@ -45,9 +45,10 @@ class OnnxEncT5:
         folder: the graph's, if it is to be kept as long as this only.
 
     Attributes:
-        config: as given.
+        config: as given; an `ExportedConfig` of a folder, an `EncT5Config` of a model exported in memory.
         megabytes: size of the graph and its weights.
-        threads: how many of the CPU it uses: as many as torch when it was loaded.
+        threads: how many of the CPU it uses, as torch would: a program's setting of torch (`torch.set_num_threads`)
+            where it has one when the model is loaded, else `OMP_NUM_THREADS`, else one for each core.
 
     Raises:
         EncT5Error: without onnxruntime, or for a damaged graph.
@@ -57,13 +58,12 @@ class OnnxEncT5:
     fold, compile = True, False  # a graph is the folded model
     device, dtype = "cpu", None
 
-    def __init__(self, graph: Path, config: EncT5Config, folder: TemporaryDirectory[str] | None = None) -> None:
-        require("onnxruntime", "onnx", "an exported model")
+    def __init__(self, graph: Path, config: Any, folder: TemporaryDirectory[str] | None = None) -> None:
+        require("onnxruntime", "runtime", "an exported model")
         import onnxruntime
-        import torch  # to be asked for a number only
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads = torch.get_num_threads()
+        options.intra_op_num_threads = self.threads = _threads()
         options.log_severity_level = 3  # its warnings are about the graph, which the user cannot change
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -93,15 +93,15 @@ class OnnxEncT5:
             EncT5Error: when it holds none, or a damaged one.
         """
         check_source(source, hub.get("revision"))
-        name, places = on_hub(source, **hub)
         try:
-            graph, config = cached_file(name, GRAPH, **places), AutoConfig.from_pretrained(name, **places)
+            graph, file = file_of(source, GRAPH, **hub), file_of(source, CONFIG, **hub)
             file_of(source, DATA, **hub)  # beside the graph; there is one of large models only
-        except Exception as error:  # transformers raises whatever the damage leads to
+            if graph is None or file is None:
+                raise EncT5Error(f"{source} has no {CONFIG if graph else GRAPH}; export a model to run it so")
+            config = ExportedConfig.read(file)
+        except (OSError, ValueError) as error:
             raise EncT5Error(f"cannot read an exported model at {source}: {first_line(error)}") from error
-        if not isinstance(config, EncT5Config):
-            raise EncT5Error(f"{source} is a checkpoint of type {config.model_type!r}, not an EncT5 model")
-        return cls(Path(str(graph)), config)
+        return cls(graph, config)
 
     @property
     def model(self) -> "OnnxEncT5":
@@ -176,13 +176,32 @@ class OnnxEncT5:
         return parts, {"windows": np.where(number < counts, np.cumsum(counts)[:, None] - counts + number, -1)}
 
 
+def _threads() -> int:
+    """How many threads torch would use; what is made of the CPU's cores beyond that is slower."""
+    if (torch := sys.modules.get("torch")) is not None:  # a program may have told it
+        return torch.get_num_threads()
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if told.isascii() and told.isdigit() and int(told):
+        return int(told)
+    places = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len({_siblings(place) for place in places})
+
+
+def _siblings(place: int) -> str:
+    """The logical processors of one core, which do not compute any faster together; this one where nobody tells."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{place}/topology/thread_siblings_list").read_text(encoding="ascii")
+    except OSError:
+        return str(place)
+
+
 def _sizes_and_times(graph: Path) -> dict[Path, tuple[int, int]]:
     """Size and time of change of a graph's file, and of that of its weights where there is one."""
     found = [(file, file.stat()) for file in (graph, graph.with_name(DATA)) if file.exists()]
     return {file: (state.st_size, state.st_mtime_ns) for file, state in found}
 
 
-def _unpickled(contents: dict[str, bytes], config: EncT5Config) -> OnnxEncT5:
+def _unpickled(contents: dict[str, bytes], config: Any) -> OnnxEncT5:
     folder: TemporaryDirectory[str] = TemporaryDirectory(prefix="enct5-onnx-")
     for name, content in contents.items():
         (Path(folder.name) / name).write_bytes(content)

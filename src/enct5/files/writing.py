@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from enct5.errors import EncT5Error
 
 PARTIAL = ".partial"  # the folder in an output folder where its files are written aside
@@ -136,7 +134,7 @@ def disk_full_as_error(out: Path, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except Exception as error:  # also those of safetensors and torch, which need not be installed
         reason = _no_room(error)
         if reason is None:
             raise

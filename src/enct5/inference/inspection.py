@@ -1,28 +1,29 @@
 """Say what a checkpoint is, and refuse a damaged one."""
 
 import json
-from typing import Any
-
-from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
+from typing import TYPE_CHECKING, Any
 
 from enct5.errors import EncT5Error
 from enct5.files.digests import digest
+from enct5.files.hub_files import file_of
 from enct5.inference.predictor import Predictor
-from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.digests import digests_of_tokenizer
 from enct5.model.folder import METRICS
-from enct5.model.loading import file_of
+from enct5.tokenization.fast_tokenizer import NO_LIMIT
 from enct5.tokenization.unread import examples, percent
 
+if TYPE_CHECKING:
+    from enct5.model.configuration_enct5 import EncT5Config
 
-def _decoder(config: EncT5Config) -> str:
+
+def _decoder(config: "EncT5Config") -> str:
     if not config.has_decoder:
         return "none: the head reads the encoder's token states"
     fed = "the text's own tokens" if config.decoder_vocab_size is None else f"{config.decoder_vocab_size} prompt(s)"
     return f"{config.num_decoder_layers} layer(s), {fed}"
 
 
-def _encoder(config: EncT5Config) -> str:
+def _encoder(config: "EncT5Config") -> str:
     read = "" if config.encoder_window is None else f", long texts in windows of {config.encoder_window} tokens"
     return f"{config.num_layers} layers of width {config.d_model}, {config.feed_forward_proj}{read}"
 
@@ -90,8 +91,8 @@ def inspect(source: str) -> dict[str, Any]:
     labels = [config.id2label[index] for index in range(config.num_labels)]
     shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
     longest = tokenizer.model_max_length  # transformers' word for "no limit" is a huge number
-    cut = f"texts cut to {longest} tokens" if longest < VERY_LARGE_INTEGER else "texts are not cut"
-    if predictor.task.inputs.windowed and longest < VERY_LARGE_INTEGER:
+    cut = f"texts cut to {longest} tokens" if longest < NO_LIMIT else "texts are not cut"
+    if predictor.task.inputs.windowed and longest < NO_LIMIT:
         cut = f"texts read in windows of {longest} tokens"
     facts = {
         "model": engine.summary(),

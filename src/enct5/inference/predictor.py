@@ -6,25 +6,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from enct5.data.in_memory import is_table
 from enct5.errors import EncT5Error, show, unknown
+from enct5.files.hub_files import file_of
 from enct5.inference import frames
 from enct5.inference.engine import Engine
 from enct5.inference.runner import Runner
 from enct5.inference.runtime import Runtime
 from enct5.inference.texts import Text, checked, items, texts_of
-from enct5.inference.torch_engine import TorchEngine
 from enct5.model.folder import TRAIN_CONFIG
-from enct5.model.loading import check_tokenizer, file_of
 from enct5.model.sources import check_source
 from enct5.model.trained_on import TrainedOn
+from enct5.model.vocabularies import check_tokenizer
 from enct5.tasks.base import best_labels, check_abstention, check_top_k, withhold
 from enct5.tasks.multi_task import MultiTask
 from enct5.tokenization.unread import Unread
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from enct5.explanations.explain import Explanation
     from enct5.model.modeling_enct5 import EncT5ForClassification
     from enct5.model.modeling_enct5_tasks import EncT5ForTasks
@@ -47,8 +48,9 @@ class Predictor(Runner):
 
     Attributes:
         engine: what runs the model, and knows what differs between models of torch and exported ones.
-        tokenizer: its tokenizer; texts longer than `tokenizer.model_max_length` tokens are cut, or read in overlapping
-            windows by models that tag tokens.
+        tokenizer: its tokenizer: transformers', or that of an exported model, a `FastTokenizer`, which has what
+            predictions ask of one. Texts longer than `tokenizer.model_max_length` tokens are cut, or read in
+            overlapping windows by models that tag tokens.
         config: what the model was trained on, if its folder says so.
         batch_tokens: the most tokens of a batch, padding included, unless one text has more; None for what suits the
             device.
@@ -64,7 +66,7 @@ class Predictor(Runner):
     def __init__(
         self,
         model: "EncT5ForClassification | EncT5ForTasks | Engine",
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: "PreTrainedTokenizerBase",
         config: TrainedOn | None = None,
         fold: bool = True,
         compile: bool = False,
@@ -73,7 +75,11 @@ class Predictor(Runner):
         if batch_tokens is not None and batch_tokens < 1:
             raise EncT5Error(f"`batch_tokens` (--batch-tokens) is {batch_tokens}; give a number from 1 on")
         check_tokenizer(tokenizer, model.config.vocab_size)
-        self.engine: Engine = model if isinstance(model, Engine) else TorchEngine(model, fold, compile)
+        if not isinstance(model, Engine):
+            from enct5.inference.torch_engine import TorchEngine
+
+            model = TorchEngine(model, fold, compile)
+        self.engine: Engine = model
         self.tokenizer = tokenizer
         self.config, self.batch_tokens = config, batch_tokens
         self.unread, self.warns_of_unknown = Unread(), True

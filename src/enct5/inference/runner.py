@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from enct5 import progress
 from enct5.errors import EncT5Error
@@ -15,6 +14,9 @@ from enct5.tasks.base import Task
 from enct5.tasks.multi_task import task_of
 from enct5.tokenization.batches import length_ordered_batches
 from enct5.tokenization.unread import Unread, notes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class Runner:
     """What a `Predictor` is apart from predictions, whose attributes it has."""
 
     engine: Engine
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: "PreTrainedTokenizerBase"
     batch_tokens: int | None
     unread: Unread
     warns_of_unknown: bool

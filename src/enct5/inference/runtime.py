@@ -1,17 +1,17 @@
 """Where a model runs and in which numbers: the settings, held against each other, and the model loaded by them."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import torch
-from transformers import PreTrainedTokenizerBase
-
-from enct5.errors import EncT5Error, show, unknown
+from enct5.errors import EncT5Error, first_line, require, show, unknown
 from enct5.export.onnx_session import OnnxEncT5, is_exported
+from enct5.export.tokenizer import tokenizer_of
 from enct5.inference.engine import Engine
-from enct5.inference.torch_engine import TorchEngine
-from enct5.model.loading import first_line, load_model, load_tokenizer
-from enct5.model.modeling_enct5 import EncT5ForClassification
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from enct5.model.modeling_enct5 import EncT5ForClassification
 
 _BACKENDS = ("auto", "torch", "onnx")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -40,7 +40,7 @@ class Runtime:
         if self.quantize not in _QUANTIZATIONS:
             raise unknown("quantize", str(self.quantize), ["int8"])
 
-    def load(self, source: str, **hub: Any) -> tuple[Engine, PreTrainedTokenizerBase]:
+    def load(self, source: str, **hub: Any) -> tuple[Engine, "PreTrainedTokenizerBase"]:
         """Load a model, ready to be run, and its tokenizer.
 
         Args:
@@ -54,7 +54,13 @@ class Runtime:
         if exported or self.quantize:
             self._check_onnx(exported)
         if exported:
-            return OnnxEncT5.from_pretrained(source, **hub), load_tokenizer(source, **hub)
+            return OnnxEncT5.from_pretrained(source, **hub), tokenizer_of(source, **hub)
+        require("torch", "predict", f"a model that is not exported, as {source},")
+        import torch
+
+        from enct5.inference.torch_engine import TorchEngine
+        from enct5.model.loading import load_model, load_tokenizer
+
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() and not self.quantize else "cpu"
@@ -78,7 +84,7 @@ class Runtime:
             raise EncT5Error("the model is exported already; quantise it when you export it: enct5 export --int8")
 
 
-def _placed(model: EncT5ForClassification, device: str) -> EncT5ForClassification:
+def _placed(model: "EncT5ForClassification", device: str) -> "EncT5ForClassification":
     """The model on its device."""
     try:
         return cast(Any, model).to(device)  # `to` of transformers' models is typed as that of one without arguments

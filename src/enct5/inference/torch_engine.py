@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 
-from enct5.errors import EncT5Error, is_installed
+from enct5.errors import EncT5Error, first_line, is_installed
 from enct5.inference.engine import Form
 from enct5.inference.forms import CompiledForm, FoldedForm, PlainForm
-from enct5.model.loading import first_line
 from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.tokenization.batches import MAX_BATCH_TOKENS

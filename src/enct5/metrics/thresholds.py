@@ -49,10 +49,9 @@ def tune(logits: Array, labels: Array) -> list[float]:
 
 
 def _scores(logits: Array) -> Array:
-    from scipy.special import expit
-
     # in float64, so that scores near 1 stay apart, and tuning and deciding see the same numbers
-    return np.asarray(expit(logits.astype(np.float64)))
+    with np.errstate(over="ignore"):  # of very negative logits, whose score is 0
+        return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))
 
 
 def _best(scores: Array, truth: Array) -> float:

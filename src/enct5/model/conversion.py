@@ -14,10 +14,9 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PretrainedConfig
 
-from enct5.errors import EncT5Error, unknown
+from enct5.errors import EncT5Error, first_line, unknown
 from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
-from enct5.model.loading import first_line
 from enct5.model.modeling_enct5 import PROMPTS, EncT5ForClassification, EncT5ForTokenClassification
 from enct5.model.modeling_enct5_tasks import class_of_task
 from enct5.model.sources import check_source

@@ -31,7 +31,7 @@ def digest_of_checkpoint(source: str, **hub: Any) -> str | None:
         source: folder or hub id; of the latter the files that were fetched, so load it before.
         hub: `revision` and `token` on the hub.
     """
-    from enct5.model.loading import file_of
+    from enct5.files.hub_files import file_of
 
     config = file_of(source, CONFIG, **hub)
     if config is None:

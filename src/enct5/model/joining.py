@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from enct5.errors import EncT5Error, show
+from enct5.files.hub_files import file_of
 from enct5.model.configuration_enct5 import OF_AN_ENTRY, EncT5Config
 from enct5.model.folder import TRAIN_CONFIG
-from enct5.model.loading import file_of, load_model
+from enct5.model.loading import load_model
 from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.model.trained_on import TrainedOn

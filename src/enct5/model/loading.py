@@ -4,25 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
-from transformers.utils import cached_file
 
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, first_line
 from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks, class_of_task
 from enct5.model.sources import check_source
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text (the last of a configuration error's, its reason), or its type's name."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    if isinstance(error, StrictDataclassError):
-        return lines[-1].strip().removeprefix("ValueError: ").removeprefix("TypeError: ")
-    return lines[0]
 
 
 def _reason(source: str, error: BaseException, part: str) -> str:
@@ -76,25 +66,6 @@ def load_tokenizer(source: str, **hub: Any) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def check_tokenizer(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None:
-    """Refuse a tokenizer that gives ids for which a model has no embedding.
-
-    Args:
-        tokenizer: the tokenizer.
-        vocab_size: the model's.
-
-    Raises:
-        EncT5Error: when it does; by its highest id, as ids may have gaps.
-    """
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= vocab_size:
-        whose = f"the tokenizer of {tokenizer.name_or_path}" if tokenizer.name_or_path else "the tokenizer"
-        raise EncT5Error(
-            f"{whose} has token ids up to {highest}, but the model {vocab_size} embeddings (ids up to "
-            f"{vocab_size - 1}); they do not belong together: take the tokenizer that the model was saved with"
-        )
-
-
 def model_class_of(config: EncT5Config) -> type[EncT5ForClassification] | type[EncT5ForTasks]:
     """The class of the models that have a configuration."""
     return EncT5ForTasks if config.tasks else class_of_task(config)
@@ -109,19 +80,6 @@ def _check_no_pickles(source: str) -> None:
             f"the weights of {source} are pickled ({pickles[0]}), and reading those may run foreign code; whoever "
             "trusts them can save them as safetensors, by `save_pretrained` of the program that wrote them"
         )
-
-
-def file_of(source: str, name: str, **hub: Any) -> Path | None:
-    """A file of a folder or hub checkpoint (`revision`, `token`); `None` if it has none of this name."""
-    repository, places = on_hub(source, **hub)
-    found = cached_file(
-        repository,
-        name,
-        **places,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    return None if found is None else Path(found)
 
 
 def load_model(source: str, dtype: str = "auto", **hub: Any) -> EncT5ForClassification:

@@ -10,10 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers.utils import cached_file
 
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, first_line
 from enct5.files.hub_names import on_hub
 from enct5.model.folder import WEIGHTS
-from enct5.model.loading import first_line
 
 WEIGHTS_INDEX = "model.safetensors.index.json"
 SLICE_BYTES = 8 * 2**20

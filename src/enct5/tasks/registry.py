@@ -13,6 +13,7 @@ from enct5.tasks.tagging import TAGGING
 
 Array = npt.NDArray[Any]
 _KINDS: tuple[Task, ...] = (SINGLE_LABEL, MULTI_LABEL, REGRESSION, TAGGING)
+PROBLEM_TYPES = tuple(task.name for task in _KINDS)
 
 TASKS: dict[str, Task] = {key: task for task in _KINDS for key in (task.name, task.alias)}
 

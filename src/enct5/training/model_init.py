@@ -8,14 +8,14 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, first_line
 from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.conversion import convert, start_prompts
-from enct5.model.loading import check_tokenizer, first_line
 from enct5.model.modeling_enct5 import PROMPTS, EncT5ForClassification, check_stored_dtypes
 from enct5.model.modeling_enct5_tasks import class_of_task
 from enct5.model.rescaling import rescale_outputs
+from enct5.model.vocabularies import check_tokenizer
 from enct5.tasks.base import Task
 from enct5.training.config import TrainConfig
 from enct5.training.data import TrainingData

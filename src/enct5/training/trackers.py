@@ -8,9 +8,8 @@ from transformers import Trainer
 from transformers.integrations import TensorBoardCallback
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
-from enct5.errors import EncT5Error, unknown
+from enct5.errors import EncT5Error, first_line, unknown
 from enct5.model.folder import LOGS
-from enct5.model.loading import first_line
 
 
 def check(names: Sequence[str]) -> None:

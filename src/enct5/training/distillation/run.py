@@ -16,7 +16,7 @@ from enct5.errors import EncT5Error
 from enct5.inference.predictor import Predictor
 from enct5.model.digests import digest_of_checkpoint
 from enct5.model.folder import CHECKPOINTS, public_name
-from enct5.model.loading import check_tokenizer
+from enct5.model.vocabularies import check_tokenizer
 from enct5.tasks import entities
 from enct5.tasks.base import Task
 from enct5.tasks.entities import Entities, Span

@@ -3,11 +3,11 @@
 from typing import Any
 
 from enct5.errors import EncT5Error, show
+from enct5.files.hub_files import file_of
 from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.folder import TRAIN_CONFIG
 from enct5.model.joining import with_tasks_of
-from enct5.model.loading import file_of
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.model.task_records import recorded_tasks
 from enct5.model.trained_on import TrainedOn
