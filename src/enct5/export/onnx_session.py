@@ -97,7 +97,7 @@ class OnnxEncT5:
             graph, file = file_of(source, GRAPH, **hub), file_of(source, CONFIG, **hub)
             file_of(source, DATA, **hub)  # beside the graph; there is one of large models only
             if graph is None or file is None:
-                raise EncT5Error(f"{source} has no {CONFIG if graph else GRAPH}; export a model to run it so")
+                raise ValueError(f"it has no {CONFIG if graph else GRAPH}; write one with `enct5 export`")
             config = ExportedConfig.read(file)
         except (OSError, ValueError) as error:
             raise EncT5Error(f"cannot read an exported model at {source}: {first_line(error)}") from error
