@@ -8,6 +8,11 @@ from typing import Any
 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+try:
+    import litserve
+except ImportError:
+    litserve = None
+
 import enct5.model.registration  # noqa: F401  # the classes of the model
 
 
@@ -36,26 +41,34 @@ def fastapi(folder: str, port: int) -> None:
     uvicorn.run(app, port=port, log_level="error")
 
 
-def litserve(folder: str, port: int) -> None:
+class BatchedPipeline(litserve.LitAPI if litserve else object):  # at the top, as its processes look for it
+    """The pipeline on what LitServe has batched; its folder is an attribute, which those processes get."""
+
+    folder = ""
+
+    def setup(self, device: str) -> None:
+        """Load the pipeline, in a process of its own."""
+        self.classify = classifier(self.folder)
+
+    def decode_request(self, request: dict[str, Any]) -> str:
+        """The text of a request."""
+        return request["texts"][0]
+
+    def predict(self, texts: list[str]) -> Any:
+        """The labels of a batch."""
+        return self.classify(texts, batch_size=len(texts))
+
+    def encode_response(self, output: Any) -> Any:
+        """The label of a request."""
+        return output
+
+
+def batched(folder: str, port: int) -> None:
     """LitServe, which batches what arrives within 5 ms."""
-    import litserve
-
-    class Api(litserve.LitAPI):
-        def setup(self, device: str) -> None:
-            self.classify = classifier(folder)
-
-        def decode_request(self, request: dict[str, Any]) -> str:
-            return request["texts"][0]
-
-        def predict(self, texts: list[str]) -> Any:
-            return self.classify(texts, batch_size=len(texts))
-
-        def encode_response(self, output: Any) -> Any:
-            return output
-
-    api = Api(max_batch_size=32, batch_timeout=0.005, api_path="/v1/predict")
+    api = BatchedPipeline(max_batch_size=32, batch_timeout=0.005, api_path="/v1/predict")
+    api.folder = folder
     litserve.LitServer(api, accelerator="cpu", healthcheck_path="/readyz").run(port=port, generate_client_file=False)
 
 
 if __name__ == "__main__":
-    {"fastapi": fastapi, "litserve": litserve}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+    {"fastapi": fastapi, "litserve": batched}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
