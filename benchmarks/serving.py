@@ -14,6 +14,8 @@ import asyncio
 import importlib.util
 import itertools
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -95,7 +97,7 @@ def serving(server: str, folder: Path) -> Iterator[tuple[int, subprocess.Popen[b
         command = [sys.executable, "-m", "enct5.cli", "serve", str(folder), "--port", str(port)]
     else:
         command = [sys.executable, str(Path(__file__).with_name("pipeline_server.py")), server, str(folder), str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         while True:
             assert process.poll() is None, f"{server} has ended"
@@ -107,7 +109,11 @@ def serving(server: str, folder: Path) -> Iterator[tuple[int, subprocess.Popen[b
         yield port, process
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started
+            process.wait()
 
 
 def resident(process: subprocess.Popen[bytes]) -> float:
