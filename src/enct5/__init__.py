@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from enct5.extras import need
 from enct5.model.registration import register_when_needed
 from enct5.version import __version__ as __version__
 
@@ -33,6 +34,14 @@ _MODULES = {
     "train": "enct5.runs",
 }
 
+# What has to be installed for them; a `Predictor` runs exported models with little, and asks for more where it has to.
+_EXTRAS = {
+    **dict.fromkeys(("EncT5Classifier", "EncT5Regressor", "EncT5Tagger", "Run", "check", "distill", "train"), "train"),
+    **dict.fromkeys((name for name in _MODULES if name.startswith("EncT5For")), "predict"),
+    "EncT5Config": "predict",
+    "evaluate": "data",
+}
+
 __all__ = [
     "EncT5Classifier",
     "EncT5Config",
@@ -55,4 +64,6 @@ register_when_needed()
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'enct5' has no attribute {name!r}")
+    if (extra := _EXTRAS.get(name)) is not None:
+        need(extra, f"`enct5.{name}`")
     return getattr(importlib.import_module(_MODULES[name]), name)

@@ -88,12 +88,16 @@ def near(value: Any) -> Any:
 class Process:
     """`enct5 serve` in a process of its own.
 
+    Args:
+        arguments: those of `enct5 serve`.
+        command: what to run in its place.
+
     Attributes:
         port: where it listens.
     """
 
-    def __init__(self, *arguments: object) -> None:
-        command = [sys.executable, "-m", "enct5.cli", "serve", *map(str, arguments)]
+    def __init__(self, *arguments: object, command: list[str] | None = None) -> None:
+        command = command or [sys.executable, "-m", "enct5.cli", "serve", *map(str, arguments)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.said = self.process.stdout.readline()

@@ -81,22 +81,3 @@ def test_the_command_predicts_evaluates_and_tells_without_torch(folder: Path, tm
     told = without_torch.run_command("info", folder)
     assert told.returncode == 0, told.stderr
     assert "exported to ONNX" in told.stdout
-
-
-def test_a_model_of_torch_is_loaded_with_it_only(t5_folder: Base, tmp_path: Path) -> None:
-    from helpers.models import saved_model
-
-    folder = saved_model(t5_folder(), tmp_path / "model")
-    missing = f"""
-import importlib.util, sys
-found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *rest: None if name in ("torch", "transformers") else found(name, *rest)
-sys.argv = ["enct5", "predict", {str(folder)!r}, "one text"]
-from enct5.cli import main
-main()
-"""
-    done = without_torch.run_code(missing)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("enct5: ")
-    assert line.endswith("pip install 'enct5[predict]'")

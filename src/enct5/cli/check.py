@@ -44,6 +44,9 @@ def check(
 
     The status is 2 where training would refuse the data.
     """
+    from enct5.extras import need
+
+    need("train", "`enct5 check`")
     from enct5.assets import BUNDLED
     from enct5.checking import examination, table
     from enct5.cli import libraries, tables

@@ -20,6 +20,7 @@ from enct5.cli.serve import serve
 from enct5.cli.settings import SettingsCommand
 from enct5.cli.train import distill, train
 from enct5.errors import EncT5Error, InterruptedByUserError, printable, show
+from enct5.extras import need
 
 app = typer.Typer(
     name="enct5",
@@ -58,6 +59,7 @@ def demo(
     out: Annotated[str | None, typer.Option(help="Keep the run folder here; default: a temporary one.")] = None,
 ) -> None:
     """Train four tasks on the bundled messages from the bundled T5, and show what the model makes of new ones."""
+    need("train", "`enct5 demo`")
     from enct5.cli import demo
 
     demo.run(out)

@@ -46,7 +46,7 @@ def convert(
     refuse_occupied(place)
     if problem_type is not None:
         problem_type = find_task(problem_type).name
-    base = load_for(base, revision, push_to_hub)
+    base = load_for(base, revision, push_to_hub, extra="train")
     if repository is not None:
         repository.check()
         repository.open()
@@ -83,7 +83,7 @@ def merge(
 
     refuse_occupied(out)
     for run in runs:
-        load_for(run.rpartition("=")[2])
+        load_for(run.rpartition("=")[2], extra="train")
     from enct5.cli import merging
 
     with progress.bar("merging"):
@@ -109,7 +109,7 @@ def export(
 
     place = overwriting.place(out, overwriting.EXPORTED, model) if overwrite else out
     refuse_occupied(place)
-    model = load_for(model, revision)
+    model = load_for(model, revision, extra="onnx")
     from enct5.export import onnx
 
     with progress.bar("exporting"):

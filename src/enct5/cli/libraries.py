@@ -10,6 +10,27 @@ from pathlib import Path
 from enct5 import progress
 from enct5.errors import is_installed
 from enct5.export.onnx_session import is_exported
+from enct5.extras import need
+
+
+def check_for(*models: str, tables: bool = False) -> None:
+    """Refuse what cannot be done with the packages that are installed, before anything is read.
+
+    Args:
+        models: what is to be run.
+        tables: whether tables are to be read, too.
+
+    Raises:
+        EncT5Error: for an extra that is missing, which it names.
+    """
+    for model in models:
+        here = Path(model).exists()
+        if here and not is_exported(model):
+            need("predict", f"a model that is not exported, as {model},")
+        elif here or not is_installed("torch"):
+            need("runtime", "an exported model")
+    if tables:
+        need("data", "a table of texts")
 
 
 def load_for(*models: str) -> None:
@@ -25,8 +46,16 @@ def load_for(*models: str) -> None:
         load()
 
 
-def load() -> None:
-    """Import torch, transformers and the model, which takes seconds; what the user should know, enct5 says itself."""
+def load(extra: str = "predict") -> None:
+    """Import torch, transformers and the model, which takes seconds; what the user should know, enct5 says itself.
+
+    Args:
+        extra: what the command needs of enct5's extras.
+
+    Raises:
+        EncT5Error: where it is not installed.
+    """
+    need(extra, "this command")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     warnings.filterwarnings("ignore", module=r"(torch|transformers|accelerate|huggingface_hub|peft)\b")
     first = "torch" not in sys.modules

@@ -104,12 +104,12 @@ def push(repository: "Repository", folder: Path) -> None:
     say(f"pushed: {address}")
 
 
-def load_for(model: str, revision: str | None = None, push_to_hub: str | None = None) -> str:
+def load_for(model: str, revision: str | None = None, push_to_hub: str | None = None, extra: str = "predict") -> str:
     """Refuse what can be no model, then import what runs one; return the model's name with its revision."""
     from enct5.cli import libraries
     from enct5.model.sources import check_source, prepare_for_hub
 
     check_source(model, revision)
     prepare_for_hub(model, push_to_hub)
-    libraries.load()
+    libraries.load(extra)
     return with_revision(model, revision)

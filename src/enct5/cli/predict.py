@@ -24,7 +24,7 @@ from enct5.cli.options import (
     load_for,
     say,
 )
-from enct5.errors import EncT5Error, show
+from enct5.errors import EncT5Error, require, show
 from enct5.files.hub_names import with_revision
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def evaluate(
     if json_file is not None:
         check_file(json_file)
     check_source(model, revision)
+    libraries.check_for(model, tables=True)
     known = described(model)
     prepare_for_hub(model, None if is_local(data) else data)
     options = ReadOptions(delimiter, encoding)
@@ -146,6 +147,7 @@ def predict(
     if known is not None and most != 1:
         check_top_k(known.task, most)
     one = second is not None or (text is None and is_text(data) and not is_local(data))
+    libraries.check_for(model, tables=not one)
     if second is not None and is_local(data) and is_local(second):
         raise EncT5Error(f"{data} and {second} are two files; write `{data},{second}`, or a pattern between quotes")
     if one and (out is not None or text is not None or resume):
@@ -224,6 +226,7 @@ def explain(
 
     if html is not None:
         check_file(html)
+        require("jinja2", "report", "--html")
     model = load_for(model, revision)
     from enct5.cli import tables
     from enct5.inference.predictor import Predictor
@@ -257,6 +260,7 @@ def info(model: Model, revision: Revision = None) -> None:
     from enct5.model.sources import check_source, prepare_for_hub
 
     check_source(model, revision)
+    libraries.check_for(model)
     prepare_for_hub(model)
     libraries.load_for(model)
     from enct5.inference import inspection

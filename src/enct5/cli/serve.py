@@ -58,6 +58,7 @@ def serve(
     for source in named.values():
         check_source(source, revision)
     prepare_for_hub(*named.values())
+    libraries.check_for(*named.values())
     libraries.load_for(*named.values())
     from enct5.inference.predictor import Predictor
     from enct5.serving import run

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from enct5.cli.options import push, repository_of, say
 from enct5.errors import InterruptedByUserError
+from enct5.extras import need
 
 if TYPE_CHECKING:
     from enct5.training.config import TrainConfig
@@ -33,6 +34,7 @@ def _run(
     name: str, config: "TrainConfig", resume: bool, overwrite: bool, push_to_hub: str | None, private: bool
 ) -> None:
     """Train into a run folder, and say what came of it."""
+    need("train", f"`enct5 {name}`")
     from enct5.cli import start, tables
     from enct5.model import overwriting
     from enct5.model.folder import is_interrupted

@@ -11,6 +11,7 @@ import numpy as np
 from enct5.data.any_values import with_columns
 from enct5.data.tables import check_names, table_of
 from enct5.errors import EncT5Error, show
+from enct5.extras import need
 from enct5.text.surrogates import check_unicode
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def in_memory(data: Any, purpose: str = "", only: Sequence[str] | None = None) -
     Raises:
         EncT5Error: For anything else, or a value that no table takes.
     """
+    need("data", "a table")
     name = _name(data) + purpose
     if only is not None and is_table(data):
         data = _selected(data, only)

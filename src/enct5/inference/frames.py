@@ -1,8 +1,10 @@
 """Predictions as a DataFrame of pandas."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from enct5.errors import require
 from enct5.inference import score_columns
 from enct5.tasks.base import Task
 
@@ -26,6 +28,7 @@ def frame(
         top_k: how many of them have columns; None for all.
         index: of the rows.
     """
+    require("pandas", "data", "as_frame")
     import pandas as pd
 
     names = [*task.prediction_columns, *score_columns.names(labels, top_k, nested=False)]
@@ -38,6 +41,5 @@ def frame(
 
 def index_of(texts: Any) -> "pd.Index | None":
     """The index of a Series or DataFrame; None for anything else."""
-    import pandas as pd
-
-    return texts.index if isinstance(texts, (pd.Series, pd.DataFrame)) else None
+    pd = sys.modules.get("pandas")  # which whoever has one has imported
+    return texts.index if pd and isinstance(texts, (pd.Series, pd.DataFrame)) else None

@@ -378,13 +378,13 @@ class Predictor(Runner):
         Raises:
             EncT5Error: for something else than a text or pair, or a label that the model does not know.
         """
-        from enct5.explanations.explain import explain
-
         if task is not None:
             return self.of_task(task).explain(text, label)
         if isinstance(self.task, MultiTask):
             raise EncT5Error(f"this model does {self.task.description}; say which to explain: `task` (--task)")
         model = self.engine.differentiable()
+        from enct5.explanations.explain import explain
+
         return explain(model, self.tokenizer, self.task, text, label, lambda: self.logits([text]))
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from enct5.errors import EncT5Error, first_line, require, show, unknown
+from enct5.errors import EncT5Error, first_line, show, unknown
 from enct5.export.onnx_session import OnnxEncT5, is_exported
 from enct5.export.tokenizer import tokenizer_of
+from enct5.extras import need
 from enct5.inference.engine import Engine
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Runtime:
             self._check_onnx(exported)
         if exported:
             return OnnxEncT5.from_pretrained(source, **hub), tokenizer_of(source, **hub)
-        require("torch", "predict", f"a model that is not exported, as {source},")
+        need("predict", f"a model that is not exported, as {source},")
         import torch
 
         from enct5.inference.torch_engine import TorchEngine
