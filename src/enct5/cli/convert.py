@@ -81,7 +81,7 @@ def merge(
     """Join models that share one encoder into one of all their tasks, which encodes a text once."""
     from enct5.files.writing import refuse_occupied
 
-    refuse_occupied(out)
+    refuse_occupied(out, "choose another folder, or delete it")
     for run in runs:
         load_for(run.rpartition("=")[2], extra="train")
     from enct5.cli import merging

@@ -1,7 +1,8 @@
 """Runs of one encoder joined into a folder of all their tasks."""
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ from enct5.files.hub_files import file_of
 from enct5.files.writing import atomic_folder, disk_full_as_error, refuse_occupied
 from enct5.model.digests import digests_of_tokenizer, digests_of_weights
 from enct5.model.folder import METRICS, TRAIN_CONFIG, ancestry_of, public_name
-from enct5.model.joining import joined, tasks_of
+from enct5.model.joining import Task, joined, tasks_of
 from enct5.model.loading import load_model, load_tokenizer
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.model.sources import check_source
 from enct5.model.task_records import recorded_tasks
 from enct5.model.trained_on import TrainedOn
 from enct5.reports import task_pages
+from enct5.tasks.multi_task import MultiTask
 from enct5.version import __version__
+
+logger = logging.getLogger(__name__)
 
 
 def merge(runs: Sequence[str], out: Path) -> EncT5ForTasks:
@@ -33,7 +37,7 @@ def merge(runs: Sequence[str], out: Path) -> EncT5ForTasks:
     Raises:
         EncT5Error: for encoders or tokenizers that differ, tasks of one name, or an `out` that holds files.
     """
-    refuse_occupied(out)
+    refuse_occupied(out, "choose another folder, or delete it")
     named = [_named(run) for run in runs]
     sources = [source for _, source in named]
     groups = [tasks_of(load_model(source, "float32"), source, name) for name, source in named]
@@ -43,7 +47,8 @@ def merge(runs: Sequence[str], out: Path) -> EncT5ForTasks:
             raise EncT5Error(f"{source} has another tokenizer than {sources[0]}; tasks share one")
     text = _text_columns(sources)
     model = joined(groups)
-    tokenizers[0].model_max_length = min(tokenizer.model_max_length for tokenizer in tokenizers)
+    MultiTask.of_values(model.config.tasks)  # refuses results of one name
+    tokenizers[0].model_max_length = _longest(sources, groups, [own.model_max_length for own in tokenizers])
     records = {
         name: record
         for source, group in zip(sources, groups, strict=True)
@@ -75,6 +80,17 @@ def _named(run: str) -> tuple[str | None, str]:
         name, source = "", run
     check_source(source)
     return name or None, source
+
+
+def _longest(sources: Sequence[str], groups: Sequence[Mapping[str, Task]], lengths: Sequence[int]) -> int:
+    """Most tokens that all of them read of a text; what tags tokens alone reads windows, and is not asked."""
+    reads = [any(model.config.decoder_vocab_size is not None for model, _ in group.values()) for group in groups]
+    asked = {source: own for source, own, reader in zip(sources, lengths, reads, strict=True) if reader}
+    longest = min(asked.values(), default=max(lengths))
+    if len(set(asked.values())) > 1:
+        listed = ", ".join(f"{source} {own:,}" for source, own in asked.items())
+        logger.warning(f"all tasks read at most {longest:,} tokens of a text, though they were trained with {listed}")
+    return longest
 
 
 def _text_columns(sources: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 def _decoder(config: "EncT5Config") -> str:
+    if config.tasks:
+        return "; ".join(f"{name}: {_decoder(config.of_task(name))}" for name in config.task_names)
     if not config.has_decoder:
         return "none: the head reads the encoder's token states"
     fed = "the text's own tokens" if config.decoder_vocab_size is None else f"{config.decoder_vocab_size} prompt(s)"

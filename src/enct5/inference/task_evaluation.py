@@ -46,7 +46,8 @@ def read_rows(
 
     Args:
         model: the model, or what its folder says of it.
-        source: file or hub dataset; a task whose column it lacks is passed over, which a note says.
+        source: file or hub dataset; a task whose column it lacks, or leaves without labels, is passed over, and a note
+            says so.
         text: text column, or two for pairs; by default those of the training.
         options: what the user says of text files.
 
@@ -66,7 +67,11 @@ def read_rows(
             notes.append(f"{part.name}: not measured, as there is no column {label}")
             continue
         column = TaskColumn(part.name, label, part.separator, columns)
-        labels[part.name] = column.labels(*column.read(table, source), part.task, notes)
+        read, rows = column.read(table, source)
+        if not rows:
+            notes.append(f"{part.name}: not measured, as no row has a label in column {label}")
+            continue
+        labels[part.name] = column.labels(read, rows, part.task, notes)
     if not labels:
         wanted = ", ".join(part.label or part.name for part in tasks.parts)
         raise EncT5Error(f"{data_name(source)} has labels for none of the tasks; their columns are {wanted}")

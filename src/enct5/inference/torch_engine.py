@@ -135,7 +135,10 @@ class TorchEngine:
         if self.model.device.type == "cpu" and all(map(is_installed, ("onnx", "onnxscript", "onnxruntime"))):
             from enct5.export.onnx import in_memory
 
-            ways |= {"onnx": in_memory(self.model, int8=False), "onnx int8": in_memory(self.model, int8=True)}
+            try:
+                ways |= {"onnx": in_memory(self.model, int8=False), "onnx int8": in_memory(self.model, int8=True)}
+            except EncT5Error as error:
+                logger.warning("%s; measured without ONNX Runtime", error)
         return ways
 
     def differentiable(self) -> Any:

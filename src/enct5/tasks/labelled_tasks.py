@@ -102,7 +102,7 @@ class TaskColumn:
         """A table with the label column as tasks read it, and the places of the rows that have a label there.
 
         Raises:
-            EncT5Error: where there is no such column, or no label in it.
+            EncT5Error: where there is no such column.
         """
         with naming(self.name):
             with_column, _ = with_label_column(table, self.text, self.label, source)
@@ -110,11 +110,20 @@ class TaskColumn:
             out = set(rejected(with_column, [*self.text, self.label]))
             cells = with_column[self.label][:]
             rows = [row for row, cell in enumerate(cells) if has_label(cell, self.separator) and row not in out]
-            if not rows:
-                raise EncT5Error(
-                    f"column {show(self.label)} of {data_name(source)} has no label in any row; name another, or leave "
-                    "the task out"
-                )
+        return with_column, rows
+
+    def require(self, table: "Dataset", source: str) -> tuple["Dataset", list[int]]:
+        """Like `read`, for a column that has to have labels.
+
+        Raises:
+            EncT5Error: as `read`, and where it has none.
+        """
+        with_column, rows = self.read(table, source)
+        if not rows:
+            raise EncT5Error(
+                f"task {self.name}: column {show(self.label)} of {data_name(source)} has no label in any row; name "
+                "another, or leave the task out"
+            )
         return with_column, rows
 
     def labels(self, table: "Dataset", rows: list[int], task: Task, notes: list[str]) -> Labels:

@@ -1,10 +1,11 @@
 """Several tasks that one model does in one pass, each with its own labels."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, show
 from enct5.metrics.thresholds import Thresholds
 from enct5.tasks.base import Task
 from enct5.tasks.details import Details, Evaluated
@@ -45,6 +46,9 @@ class MultiTask(Task):
 
     Args:
         parts: The tasks, in order.
+
+    Raises:
+        EncT5Error: For a task called as a result of another is, `a_score` beside `a`.
     """
 
     name = MULTI_TASK
@@ -60,6 +64,11 @@ class MultiTask(Task):
         self.rows_of = RowsOfTasks(frozenset(part.name for part in parts if part.task.inputs.windowed))
         self.inputs = self.rows_of  # type: ignore[assignment]  # what is made of it is like what a class makes
         self.prediction_columns = tuple(name for part in parts for name in _columns(part).values())
+        if twice := [name for name, count in Counter(self.prediction_columns).items() if count > 1]:
+            raise EncT5Error(
+                f"two of the tasks {', '.join(part.name for part in parts)} have a result called {show(twice[0])}; "
+                "call one of them something else"
+            )
 
     @classmethod
     def of_values(cls, tasks: Sequence[Mapping[str, Any]]) -> "MultiTask":

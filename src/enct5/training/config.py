@@ -27,6 +27,7 @@ from enct5.training.task_settings import Kind, TaskSettings
 SEARCHED = ("learning_rate", "epochs", "batch_size", "label_smoothing")  # what `hpo` tries other values of
 SOURCES = ("data", "eval", "label_descriptions", "base")  # settings that name a file or folder, or one on the hub
 _OF_ONE_TASK = ("task", "loss", "class_weights", "label_smoothing", "label_descriptions", "lora", "hpo")
+_TASK_NAME = re.compile(r"[\w-]+")
 _PLAIN_NAME = re.compile(r"[^/\\:*?\[\]]+")  # of a file or folder: neither the way to one, a pattern, nor on the hub
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
@@ -175,6 +176,15 @@ class TrainConfig(Settings):
         (),
         description="Trackers that are told of the run, such as tensorboard, wandb, mlflow or trackio; default: none.",
     )
+
+    @field_validator("tasks", "add_tasks")
+    @classmethod
+    def _called_as_files_are(cls, tasks: dict[str, TaskSettings] | None) -> dict[str, TaskSettings] | None:
+        """A task's name is part of names of tensors and files, as `EncT5Config` refuses others, too."""
+        for name in tasks or ():
+            if not _TASK_NAME.fullmatch(name):
+                raise ValueError(f"a task is called {show(name)}; names of tasks are letters, digits, `_` and `-`")
+        return tasks
 
     @field_validator("label")
     @classmethod

@@ -28,7 +28,7 @@ from enct5.training.finish import Course, FinishedModel, conclude
 from enct5.training.freezing import freeze_encoder
 from enct5.training.logs import no_bars, silence
 from enct5.training.model_init import build_model, is_enct5, new_model
-from enct5.training.multi_task.adding import refuse_known_tasks
+from enct5.training.multi_task.adding import read_as_base, refuse_known_tasks
 from enct5.training.multi_task.data import TaskRows
 from enct5.training.multi_task.model import new_model as new_model_of_tasks
 from enct5.training.multi_task.prepared import TasksData
@@ -111,6 +111,8 @@ def _train(
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     rows = read(base, tokenizer)
+    if config.add_tasks and isinstance(rows, TaskRows):
+        config = read_as_base(config, rows.task, tokenizer.model_max_length)
     config = with_lengths(config, rows.task, base)
     prepared = _prepared(config, rows, tokenizer)
     _check_processes(config, prepared, processes.num_processes)

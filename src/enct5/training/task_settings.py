@@ -1,10 +1,11 @@
 """What a run is told of one of several tasks: a mapping, or for short its column and what it holds, `topics:multi`."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from enct5.errors import EncT5Error
+from enct5.errors import EncT5Error, unknown
 
 
 def known_task(task: str) -> str:
@@ -49,6 +50,10 @@ class TaskSettings(BaseModel):
     @classmethod
     def _from_short_form(cls, given: Any) -> Any:
         """`COLUMN` or `COLUMN:KIND`; a column may have a colon, too."""
+        if isinstance(given, Mapping):
+            for name in given:
+                if name not in cls.model_fields:
+                    raise ValueError(str(unknown("task setting", str(name), cls.model_fields)))
         if not isinstance(given, str):
             return given
         column, _, kind = given.rpartition(":")

@@ -11,6 +11,9 @@ from enct5.model.joining import with_tasks_of
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.model.task_records import recorded_tasks
 from enct5.model.trained_on import TrainedOn
+from enct5.tasks.multi_task import MultiTask, NamedTask
+from enct5.tasks.registry import find_task
+from enct5.tokenization.fast_tokenizer import NO_LIMIT
 from enct5.training.config import TrainConfig
 
 
@@ -34,6 +37,40 @@ def refuse_known_tasks(config: TrainConfig) -> None:
     for name in config.all_tasks:
         if name in known:
             raise EncT5Error(f"{config.base} has a task {show(name)} already; call the new one something else")
+
+
+def read_as_base(config: TrainConfig, task: MultiTask, longest: int) -> TrainConfig:
+    """The settings with how much of a text the base's tasks read, as those that are added read the same.
+
+    Args:
+        config: the run's settings.
+        task: the tasks to add.
+        longest: most tokens that the base reads of a text.
+
+    Raises:
+        EncT5Error: for settings that would have the base's tasks read other texts, or a new task whose column of
+            results would be called as one of theirs.
+    """
+    source, hub = on_hub(config.base)
+    base = EncT5Config.from_pretrained(source, **hub)
+    old = [base.of_task(name) for name in base.task_names] or [base]
+    names = base.task_names or [str(_only_task(config.base))]
+    MultiTask([*(_named(*known) for known in zip(names, old, strict=True)), *task.parts])
+    if all(one.decoder_vocab_size is None for one in old):
+        return config  # what tags tokens alone reads windows of its own
+    read = {"window": base.encoder_window or 0, "max_length": longest if longest < NO_LIMIT else None}
+    for name, value in read.items():
+        given = getattr(config, name)
+        if given not in (None, value):
+            raise EncT5Error(
+                f"{config.option_of(name)} is {given}, but the tasks of {config.base} read texts with {value}, and are "
+                "to stay as they are; leave it out"
+            )
+    return config.model_copy(update=read)
+
+
+def _named(name: str, config: EncT5Config) -> NamedTask:
+    return NamedTask(name, find_task(str(config.problem_type)), {})
 
 
 def _only_task(base: str) -> str | None:

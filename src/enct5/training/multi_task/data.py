@@ -109,7 +109,7 @@ def _read(config: TrainConfig, notes: list[str]) -> tuple[dict[str, Task], Side]
     table = reading.read_table(config.data, ReadOptions(config.delimiter, config.encoding))
     table = with_texts(table, config.text, config.data)
     columns = columns_of(config)
-    read = {name: column.read(table, config.data) for name, column in columns.items()}
+    read = {name: column.require(table, config.data) for name, column in columns.items()}
     kinds = {}
     for name, (with_column, rows) in read.items():
         own, said = config.of_task(name), list[str]()
@@ -134,6 +134,8 @@ def _check_kinds(config: TrainConfig, kinds: dict[str, Task]) -> None:
     for name, task in kinds.items():
         with naming(name):
             check_options(config.of_task(name).model_copy(update={"token_decoder": False}), task)
+    if config.label_prompts == "names" and not any(task.prompt_per_label for task in kinds.values()):
+        raise EncT5Error("--label-prompts names goes with a task of several labels a text; leave it out")
 
 
 def _without_unlabelled(data: Side, notes: list[str]) -> Side:
@@ -142,7 +144,7 @@ def _without_unlabelled(data: Side, notes: list[str]) -> Side:
     unlabelled = np.setdiff1d(np.arange(len(data.texts.texts)), kept).tolist()
     if not unlabelled:
         return data
-    notes.append(f"labels of all tasks are absent from {in_rows(unlabelled)}, which is left out")
+    notes.append(f"no task has a label in {in_rows(unlabelled)}, left out")
     return data.select(kept)
 
 
@@ -159,10 +161,11 @@ def _part(
     for what, side in zip(("training", "evaluation"), sides, strict=True):
         if not side.labels[name].values:
             raise EncT5Error(
-                f"none of the {what} rows has a label for it; give more rows with one, or a file to evaluate on"
+                f"none of the {what} rows has a label for it; give more rows with one, or evaluation data (--eval)"
             )
     train, held_out = (side.labelled(name) for side in sides)
     rows = (sides[0].labels[name].rows, sides[1].labels[name].rows)
     parts = Split(train, held_out, rows, said, 0, task.class_counts(held_out.values))
     notes = without_evaluation(counts, parts.counts, task.counted)
-    return encoded(config, task, names, counts, parts, prompts_of(config, task, names), notes)
+    prompts = prompts_of(config, task, names) if task.prompt_per_label else None
+    return encoded(config, task, names, counts, parts, prompts, notes)

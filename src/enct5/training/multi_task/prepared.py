@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from huggingface_hub.errors import StrictDataclassError
 
+from enct5.errors import EncT5Error
 from enct5.model.configuration_enct5 import EncT5Config
+from enct5.model.loading import first_line
+from enct5.tasks.labelled_tasks import naming
 from enct5.tasks.multi_task import MultiTask
 from enct5.tokenization.shared_rows import SharedRows
 from enct5.training.config import TrainConfig
@@ -95,9 +99,8 @@ class TasksData(TrainingData):
         rows = part.rows
         train = self.train
         if rows.task.fit_head is not None:
-            train = (
-                self.train.select(part.places[0]).remove_columns("labels").add_column("labels", list(rows.targets[0]))
-            )
+            labels = spread(np.asarray(rows.targets[0]), part.places[0], len(self.train)).tolist()
+            train = self.train.remove_columns("labels").add_column("labels", labels).select(part.places[0])
         return TrainingData(
             task=rows.task,
             label_names=rows.label_names,
@@ -121,6 +124,9 @@ def prepare(config: TrainConfig, rows: TaskRows, tokenizer: "PreTrainedTokenizer
         config: the run's settings.
         rows: its data.
         tokenizer: the base model's.
+
+    Raises:
+        EncT5Error: for a loss that is not for its task.
     """
     train, held_out = (
         rows.task.rows_of(part.texts, tokenizer, config.max_length) for part in (rows.train, rows.held_out)
@@ -131,6 +137,10 @@ def prepare(config: TrainConfig, rows: TaskRows, tokenizer: "PreTrainedTokenizer
     parts = {
         name: TaskPart(part, rows.places[name], config.all_tasks[name].weight) for name, part in rows.parts.items()
     }
+    losses = {}
+    for name, part in parts.items():
+        with naming(name):
+            losses[name] = _loss(config.of_task(name), part, (train, held_out))
     numbers = np.arange(count + len(rows.held_out.texts))
     evaluation = TasksEvaluationSet(
         texts=rows.held_out.texts,
@@ -155,7 +165,7 @@ def prepare(config: TrainConfig, rows: TaskRows, tokenizer: "PreTrainedTokenizer
         prompt_texts=None,
         class_weights=None,
         parts=parts,
-        losses=TasksLoss({name: _loss(config.of_task(name), part, (train, held_out)) for name, part in parts.items()}),
+        losses=TasksLoss(losses),
     )
 
 
@@ -177,13 +187,17 @@ def _loss(config: TrainConfig, part: TaskPart, sides: tuple[SharedRows, SharedRo
     else:
         together = np.concatenate([np.asarray(own) for own in rows.targets])
         labels, trained = spread(together, np.concatenate(places), sum(counts)), len(part.places[0])
-    return TaskLoss(
-        config=EncT5Config(
+    try:
+        settings = EncT5Config(
             problem_type=task.name,
             id2label=dict(enumerate(rows.label_names)),
             loss=config.loss,
             class_weights=rows.class_weights,
-        ),
+        )
+    except (StrictDataclassError, ValueError) as error:
+        raise EncT5Error(first_line(error)) from error
+    return TaskLoss(
+        config=settings,
         labels=labels,
         labelled=torch.from_numpy(labelled),
         mean=max(trained, 1) / counts[0],

@@ -1,6 +1,9 @@
 """Which texts a run of several tasks trains on, and which it is judged by: one choice for all tasks."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from enct5.data import reading
 from enct5.data.data_file import ReadOptions
@@ -17,7 +20,8 @@ from enct5.training.config import TrainConfig
 def split(config: TrainConfig, kinds: dict[str, Task], data: Side) -> tuple[Side, Side]:
     """Hold a part of the data out, stratified by the task with the most labels.
 
-    Copies of a text stay together, and every label of every task has a row to train on.
+    Copies of a text stay together, every label of every task has a row to train on, and every task one to be judged by
+    where it has some to spare.
 
     Args:
         config: the run's settings.
@@ -40,6 +44,10 @@ def split(config: TrainConfig, kinds: dict[str, Task], data: Side) -> tuple[Side
     is_held_out = np.zeros(len(keys), dtype=np.bool_)
     is_held_out[held_out] = True
     for name, own in data.labels.items():
+        if not is_held_out[own.rows].any():
+            spared = _spared(kinds[name], own, keys)
+            is_held_out[np.isin(keys, keys[spared])] = True
+    for name, own in data.labels.items():
         found = [kinds[name].class_counts([value]).keys() for value in own.values]
         trained = [names for names, row in zip(found, own.rows, strict=True) if not is_held_out[row]]
         known = set[str]().union(*trained)
@@ -48,6 +56,17 @@ def split(config: TrainConfig, kinds: dict[str, Task], data: Side) -> tuple[Side
                 is_held_out[keys == keys[row]] = False
                 known |= names
     return data.select(np.flatnonzero(~is_held_out)), data.select(np.flatnonzero(is_held_out))
+
+
+def _spared(task: Task, own: Labels, keys: npt.NDArray[Any]) -> list[int]:
+    """The first row of a task that has a label, and none that other texts lack; none where there is no such row."""
+    named = [task.class_counts([value]).keys() for value in own.values]
+    found = list(zip(keys[own.rows].tolist(), named, strict=True))
+    for row, (key, names) in zip(own.rows.tolist(), found, strict=True):
+        others = [theirs for other, theirs in found if other != key]
+        if others and names <= set().union(*others):
+            return [row]
+    return []
 
 
 def columns_of(config: TrainConfig) -> dict[str, TaskColumn]:
@@ -74,7 +93,7 @@ def read_evaluation(config: TrainConfig, kinds: dict[str, Task], names: dict[str
     texts, found = texts_of(table, config.text, source, kinds.values())
     labels, columns = {}, columns_of(config)
     for name, task in kinds.items():
-        read = columns[name].labels(*columns[name].read(table, source), task, found)
+        read = columns[name].labels(*columns[name].require(table, source), task, found)
         rows = read.rows.tolist()
         with naming(name):
             known, unknown = known_rows(
