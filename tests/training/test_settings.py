@@ -321,7 +321,9 @@ def test_a_file_that_a_run_of_several_tasks_wrote_starts_the_same_run(here: Path
         ({}, "`label` (--label) is missing"),
         ({"tasks": {"a": "x"}, "loss": "focal"}, "`loss` is `focal`, which is of one task; with several, say it of"),
         ({"tasks": {"a": "x"}, "lora": True}, "`lora` (--lora) is for one task; leave it out"),
-        ({"tasks": {"a": {"label": "x", "los": "focal"}}}, "no training option `tasks.a.los`"),
+        ({"tasks": {"a.b": "x"}}, "a task is called `a.b`; names of tasks are letters, digits, `_` and `-`"),
+        ({"add_tasks": {"": "x"}, "base": "runs/a"}, "a task is called ``; names of tasks are letters, digits"),
+        ({"tasks": {"a": {"label": "x", "los": "focal"}}}, "no task setting `los`; did you mean `loss`?"),
         ({"tasks": {"a": {"label": "x", "task": "multy"}}}, "no task `multy`; did you mean `multi`?"),
         (
             {"add_tasks": {"a": "x"}},
