@@ -1,7 +1,9 @@
 """Exported models are found, and can be copied and pickled; a graph made by hand stands for an exported one."""
 
 import copy
+import os
 import pickle
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 
 from enct5 import Predictor
 from enct5.errors import EncT5Error
+from enct5.export import onnx_session
 from enct5.export.onnx_session import DATA, GRAPH, OnnxEncT5, is_exported
 from enct5.model.loading import load_tokenizer
 from helpers.graphs import write_graph
@@ -56,6 +59,24 @@ def test_threads_share_a_session(folder: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for got in pool.map(predictor.logits, [sentences(20)] * 40):
             np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(("told", "threads"), [("3", 3), ("2,4", 2), ("0", None), ("many", None), (None, None)])
+def test_without_torch_there_are_as_many_threads_as_torch_would_take(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, told: str | None, threads: int | None
+) -> None:
+    assert OnnxEncT5.from_pretrained(str(folder)).threads == torch.get_num_threads() == 1
+    monkeypatch.setitem(sys.modules, "torch", None)
+    if told is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    cores = {0, 1} if threads is None else set()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: cores, raising=False)
+    monkeypatch.setattr(onnx_session, "_siblings", lambda place: "0-1")  # two places on one core
+    assert OnnxEncT5.from_pretrained(str(folder)).threads == (threads or 1)
+    monkeypatch.setattr(onnx_session, "_siblings", str)
+    assert OnnxEncT5.from_pretrained(str(folder)).threads == (threads or 2)
 
 
 def test_a_graph_that_changed_since_is_not_copied(folder: Path, t5_folder: Base) -> None:
