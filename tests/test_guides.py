@@ -73,6 +73,13 @@ def test_model(run: Any) -> None:
     assert run("docs/model.md")["model"].num_labels == 3
 
 
+def test_tasks(run: Any, t5_folder: Callable[..., Path]) -> None:
+    names = run("docs/tasks.md", **{"out=": f"base={str(t5_folder())!r}, epochs=0.3, out="})
+    assert set(names["found"]) == {"intent", "topics", "urgency", "entities"}
+    assert len(names["table"]) == len(names["frame"])
+    assert names["two"].config.task_names == ["urgency", "intent"]
+
+
 def test_tokens(run: Any, t5_folder: Callable[..., Path], tmp_path: Path) -> None:
     saved_model(t5_folder(), tmp_path / "runs" / "entities", ("O", "B-place", "I-place"), "token_classification")
     names = run("docs/tokens.md")
