@@ -50,14 +50,24 @@ class Sides(NamedTuple):
 Predictor = enct5.Predictor
 PAIR = {"second": "a pair is a tuple"}
 FILES = dict.fromkeys(("delimiter", "encoding"), "a table is given as it was read, by pandas say")
+CHECKED = {
+    *("data", "text", "label", "eval", "task", "label_separator", "delimiter", "encoding", "skip_unknown_labels"),
+    *("base", "max_length"),
+}
 SIDES = {
     "train": Sides((enct5.train, TrainConfig), {"tasks": "task", "add_tasks": "add_task"}),
     "distill": Sides((enct5.distill, DistillConfig)),
     "evaluate": Sides((enct5.evaluate, Predictor.from_pretrained), {"path": "model"}, {"json_file": VALUE}),
+    "check": Sides(
+        (enct5.check, TrainConfig),
+        not_command=dict.fromkeys(
+            set(TrainConfig.model_fields) - CHECKED, "of training, which a check does not look at"
+        ),
+    ),
     "predict": Sides(
         (Predictor.predict, Predictor.from_pretrained),
         {"path": "model", "texts": "data"},
-        {"out": VALUE, "resume": VALUE, **PAIR, **FILES},
+        {"out": VALUE, "resume": VALUE, "shard": "a program has the rows that it gives", **PAIR, **FILES},
     ),
     "explain": Sides(
         (Predictor.explain, Predictor.from_pretrained),

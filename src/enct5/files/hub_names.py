@@ -22,8 +22,9 @@ def hub_token(token: str | bool | None) -> Iterator[None]:
         _token.reset(before)
 
 
-def split_revision(source: str) -> tuple[str, str | None]:
+def split_revision(source: str | os.PathLike[str]) -> tuple[str, str | None]:
     """A source's name on the hub and its branch, tag or commit, if it names one; a path here has none."""
+    source = os.fspath(source)
     if "@" not in source or os.path.exists(os.path.expanduser(source)):
         return source, None
     name, _, revision = source.partition("@")
