@@ -1,6 +1,7 @@
 """Runs of several tasks, from a partly labelled file to a folder: what they learn, say and write."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from enct5.data.reading import read_table
 from enct5.errors import EncT5Error
 from enct5.inference.evaluation import evaluate
 from enct5.inference.prediction_file import predict_table
+from enct5.model import overwriting
+from enct5.model.publishing import Repository
 from enct5.training.config import TrainConfig
+from helpers.hub_server import Hub
 from helpers.runs import RUN_FILES, assert_same_weights, heard, messages, numbers, several_labels, start, weights
 from helpers.several_tasks import TASKS, partly_labelled, write_partly_labelled
 from helpers.tables import write_rows
@@ -233,6 +237,25 @@ def test_evaluation_leaves_other_rows_of_a_batch_alone(run: TasksRun) -> None:
             alone = predictor.logits([text])
             for name in ("intent", "topics", "urgency"):
                 np.testing.assert_allclose(alone[name][0], together[name][row], atol=1e-4)
+
+
+def test_what_is_pushed_has_the_code_of_several_tasks_and_no_page(run: TasksRun, hub: Hub) -> None:
+    repository = Repository("me/tasks")
+    repository.open()
+    repository.push(run.out)
+    pushed = hub.files["me/tasks"]
+    assert set(pushed) == (RUN_FILES | {"modeling_enct5_tasks.py"}) - {"report.html"}
+    texts = [row["text"] for row in partly_labelled(80, 1)]
+    said = pushed["metrics.json"].decode() + pushed["README.md"].decode()
+    assert not [text for text in texts if text in said]
+
+
+def test_a_finished_run_can_be_replaced(run: TasksRun, tmp_path: Path) -> None:
+    shutil.copytree(run.out, tmp_path / "run")
+    new = overwriting.place(tmp_path / "run", overwriting.RUN)
+    shutil.copytree(run.out, new)
+    overwriting.replace(tmp_path / "run", new, overwriting.RUN)
+    assert_same_weights(weights(tmp_path / "run"), weights(run.out))
 
 
 def test_metrics_json_is_json(run: TasksRun) -> None:
