@@ -1,5 +1,7 @@
 """The commands that run a trained model: evaluate, predict, explain, bench, info."""
 
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -123,6 +125,12 @@ def predict(
         str | None,
         typer.Option(metavar="I/N", help="Only the rows of shard I of N, from 0/N on; --out is a folder or file name."),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Predict on Ray: `auto` for its cluster here, `local` to start it. --out: a folder."
+        ),
+    ] = None,
 ) -> None:
     """Predict for every text: the input's columns and the predictions'."""
     from enct5.cli import libraries, logs, tables
@@ -136,9 +144,14 @@ def predict(
     from enct5.tasks.base import check_abstention, check_top_k
 
     logs.say_aside()
-    if all_scores and top_k is not None:
-        raise EncT5Error("--top-k and --all-scores do not go together; leave out one of them")
-    most = None if all_scores else 1 if top_k is None else top_k
+    most = _most(top_k, all_scores)
+    if ray is not None:
+        options = ReadOptions(delimiter, encoding)
+        settings = {"device": device, "dtype": dtype, "quantize": quantize, "batch_tokens": batch_tokens}
+        asked = {"text": columns_of(text), "abstain_below": abstain_below, "top_k": most, "resume": resume}
+        check_source(model, revision)
+        _on_ray(ray, model, data, second or shard, out, options=options, revision=revision, **asked, **settings)
+        return
     part = _shard(shard, data, out)
     check_source(model, revision)
     known = described(model)
@@ -189,6 +202,33 @@ def predict(
     prediction_file.predict_table(predictor, data, columns_of(text), out, asked, resume, rows)
     if out is not None:
         tables.show_settings(predictor.settings())
+
+
+def _most(top_k: int | None, all_scores: bool) -> int | None:
+    """How many of the likeliest labels are told; `None` for all."""
+    if all_scores and top_k is not None:
+        raise EncT5Error("--top-k and --all-scores do not go together; leave out one of them")
+    return None if all_scores else 1 if top_k is None else top_k
+
+
+def _on_ray(address: str, model: str, data: str, other: str | None, out: Path | None, **asked: Any) -> None:
+    """Predict for files on a cluster of Ray."""
+    if out is None or other is not None:
+        raise EncT5Error("--ray is for DATA of files and --out, a folder; name both, without SECOND and --shard")
+    require("ray", "ray", "--ray")
+    from enct5.cli.cluster import connected
+    from enct5.distributed.dataset import predict_dataset
+
+    with connected(address):
+        rows = predict_dataset(
+            model, data, _written(out), **{n: v for n, v in asked.items() if v is not None or n == "top_k"}
+        )
+    print(f"{rows} predictions are in {_written(out)}", file=sys.stderr)
+
+
+def _written(out: Path) -> str:
+    """An output as the user wrote it: a path has but one slash behind a URL's colon."""
+    return re.sub(r"^([a-z][a-z0-9+.-]+):/(?!/)", r"\1://", str(out))
 
 
 def _shard(written: str | None, data: str, out: Path | None) -> "Shard | None":

@@ -38,8 +38,17 @@ def check_same(record: Path, asked_for: dict[str, Any], call: str, otherwise: st
         EncT5Error: If it was something else, or is not told.
     """
     try:
-        before = dict(json.loads(record.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        written = record.read_bytes()
+    except OSError:
+        written = b""
+    compare(written, record, asked_for, call, otherwise)
+
+
+def compare(written: bytes, record: Path | str, asked_for: dict[str, Any], call: str, otherwise: str) -> None:
+    """As `check_same`, where the content of the record has been read."""
+    try:
+        before = dict(json.loads(written))
+    except (ValueError, TypeError):
         raise EncT5Error(f"{record} does not say what was asked for; {otherwise}, and start anew") from None
     if before.keys() != asked_for.keys():
         raise EncT5Error(f"another version of enct5 wrote {record}; go on with that one, or {otherwise}")

@@ -18,7 +18,7 @@ from enct5.data.notes import line
 from enct5.data.shaping import with_texts
 from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.files.writing import check_file
-from enct5.inference import score_columns, shards
+from enct5.inference import prediction_columns, shards
 from enct5.inference.described import Described, text_columns
 from enct5.inference.output_formats import WRITERS, write_csv
 from enct5.inference.output_parts import Parts
@@ -183,22 +183,12 @@ def _frames(predictor: "Predictor", rows: Rows, asked: Asked, part: int, nested:
     abstain_below, top_k = asked.abstain_below, asked.top_k
     id2label = {} if top_k == 1 else predictor.model.config.id2label
     labels = [id2label[index] for index in range(len(id2label))]
-    new: dict[str, str] = {}  # columns of predictions, by the task's names for them
-    for name in (*predictor.task.prediction_columns, *score_columns.names(labels, top_k, nested)):
-        new[name] = name
-        while new[name] in rows.names:  # predictions for the output of an earlier call have `predicted_label`, too
-            new[name] = f"predicted_{new[name]}"
+    new = prediction_columns.names(predictor.task, labels, top_k, nested, rows.names)
     count = 0
     for chunk in rows.chunks(part):
         count += len(chunk)
         texts = read_texts(chunk, rows.text)
-        if top_k == 1:
-            found = [predictor.task.cells(record) for record in predictor.stream(texts, abstain_below)]
-        else:
-            found = [
-                [*record.values(), *score_columns.values(best, labels, top_k, nested)]
-                for record, best in predictor.scored(texts, abstain_below, top_k)
-            ]
+        found = prediction_columns.values(predictor, texts, labels, abstain_below, top_k, nested)
         columns = {name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names}
         columns |= dict(zip(new.values(), map(list, zip(*found, strict=True)), strict=True))
         yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
