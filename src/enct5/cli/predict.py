@@ -148,9 +148,9 @@ def predict(
     if ray is not None:
         options = ReadOptions(delimiter, encoding)
         settings = {"device": device, "dtype": dtype, "quantize": quantize, "batch_tokens": batch_tokens}
-        asked = {"text": columns_of(text), "abstain_below": abstain_below, "top_k": most, "resume": resume}
+        wanted = {"text": columns_of(text), "abstain_below": abstain_below, "top_k": most, "resume": resume}
         check_source(model, revision)
-        _on_ray(ray, model, data, second or shard, out, options=options, revision=revision, **asked, **settings)
+        _on_ray(ray, model, data, second or shard, out, options=options, revision=revision, **wanted, **settings)
         return
     part = _shard(shard, data, out)
     check_source(model, revision)
