@@ -113,7 +113,10 @@ def write_predictions(
         delete_checkpoint_on_success=False,  # it goes once the output is known to be whole
     )
     with DataContext.current(context):
-        predictions = ray.data.read_datasource(source).map_batches(
+        # Reading and writing ask for no CPU: actors, that of Ray's filter of rows among them, may have all of them, and
+        # would wait for ever.
+        at_once = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        predictions = ray.data.read_datasource(source, num_cpus=0, concurrency=at_once).map_batches(
             BatchPredictor,
             fn_constructor_kwargs=dict(predictor),
             batch_size=_BATCH_ROWS,
@@ -122,7 +125,6 @@ def write_predictions(
             **(resources or {}),
         )
         try:
-            # without a CPU of its own: actors that wait for what they gave to be written may have all of them
             predictions.write_parquet(output.path, filesystem=output.filesystem, ray_remote_args={"num_cpus": 0})
         except ray.exceptions.RayError as error:
             raise told(error) from error
