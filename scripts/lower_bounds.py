@@ -14,7 +14,7 @@ def lower_bounds(project: dict) -> list[str]:
     for dependency in chain(project["dependencies"], *project["optional-dependencies"].values()):
         if dependency.startswith(f"{project['name']}["):
             continue  # names other extras, whose dependencies are in the list
-        bound = re.fullmatch(r"([\w-]+)>=([\d.]+)(,<\d+)?", dependency)
+        bound = re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)(,<\d+)?", dependency)
         if bound is None:
             sys.exit(f"{dependency!r} in pyproject.toml is not `name>=version` or `name>=version,<version`")
         pins.append(f"{bound[1]}=={bound[2]}")

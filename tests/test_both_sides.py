@@ -67,7 +67,14 @@ SIDES = {
     "predict": Sides(
         (Predictor.predict, Predictor.from_pretrained),
         {"path": "model", "texts": "data"},
-        {"out": VALUE, "resume": VALUE, "shard": "a program has the rows that it gives", **PAIR, **FILES},
+        {
+            "out": VALUE,
+            "resume": VALUE,
+            "shard": "a program has the rows that it gives",
+            "ray": "enct5.ray does",
+            **PAIR,
+            **FILES,
+        },
     ),
     "explain": Sides(
         (Predictor.explain, Predictor.from_pretrained),
