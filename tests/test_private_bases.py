@@ -33,12 +33,14 @@ def assert_nowhere(folder: Path) -> None:
         assert file.is_dir() or TOKEN.encode() not in file.read_bytes(), file
 
 
-def test_a_predictor(private: Hub) -> None:
+def test_a_predictor(private: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = enct5.Predictor.from_pretrained("org/model", token=TOKEN)
     assert predictor.predict("late parcel")["label"] in ("refund", "delivery")
     assert TOKEN not in repr(vars(predictor)) + repr(predictor.settings())
+    # another cache: what was fetched with the token is not to answer for the hub
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
     with pytest.raises(EncT5Error, match=r"org/model.*\(a private one needs a token: `hf auth login`, or HF_TOKEN\)"):
-        enct5.Predictor.from_pretrained("org/model", device="cpu")
+        enct5.Predictor.from_pretrained("org/model", device="cpu", token=False)
 
 
 def test_a_converted_model(private: Hub, tmp_path: Path) -> None:
