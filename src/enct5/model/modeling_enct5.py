@@ -76,7 +76,7 @@ register_checkpoint_conversion_mapping(
 PROMPTS = "transformer.decoder.embed_tokens.weight"
 FLOATING_POINT = ("F64", "F32", "F16", "BF16")  # safetensors' words for what weights may be stored in
 # Arguments of `from_pretrained` that say where files are.
-_PLACES = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
+PLACES = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 
 # More prompts than this attend in parts.
 PROMPTS_AT_A_TIME = 1024
@@ -690,7 +690,7 @@ class EncT5ForClassification(EncT5PreTrainedModel):
             ValueError: for weights that are no floating point numbers.
         """
         source, with_info = pretrained_model_name_or_path, kwargs.pop("output_loading_info", False)
-        places = {key: kwargs[key] for key in _PLACES if kwargs.get(key) is not None}
+        places = {key: kwargs[key] for key in PLACES if kwargs.get(key) is not None}
         forgiving = kwargs.pop("ignore_mismatched_sizes", False)
         loaded: Any = super().from_pretrained(
             source, *args, ignore_mismatched_sizes=True, output_loading_info=True, **kwargs

@@ -24,6 +24,7 @@ from transformers.utils.generic import can_return_tuple
 
 from .configuration_enct5 import LOSS_WEIGHT, EncT5Config
 from .modeling_enct5 import (
+    PLACES,
     EncT5ClassificationHead,
     EncT5Decoder,
     EncT5ForClassification,
@@ -186,9 +187,8 @@ class EncT5ForTasks(EncT5PreTrainedModel):
         with_info = kwargs.pop("output_loading_info", False)
         loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         model, info = loaded
-        places = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
         if isinstance(pretrained_model_name_or_path, (str, os.PathLike)):
-            given = {key: kwargs[key] for key in places if kwargs.get(key) is not None}
+            given = {key: kwargs[key] for key in PLACES if kwargs.get(key) is not None}
             check_stored_dtypes(pretrained_model_name_or_path, info["unexpected_keys"], **given)
         if untrained := model.untrained_tasks():
             logger.warning_once(
