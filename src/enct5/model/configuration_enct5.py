@@ -325,7 +325,10 @@ class EncT5Config(T5Config):
     @property
     def num_prompts(self) -> int:
         """How many prompts read a text, those of all tasks together."""
-        return sum(self.of_task(name).num_prompts for name in self.task_names) or self.decoder_vocab_size or 0
+        # Asked for with every prediction, so from the entries where they say it: making configurations takes a while.
+        readers = [values for values in self.tasks or () if values["problem_type"] != "token_classification"]
+        prompts = [values.get("decoder_vocab_size") or self.of_task(values["name"]).num_prompts for values in readers]
+        return sum(prompts) or self.decoder_vocab_size or 0
 
     def window_lengths(self, tokens: int) -> list[int]:
         """The tokens of each window that a text of so many is read in."""
