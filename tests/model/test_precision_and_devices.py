@@ -2,9 +2,11 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 
 from enct5 import EncT5ForSequenceClassification
 from enct5.model.modeling_enct5 import clamp_half_precision
@@ -118,6 +120,27 @@ def test_hooks_of_the_prompts_embedding_are_called() -> None:
         other.transformer.decoder.embed_tokens.weight.mul_(2)
     model.transformer.decoder.embed_tokens.register_forward_hook(lambda module, inputs, output: 2 * output)
     assert torch.equal(logits_of(model, ids), logits_of(other, ids))
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+@pytest.mark.parametrize("padding", [0, 2])
+def test_no_mask_is_broadcast_along_the_tokens_that_are_read(
+    config: dict, padding: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attention on a GPU takes none such ("last dimension must be contiguous"), which no CPU tells."""
+    attend, masks = functional.scaled_dot_product_attention, []
+
+    def watched(query: torch.Tensor, key: torch.Tensor, *rest: Any, **kwargs: Any) -> torch.Tensor:
+        masks.append((kwargs.get("attn_mask"), key.shape[2]))
+        return attend(query, key, *rest, **kwargs)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", watched)
+    mask = torch.ones(2, 7, dtype=torch.long)
+    mask[1, 7 - padding :] = 0
+    random_model(**config).train()(random_ids(2, 7), attention_mask=mask)
+    given = [(mask, length) for mask, length in masks if mask is not None]
+    assert given
+    assert all(mask.shape[-1] == length for mask, length in given)
 
 
 @pytest.mark.parametrize("config", [VARIANTS[0], VARIANTS[4]])

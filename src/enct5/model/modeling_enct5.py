@@ -323,7 +323,8 @@ class EncT5Block(T5Block):
         """Cross-attention and feed-forward, `(batch, prompts, d_model)` to the same; each prompt for itself."""
         # T5's cross-attention has no position bias; left to itself it would add zeros for every head, prompt and token.
         # In the texts' dtype: behind `wo`, which float16 models keep in float32, the prompts' own states are float32.
-        no_bias = encoder_hidden_states.new_zeros(1, 1, 1, 1)
+        # As long as the text: attention on a GPU takes no mask whose last dimension is broadcast.
+        no_bias = encoder_hidden_states.new_zeros(1, 1, 1, encoder_hidden_states.shape[1])
         hidden_states, _, _ = self.layer[1](
             hidden_states,
             key_value_states=encoder_hidden_states,
@@ -484,7 +485,8 @@ class EncT5Decoder(EncT5PreTrainedModel):
             attention_mask=attention_mask,
             encoder_hidden_states=encoder_hidden_states,
         )
-        no_bias = None if self.config.prompt_position_bias else inputs_embeds.new_zeros(1, 1, 1, 1)
+        prompts = inputs_embeds.shape[1]
+        no_bias = None if self.config.prompt_position_bias else inputs_embeds.new_zeros(1, 1, 1, prompts)
         position_bias = no_bias
         hidden_states = self.dropout(inputs_embeds)
         for block in self.block:
