@@ -50,8 +50,9 @@ def measure_words(model: DistilledT5, batches: Batches, count: int = 20) -> None
     found = []
     for index in range(count):
         batch = batches._singles(batches._draw(np.random.default_rng(index), 64))
-        states, _ = model.teacher[0](batch["teacher_ids"], batch["teacher_words"] >= 0)
-        found.append(word_means(states, batch["teacher_words"], batch["teacher_words"].max(1).values + 1))
+        ids, words = (batch[name].to(model.teacher[0].model.device) for name in ("teacher_ids", "teacher_words"))
+        states, _ = model.teacher[0](ids, words >= 0)
+        found.append(word_means(states, words, words.max(1).values + 1))
     words = torch.cat(found)
     model.word_mean.copy_(words.mean(0))
     std = words.std(0)
@@ -191,7 +192,7 @@ Old books and social media carry dated and offensive views, and so may the model
 
 ## How good it is
 
-On passages that were kept back: 1 - cosine to the teacher's vector {unseen["passages"]["passage"]:.3f} (mean state) and
+On passages that were kept back from the last run: 1 - cosine to the teacher's vector {unseen["passages"]["passage"]:.3f} (mean state) and
 {unseen["passages"]["decoder"]:.3f} (decoder), mean squared error of standardised word states {unseen["passages"]["word"]:.3f}, of the likeness of two
 passages {unseen["pairs"]["likeness"]:.4f}, span corruption {unseen["spans"]["spans"]:.2f} nats a token.
 
@@ -246,11 +247,9 @@ def main() -> None:
     teacher_model = AutoModel.from_pretrained(args.teacher, dtype=torch.float32).eval()
     first, last = teacher_tokenizer.cls_token_id, teacher_tokenizer.sep_token_id
     vocab_size = -(-len(tokenizer) // 64) * 64
-    vectors = piece_vectors(teacher_model, [piece.teacher_id for piece in prepared.pieces], first, last)
-    embedding = start_embedding(vectors, prepared.pieces, vocab_size, args.d_model)
 
     probabilities = np.concatenate([np.full(count, tokens**args.alpha / tokens) for count, tokens in sizes.values()])
-    order = np.random.default_rng(args.seed).permutation(len(found))
+    order = np.random.default_rng(0).permutation(len(found))  # the same whatever the seed: a later run goes on from it
     held_out = np.zeros_like(probabilities)
     held_out[order[:HELD_OUT]] = probabilities[order[:HELD_OUT]]
     probabilities[order[:HELD_OUT]] = 0.0
@@ -282,11 +281,13 @@ def main() -> None:
     if args.start:
         model.load_state_dict(T5ForConditionalGeneration.from_pretrained(args.start).state_dict(), strict=False)
     else:
+        vectors = piece_vectors(teacher_model, [piece.teacher_id for piece in prepared.pieces], first, last)
         with torch.no_grad():
-            model.shared.weight.copy_(embedding)
+            model.shared.weight.copy_(start_embedding(vectors, prepared.pieces, vocab_size, args.d_model))
             start_as_nothing(model)
     precision = torch.bfloat16
-    teacher_model.to(precision)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    teacher_model.to(device, precision)  # no part of the model, so the trainer leaves it where it is
     model.teacher.append(Teacher(teacher_model, first, last))
     measure_words(model, train)
     print("parameters:", model.num_parameters(), "beside the embedding:", model.num_parameters(exclude_embeddings=True))
@@ -335,7 +336,6 @@ def main() -> None:
         optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, [waiting, schedule])),
         callbacks=[clock, Log(probes, tokenizer, work / "probes.jsonl", args.probe_every)],
     )
-    teacher_model.to(trainer.args.device)  # no part of the model, so the trainer leaves it where it is
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if args.resume else None)
     losses = {}
     model.eval()
