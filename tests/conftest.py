@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub reads it: no test may reach for the network
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide GPUs from tests that do not ask for one: their values are those of a CPU."""
+    if "gpu" not in config.option.markexpr:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @pytest.fixture(autouse=True)
 def verbosity() -> Iterator[None]:
     """The command quietens transformers; a test that runs it must not quieten the next one's warnings."""
