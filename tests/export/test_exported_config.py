@@ -75,6 +75,9 @@ def test_what_is_saved_is_read_alike(
     for name in ATTRIBUTES:
         assert getattr(found, name) == getattr(wanted, name), name
     assert found.window_lengths(tokens) == wanted.window_lengths(tokens)
+    for task in wanted.task_names:
+        for name in ATTRIBUTES:
+            assert getattr(found.of_task(task), name) == getattr(wanted.of_task(task), name), name
 
 
 WRONG: dict[str, dict[str, Any]] = {

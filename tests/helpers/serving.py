@@ -125,9 +125,9 @@ class Process:
 
 
 @contextmanager
-def process(*arguments: object) -> Iterator[Process]:
-    """A server that is gone afterwards."""
-    started = Process(*arguments)
+def process(*arguments: object, command: list[str] | None = None) -> Iterator[Process]:
+    """A server that is gone afterwards; arguments as for `Process`."""
+    started = Process(*arguments, command=command)
     try:
         yield started
     finally:

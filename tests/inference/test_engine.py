@@ -61,6 +61,9 @@ class Counting:
     def ways(self) -> Mapping[str, Form]:
         return {"lengths": Lengths()}
 
+    def of_task(self, name: str) -> NoReturn:
+        raise EncT5Error("beads do one task")
+
     def differentiable(self) -> NoReturn:
         raise EncT5Error("beads have no gradients")
 

@@ -1,5 +1,6 @@
 """Models of several tasks, as they are, folded and exported: each task is what its own predictor gives."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,12 +48,19 @@ def test_exported_models_give_the_same(t5_folder: Base, tmp_path: Path) -> None:
         vocabulary = Predictor.from_pretrained(source).model.config.vocab_size
         random_tasks(names, vocab_size=vocabulary, encoder_window=window).save_pretrained(source)
         onnx.export(str(source), tmp_path / f"onnx{window}")
-        wanted = Predictor.from_pretrained(source).logits(TEXTS)
-        found = Predictor.from_pretrained(tmp_path / f"onnx{window}").logits(TEXTS)
+        run, exported = Predictor.from_pretrained(source), Predictor.from_pretrained(tmp_path / f"onnx{window}")
+        wanted, found = run.logits(TEXTS), exported.logits(TEXTS)
         assert list(found) == names
         for name in names:
             for own, other in zip(arrays_of(found[name]), arrays_of(wanted[name]), strict=True):
                 np.testing.assert_allclose(own, other, atol=1e-3, err_msg=name)
+            alone = pickle.loads(pickle.dumps(exported.of_task(name)))
+            for own, other in zip(
+                arrays_of(alone.logits(TEXTS)), arrays_of(run.of_task(name).logits(TEXTS)), strict=True
+            ):
+                np.testing.assert_allclose(own, other, atol=1e-3, err_msg=name)
+        assert exported.of_task("intent").predict(TEXTS[1], top_k=2)[0].keys() == {"label", "score"}
+        assert inspect(str(tmp_path / f"onnx{window}"))["decoder"] == inspect(str(source))["decoder"]
 
 
 def test_tasks_are_asked_by_their_names(folder: Path) -> None:

@@ -9,18 +9,25 @@ from typing import Any
 import pytest
 
 from enct5.cli.merging import merge
+from enct5.export import onnx
 from enct5.inference.predictor import Predictor
-from helpers.serving import TEXTS, Asked, asked, near
+from helpers.bare import bare_command
+from helpers.serving import TEXTS, Asked, asked, near, process
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TASKS = ("single", "multi", "value", "tags")
 
 
 @pytest.fixture(scope="module")
-def all_tasks(served_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+def shop(served_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tasks") / "shop"
     merge([f"{name}={served_folders[name]}" for name in TASKS], folder)
-    return Predictor.from_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def all_tasks(shop: Path) -> Predictor:
+    return Predictor.from_pretrained(shop)
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +152,41 @@ def test_the_models_are_listed(desk: Asked) -> None:
     assert listed["desk:moods"]["thresholds"] == [0.4, 0.6]
     assert [model["explains"] for model in listed.values()] == [False, True, True, True, False]
     assert "multi_task" in desk.get("/info").json()["model_type"]
+
+
+@pytest.mark.slow
+def test_an_exported_model_has_its_tasks_apart_without_torch(shop: Path, server: Asked, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra [runtime]")
+    pytest.importorskip("onnxscript", reason="needs the extra [onnx]")
+    onnx.export(str(shop), tmp_path / "shop")
+    command = bare_command(("runtime", "serve"), "serve", tmp_path / "shop", "--port", 0)
+    with process(command=command) as exported:
+
+        def answer(path: str, body: Any) -> Any:
+            status, _, content = exported.ask("POST", path, body)
+            assert status == 200, content
+            return json.loads(content)
+
+        tensor = {"name": "text", "shape": [3], "datatype": "BYTES", "data": TEXTS}
+        for task in TASKS:
+            body = {"texts": TEXTS, "model": f"shop:{task}"}
+            assert answer("/v1/predict", body) == near(server.json("/v1/predict", body)), task
+        for path, body in (
+            ("/models/shop:single/predict", {"inputs": [[text] for text in TEXTS]}),
+            ("/models/shop:tags/predict", {"inputs": TEXTS[0]}),
+            ("/v2/models/shop:multi/infer", {"inputs": [tensor], "outputs": [{"name": "logits"}]}),
+        ):
+            assert answer(path, body) == near(server.json(path, body)), path
+        assert answer("/classify", {"input": TEXTS, "model": "shop:single"})["data"] == near(
+            server.json("/classify", {"input": TEXTS, "model": "shop:single"})["data"]
+        )
+        status, _, content = exported.ask("POST", "/predict", {"inputs": TEXTS[0]})
+        assert status == 424
+        assert b"say which by `model` (shop:single, shop:multi, " in content
+        listed = json.loads(exported.ask("GET", "/v1/models")[2])["data"]
+        assert [model["id"] for model in listed] == ["shop", *(f"shop:{name}" for name in TASKS)]
+        assert not any(model["explains"] for model in listed)
+        body = {"model": "shop:single", "texts": TEXTS[0], "explain": True}
+        status, _, content = exported.ask("POST", "/v1/predict", body)
+        assert status == 424
+        assert b"an exported model has no gradients" in content

@@ -12,6 +12,15 @@ from enct5.tasks.registry import PROBLEM_TYPES
 
 _SINGLE_LABEL, _MULTI_LABEL = "single_label_classification", "multi_label_classification"
 _TOKENS = "token_classification"
+_OF_THE_ENCODER = (
+    "vocab_size",
+    "num_heads",
+    "pad_token_id",
+    "num_layers",
+    "d_model",
+    "feed_forward_proj",
+    "encoder_window",
+)
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,18 @@ class ExportedConfig:
     def task_names(self) -> list[str]:
         """The names of several tasks, in order; none of a single one."""
         return [values["name"] for values in self.tasks or ()]
+
+    def of_task(self, name: str) -> "ExportedConfig":
+        """The configuration of one of several tasks alone.
+
+        Raises:
+            StopIteration: where there is no such task.
+        """
+        own = next(values for values in self.tasks or () if values["name"] == name)
+        shared = {key: getattr(self, key) for key in _OF_THE_ENCODER}
+        if own["problem_type"] == _TOKENS:
+            del shared["encoder_window"]  # a tagger alone reads windows that overlap
+        return self.of_values({**shared, **own})
 
     @property
     def has_decoder(self) -> bool:

@@ -70,6 +70,7 @@ class OnnxEncT5:
         except Exception as error:  # it raises whatever the damage leads to
             raise EncT5Error(f"cannot load {graph}: {first_line(error)}; export the model again") from error
         self.config: Any = config
+        self._takes_windows = config.encoder_window is not None
         self._graph, self._folder, self._files = graph, folder, _sizes_and_times(graph)
         self.megabytes = sum(size for size, _ in self._files.values()) / 1e6
 
@@ -130,6 +131,10 @@ class OnnxEncT5:
         """The graph alone."""
         return {"onnx": self}
 
+    def of_task(self, name: str) -> "OnnxTask":
+        """The graph's outputs of the task."""
+        return OnnxTask(self, name)
+
     def differentiable(self) -> NoReturn:
         """Refused: a graph has no gradients."""
         raise EncT5Error("an exported model has no gradients to explain it by; use the folder it was exported from")
@@ -147,15 +152,28 @@ class OnnxEncT5:
         Raises:
             EncT5Error: when the graph cannot be run, such as for want of memory.
         """
+        outputs = self.outputs(None, inputs)
+        return dict(zip(self.config.task_names, outputs, strict=True)) if self.config.tasks else outputs[0]
+
+    def outputs(self, number: int | None, inputs: dict[str, npt.NDArray[np.int64]]) -> list[Any]:
+        """What the graph gives for inputs, or the output of a number alone, without the work for the others.
+
+        Raises:
+            EncT5Error: when the graph cannot be run.
+        """
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.only_execute_path_to_fetches = number is not None
+        wanted = None if number is None else [self._session.get_outputs()[number].name]
         try:
-            outputs = self._session.run(None, inputs)
-            return dict(zip(self.config.task_names, outputs, strict=True)) if self.config.tasks else outputs[0]
+            return self._session.run(wanted, inputs, options)
         except Exception as error:  # onnxruntime's own classes
             raise EncT5Error(f"ONNX Runtime stopped: {first_line(error)}") from error
 
     def __call__(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The logits of every row of token ids: `(num_labels,)`, or of tokens `(tokens or more, num_labels)`."""
-        parts, inputs = self._windows(rows) if self.config.encoder_window is not None else (rows, {})
+        parts, inputs = self._windows(rows) if self._takes_windows else (rows, {})
         logits: Any = self.logits(**inputs, **pad(parts, int(self.config.pad_token_id or 0)))
         if not self.config.tasks:
             return logits
@@ -174,6 +192,29 @@ class OnnxEncT5:
         counts = np.array([len(own) for own in lengths], dtype=np.int64)[:, None]
         number = np.arange(counts.max())
         return parts, {"windows": np.where(number < counts, np.cumsum(counts)[:, None] - counts + number, -1)}
+
+
+class OnnxTask(OnnxEncT5):
+    """One of several tasks of an exported model alone: an `Engine` that runs what the task needs of the graph.
+
+    Args:
+        whole: the model, whose session it shares.
+        task: the task's name.
+    """
+
+    def __init__(self, whole: OnnxEncT5, task: str) -> None:
+        self._whole, self._task = whole, task
+        self._takes_windows = whole.config.encoder_window is not None  # also where the task alone reads none
+        self.config = whole.config.of_task(task)
+        self.megabytes, self.threads = whole.megabytes, whole.threads
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OnnxTask, (self._whole, self._task)
+
+    def logits(self, **inputs: npt.NDArray[np.int64]) -> Any:
+        """The task's own, as `OnnxEncT5.logits` gives them by name."""
+        (own,) = self._whole.outputs(self._whole.config.task_names.index(self._task), inputs)
+        return own
 
 
 def _threads() -> int:

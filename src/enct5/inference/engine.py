@@ -87,6 +87,10 @@ class Engine(Protocol):
         """
         ...
 
+    def of_task(self, name: str) -> "Engine":
+        """The same for one of the model's several tasks alone, which need not be loaded again."""
+        ...
+
     def differentiable(self) -> Any:
         """The model of torch, for what needs gradients.
 

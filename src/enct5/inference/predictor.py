@@ -276,15 +276,14 @@ class Predictor(Runner):
         """The same for one of several tasks alone: `rank`, `explain`, `top_k` and `abstain_below` are about one task.
 
         Raises:
-            EncT5Error: for a model without such a task, or an exported one.
+            EncT5Error: for a model without such a task.
         """
         if not isinstance(task := self.task, MultiTask):
             raise EncT5Error(f"the model does one task, {task.description}, without a name; use it as it is")
         names = [part.name for part in task.parts]
         if name not in names:
             raise unknown("task", name, names)
-        model = self.engine.differentiable().task_model(name)
-        return Predictor(model, self.tokenizer, self.config, self.fold, self.compile, self.batch_tokens)
+        return Predictor(self.engine.of_task(name), self.tokenizer, self.config, batch_tokens=self.batch_tokens)
 
     def rank(
         self, query: str, documents: Iterable[str], label: str | None = None, top_k: int | None = None

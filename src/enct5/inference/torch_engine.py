@@ -141,6 +141,10 @@ class TorchEngine:
                 logger.warning("%s; measured without ONNX Runtime", error)
         return ways
 
+    def of_task(self, name: str) -> "TorchEngine":
+        """The model of the task, whose modules are this one's."""
+        return TorchEngine(self.model.task_model(name), self.fold, self.compile)
+
     def differentiable(self) -> Any:
         """The model."""
         return self.model

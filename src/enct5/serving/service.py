@@ -9,7 +9,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from enct5.errors import EncT5Error
 from enct5.inference.predictor import Predictor
 from enct5.serving.limits import Limits
 from enct5.serving.metrics import Metrics
@@ -119,11 +118,5 @@ class Service:
 
 
 def _tasks(predictor: Predictor) -> list[str]:
-    """The tasks of a model of several that can be had apart: none of an exported one's."""
-    if not isinstance(predictor.task, MultiTask):
-        return []
-    try:
-        predictor.engine.differentiable()
-    except EncT5Error:
-        return []
-    return [part.name for part in predictor.task.parts]
+    """The tasks of a model of several."""
+    return [part.name for part in predictor.task.parts] if isinstance(predictor.task, MultiTask) else []
