@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from enct5.errors import EncT5Error, show
-from enct5.files.hub_files import file_of
 from enct5.files.writing import atomic_folder, disk_full_as_error, refuse_occupied
 from enct5.model.digests import digests_of_tokenizer, digests_of_weights
 from enct5.model.folder import METRICS, TRAIN_CONFIG, ancestry_of, public_name
@@ -99,10 +98,8 @@ def _text_columns(sources: Sequence[str]) -> tuple[str, ...]:
     Raises:
         EncT5Error: where some read texts and others pairs.
     """
-    files = {source: file_of(source, TRAIN_CONFIG) for source in sources}
-    columns = {source: TrainedOn.read(file).text for source, file in files.items() if file is not None}
-    known = [text for text in columns.values() if text]
-    if len({len(text) for text in known}) > 1:
+    columns = {source: text for source in sources if (text := TrainedOn.of(source).text)}
+    if len({len(text) for text in columns.values()}) > 1:
         listed = ", ".join(f"{source} {show(list(text))}" for source, text in columns.items())
         raise EncT5Error(f"some of the models read single texts and others pairs: {listed}")
-    return known[0] if known else ()
+    return next(iter(columns.values()), ())

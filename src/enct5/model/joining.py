@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from enct5.errors import EncT5Error, show
-from enct5.files.hub_files import file_of
 from enct5.model.configuration_enct5 import OF_AN_ENTRY, EncT5Config
-from enct5.model.folder import TRAIN_CONFIG
 from enct5.model.loading import load_model
 from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
@@ -34,12 +32,9 @@ def tasks_of(model: Any, source: str, name: str | None = None) -> dict[str, Task
             task: (model.task_model(task), {key: entry[key] for key in OF_AN_ENTRY[1:] if key in entry})
             for task, entry in entries.items()
         }
-    file = file_of(source, TRAIN_CONFIG)
-    trained = TrainedOn() if file is None else TrainedOn.read(file)
+    trained = TrainedOn.of(source)
     entry = {"label_column": trained.label, "label_separator": trained.label_separator}
-    called = name or trained.label
-    if not called:
-        raise EncT5Error(f"{source} does not say what its task is called; name it: NAME={source}")
+    called = name or trained.task_name(source, f"name it: NAME={source}")
     return {called: (model, {key: value for key, value in entry.items() if value is not None})}
 
 

@@ -13,6 +13,7 @@ This file travels with the checkpoints of several tasks (`trust_remote_code=True
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ from .modeling_enct5 import (
 
 logger = logging.get_logger(__name__)
 
+_LOSS = ("problem_type", "loss", "loss_gamma", "class_weights")  # what `sequence_loss` reads of a configuration
 _PREFIX = "task_"  # of a task's module: a task may be called as a module's method is, `type` for example
 
 
@@ -282,11 +284,13 @@ class EncT5ForTasks(EncT5PreTrainedModel):
             raise ValueError(f"labels are given for {min(unknown)!r}, but the tasks are {', '.join(logits)}")
         losses = {}
         for name, own in labels.items():
-            config, outputs, own = self.config.of_task(name), logits[name], own.to(logits[name].device)
-            if config.problem_type == "token_classification":
+            values, outputs, own = self.config.task_values(name), logits[name], own.to(logits[name].device)
+            if values["problem_type"] == "token_classification":
                 losses[name] = token_loss(outputs, own)
                 continue
             present = has_label(own)
+            # A configuration for each task and step would take longer than the loss.
+            config: Any = SimpleNamespace(num_labels=len(values["id2label"]), **{key: values.get(key) for key in _LOSS})
             # of no text at all the sum of nothing, which still has a gradient
             losses[name] = sequence_loss(config, outputs[present], own[present]) if present.any() else outputs.sum() * 0
         return losses

@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 from enct5.errors import EncT5Error, show
+from enct5.files.hub_files import file_of
+from enct5.model.folder import TRAIN_CONFIG
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,30 @@ class TrainedOn:
     text: tuple[str, ...] = ()
     label: str | None = None
     label_separator: str | None = None
+
+    @classmethod
+    def of(cls, source: str) -> "TrainedOn":
+        """What a folder here or a checkpoint on the hub says; nothing where it has no such file.
+
+        Raises:
+            EncT5Error: when the file is damaged.
+        """
+        file = file_of(source, TRAIN_CONFIG)
+        return cls() if file is None else cls.read(file)
+
+    def task_name(self, source: str, remedy: str) -> str:
+        """What the only task of a model is called, which has no name: as the column that its labels came from.
+
+        Args:
+            source: the model.
+            remedy: what to do where it says of no column.
+
+        Raises:
+            EncT5Error: then.
+        """
+        if not self.label:
+            raise EncT5Error(f"{source} does not say what its task is called; {remedy}")
+        return self.label
 
     @classmethod
     def read(cls, path: Path) -> "TrainedOn":

@@ -165,6 +165,9 @@ def _columns(part: NamedTask) -> dict[str, str]:
 def _goodness(task: Task, figures: Mapping[str, float]) -> float:
     """The figure that chooses a task's model, on a scale on which tasks may be averaged.
 
-    Of numbers that is not the error, whose unit is the user's, but the share of the variance that is explained.
+    Of numbers that is not the error, whose unit is the user's, but the share of the variance that is explained, which
+    grows as the error falls; 0 where that is below 0, as it is without bounds: one task must not drown the others.
     """
-    return figures[task.metric_for_best_model if task.greater_is_better else "r2"]
+    if task.greater_is_better:
+        return figures[task.metric_for_best_model]
+    return max(0.0, figures["r2"])

@@ -28,7 +28,7 @@ from enct5.training.finish import Course, FinishedModel, conclude
 from enct5.training.freezing import freeze_encoder
 from enct5.training.logs import no_bars, silence
 from enct5.training.model_init import build_model, is_enct5, new_model
-from enct5.training.multi_task.adding import read_as_base, refuse_known_tasks
+from enct5.training.multi_task.adding import Base
 from enct5.training.multi_task.data import TaskRows
 from enct5.training.multi_task.model import new_model as new_model_of_tasks
 from enct5.training.multi_task.prepared import TasksData
@@ -107,12 +107,15 @@ def _train(
     if not processes.is_main_process:
         held.enter_context(silence())
     _check(config, processes.num_processes)
+    extended = Base.read(config.base) if config.add_tasks else None
+    if extended is not None:
+        extended.refuse_known(config)
     checkpoint = on_main_process(lambda: held.enter_context(run_folder.claim(out, resume)))
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     rows = read(base, tokenizer)
-    if config.add_tasks and isinstance(rows, TaskRows):
-        config = read_as_base(config, rows.task, tokenizer.model_max_length)
+    if extended is not None and isinstance(rows, TaskRows):
+        config = extended.read_alike(config, rows.task, tokenizer.model_max_length)
     config = with_lengths(config, rows.task, base)
     prepared = _prepared(config, rows, tokenizer)
     _check_processes(config, prepared, processes.num_processes)
@@ -211,9 +214,7 @@ def _trial_trainer(
 
 
 def _check(config: TrainConfig, processes: int) -> None:
-    """Refuse LoRA and a search where they cannot be had, and tasks that a base has already."""
-    if config.add_tasks:
-        refuse_known_tasks(config)
+    """Refuse LoRA and a search where they cannot be had."""
     if config.lora:
         require("peft", "peft", "--lora")
     if config.lora and parse_flag_from_env("ACCELERATE_USE_FSDP"):

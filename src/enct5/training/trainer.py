@@ -28,7 +28,7 @@ from enct5.training.callbacks import EarlyStopping, Progress, ProgressCallback
 from enct5.training.config import TrainConfig
 from enct5.training.data import TrainingData
 from enct5.training.distributed import process_state
-from enct5.training.freezing import keep_frozen
+from enct5.training.freezing import FrozenParts
 from enct5.training.optimizer import relative_adamw
 from enct5.training.sampler import TokenBatchSampler
 
@@ -71,6 +71,8 @@ class EncT5Trainer(Trainer):
     A step's gradient is that of one process with the whole batch, however many processes share it. One process trains
     on one GPU, however many there are: the others need processes of their own (`torchrun`).
 
+    An encoder that learns nothing (`requires_grad_(False)`) is in evaluation mode and reads every text once a training.
+
     A step of long texts is trained in parts, as many texts at once as have room where batches are of texts of 512
     tokens (`ROOM_OF_A_TEXT`), or one; their gradients add up to the step's. (Whole stay the parts of several processes,
     labels of tokens, whose texts are short, and the steps of subclasses with a `compute_loss` of their own.) An
@@ -109,8 +111,18 @@ class EncT5Trainer(Trainer):
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as ever, with a bar where the command shows one, and without cuDNN's attention."""
-        with _without_cudnn_attention(), progress.bar("training", total=0):
-            return super().train(*args, **kwargs)
+        self.__dict__.pop("_frozen", None)
+        try:
+            with _without_cudnn_attention(), progress.bar("training", total=0):
+                return super().train(*args, **kwargs)
+        finally:
+            self.__dict__.pop("_frozen", None)  # whoever goes on with the model may change what is frozen
+
+    @cached_property
+    def _frozen(self) -> FrozenParts:
+        """What does not learn in the present training."""
+        elsewhere = self.is_fsdp_enabled or self.is_deepspeed_enabled  # whose weights are there for a whole pass only
+        return FrozenParts(cast("torch.nn.Module", self.model), keeps=not elsewhere)
 
     def get_train_dataloader(self) -> DataLoader:
         """The training data in batches of about equally many tokens."""
@@ -207,8 +219,11 @@ class EncT5Trainer(Trainer):
         The loss of token labels is a mean over tokens, of which batches hold about equally many: it stays as it is,
         but for the processes' parts of a batch, whose gradients are averaged: a token weighs the same in each.
         """
-        if model.training:
-            keep_frozen(model)
+        if self.is_in_train:
+            if model.training:
+                self._frozen.settle()
+            with self.accelerator.autocast():
+                inputs = self._frozen.encoded(inputs)
         of_tokens, labels = _are_of_tokens(inputs), inputs["labels"]
         if self.loss is None:
             loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)

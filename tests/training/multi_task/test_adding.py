@@ -1,6 +1,7 @@
 """Tasks added to a base, and runs of one encoder merged: what was there stays as it is, bit for bit."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from enct5 import Predictor
 from enct5.cli.merging import merge
 from enct5.errors import EncT5Error
 from enct5.inference.evaluation import evaluate
+from enct5.model.loading import load_tokenizer
 from helpers.runs import Run, start, weights
 from helpers.several_tasks import write_partly_labelled
 
@@ -72,7 +74,20 @@ def test_runs_of_a_frozen_encoder_are_merged(run: Run, added: Path, tmp_path: Pa
         merge([f"a={run.out}", f"a_score={run.out}"], tmp_path / "columns")
     with pytest.raises(EncT5Error, match="the encoder of 'b' is not that of 'a'"):
         merge([f"a={run.out}", f"b={_trained_further(run, tmp_path)}"], tmp_path / "other")
-    assert not [name for name in ("twice", "columns", "other") if (tmp_path / name).exists()]
+    with pytest.raises(
+        EncT5Error, match=f"^{tmp_path / 'renamed'} has another tokenizer than {run.out}; tasks share one$"
+    ):
+        merge([f"a={run.out}", f"b={_with_another_tokenizer(run, tmp_path)}"], tmp_path / "tokens")
+    assert not [name for name in ("twice", "columns", "other", "tokens") if (tmp_path / name).exists()]
+
+
+def _with_another_tokenizer(run: Run, folder: Path) -> Path:
+    """The same model, whose tokenizer knows a word more."""
+    shutil.copytree(run.out, folder / "renamed")
+    tokenizer = load_tokenizer(str(run.out))
+    tokenizer.add_tokens(["coffeecup"])
+    tokenizer.save_pretrained(folder / "renamed")
+    return folder / "renamed"
 
 
 def _trained_further(run: Run, folder: Path) -> Path:
@@ -95,6 +110,28 @@ def test_what_would_change_the_bases_tasks_is_refused(
     source = write_partly_labelled(tmp_path / "train.jsonl", 60)
     with pytest.raises(EncT5Error, match=message):
         start(run.out, tmp_path / "run", source, label="", **options)
+
+
+def test_a_base_that_does_not_name_its_task_is_told_to(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.out, tmp_path / "base")
+    (tmp_path / "base" / "train_config.yaml").unlink()
+    base = str(tmp_path / "base")
+    source = write_partly_labelled(tmp_path / "train.jsonl", 60)
+    with pytest.raises(
+        EncT5Error, match=f"^{base} does not say what its task is called; give it a name first: enct5 m"
+    ):
+        start(tmp_path / "base", tmp_path / "run", source, label="", add_tasks={"a": "intent"})
+    with pytest.raises(EncT5Error, match=f"^{base} does not say what its task is called; name it: NAME={base}$"):
+        merge([base], tmp_path / "merged")
+
+
+def test_a_base_whose_configuration_cannot_be_is_one_line(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.out, tmp_path / "base")
+    file = tmp_path / "base" / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), "num_decoder_layers": 0}))
+    source = write_partly_labelled(tmp_path / "train.jsonl", 60)
+    with pytest.raises(EncT5Error, match=r"^`num_decoder_layers` is 0; EncT5 needs at least one \(base: .*base\)$"):
+        start(tmp_path / "base", tmp_path / "run", source, label="", add_tasks={"a": "intent"})
 
 
 def test_a_base_without_tasks_takes_none(run: Run, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """Tasks that are added to those of a base, whose encoder stays as it is."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from enct5.errors import EncT5Error, show
-from enct5.files.hub_files import file_of
+from huggingface_hub.errors import StrictDataclassError
+
+from enct5.errors import EncT5Error, first_line, show
 from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
-from enct5.model.folder import TRAIN_CONFIG
 from enct5.model.joining import with_tasks_of
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.model.task_records import recorded_tasks
@@ -17,71 +18,79 @@ from enct5.tokenization.fast_tokenizer import NO_LIMIT
 from enct5.training.config import TrainConfig
 
 
-def refuse_known_tasks(config: TrainConfig) -> None:
-    """Refuse tasks called as one of the base's, and a base that has none.
+@dataclass(frozen=True)
+class Base:
+    """A base that has tasks.
 
-    Raises:
-        EncT5Error: for either.
+    Attributes:
+        config: its configuration.
+        tasks: those of the models of its tasks alone, by their names.
     """
-    source, hub = on_hub(config.base)
-    try:
-        stored = EncT5Config.get_config_dict(source, **hub)[0]
-    except OSError:
-        return  # whoever loads it says what is wrong
-    if stored.get("model_type") != EncT5Config.model_type:
-        raise EncT5Error(
-            f"{config.base} is no EncT5 model, which has tasks that others can be added to; train one first, or leave "
-            "out --add-task"
-        )
-    known = [values["name"] for values in stored.get("tasks") or ()] or [_only_task(config.base)]
-    for name in config.all_tasks:
-        if name in known:
-            raise EncT5Error(f"{config.base} has a task {show(name)} already; call the new one something else")
 
+    config: EncT5Config
+    tasks: dict[str, EncT5Config]
 
-def read_as_base(config: TrainConfig, task: MultiTask, longest: int) -> TrainConfig:
-    """The settings with how much of a text the base's tasks read, as those that are added read the same.
+    @classmethod
+    def read(cls, source: str) -> "Base | None":
+        """What a folder's or hub id's configuration says; `None` where it cannot be had, and loading it tells why.
 
-    Args:
-        config: the run's settings.
-        task: the tasks to add.
-        longest: most tokens that the base reads of a text.
-
-    Raises:
-        EncT5Error: for settings that would have the base's tasks read other texts, or a new task whose column of
-            results would be called as one of theirs.
-    """
-    source, hub = on_hub(config.base)
-    base = EncT5Config.from_pretrained(source, **hub)
-    old = [base.of_task(name) for name in base.task_names] or [base]
-    names = base.task_names or [str(_only_task(config.base))]
-    MultiTask([*(_named(*known) for known in zip(names, old, strict=True)), *task.parts])
-    if all(one.decoder_vocab_size is None for one in old):
-        return config  # what tags tokens alone reads windows of its own
-    read = {"window": base.encoder_window or 0, "max_length": longest if longest < NO_LIMIT else None}
-    for name, value in read.items():
-        given = getattr(config, name)
-        if given not in (None, value):
+        Raises:
+            EncT5Error: for one without tasks, or whose task has no name.
+        """
+        name, hub = on_hub(source)
+        try:
+            stored = EncT5Config.get_config_dict(name, **hub)[0]
+        except OSError:
+            return None
+        if stored.get("model_type") != EncT5Config.model_type:
             raise EncT5Error(
-                f"{config.option_of(name)} is {given}, but the tasks of {config.base} read texts with {value}, and are "
-                "to stay as they are; leave it out"
+                f"{source} is no EncT5 model, which has tasks that others can be added to; train one first, or leave "
+                "out --add-task"
             )
-    return config.model_copy(update=read)
+        try:
+            config = EncT5Config.from_dict(stored)
+        except (StrictDataclassError, ValueError, TypeError) as error:
+            raise EncT5Error(f"{first_line(error)} (base: {source})") from error
+        if config.tasks:
+            return cls(config, {name: config.of_task(name) for name in config.task_names})
+        remedy = f"give it a name first: enct5 merge NAME={source} --out FOLDER"
+        return cls(config, {TrainedOn.of(source).task_name(source, remedy): config})
 
+    def refuse_known(self, config: TrainConfig) -> None:
+        """Refuse tasks called as one of these.
 
-def _named(name: str, config: EncT5Config) -> NamedTask:
-    return NamedTask(name, find_task(str(config.problem_type)), {})
+        Raises:
+            EncT5Error: naming it.
+        """
+        for name in config.all_tasks:
+            if name in self.tasks:
+                raise EncT5Error(f"{config.base} has a task {show(name)} already; call the new one something else")
 
+    def read_alike(self, config: TrainConfig, task: MultiTask, longest: int) -> TrainConfig:
+        """The settings with how much of a text these tasks read, as those that are added read the same.
 
-def _only_task(base: str) -> str | None:
-    """What the task of a base of one is called: as the column its labels came from."""
-    file = file_of(base, TRAIN_CONFIG)
-    name = None if file is None else TrainedOn.read(file).label
-    if name is None:
-        raise EncT5Error(
-            f"{base} does not say what its task is called; give it a name first: enct5 merge NAME={base} --out FOLDER"
-        )
-    return name
+        Args:
+            config: the run's settings.
+            task: the tasks to add.
+            longest: most tokens that the base reads of a text.
+
+        Raises:
+            EncT5Error: for settings that would have these tasks read other texts, or a new task whose column of results
+                would be called as one of theirs.
+        """
+        old = [NamedTask(name, find_task(str(own.problem_type)), {}) for name, own in self.tasks.items()]
+        MultiTask([*old, *task.parts])
+        if all(own.decoder_vocab_size is None for own in self.tasks.values()):
+            return config  # what tags tokens alone reads windows of its own
+        read = {"window": self.config.encoder_window or 0, "max_length": longest if longest < NO_LIMIT else None}
+        for name, value in read.items():
+            given = getattr(config, name)
+            if given not in (None, value):
+                raise EncT5Error(
+                    f"{config.option_of(name)} is {given}, but the tasks of {config.base} read texts with {value}, and "
+                    "are to stay as they are; leave it out"
+                )
+        return config.model_copy(update=read)
 
 
 def with_old_tasks(base: str, model: EncT5ForTasks, record: dict[str, Any]) -> tuple[EncT5ForTasks, dict[str, Any]]:
