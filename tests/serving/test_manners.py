@@ -1,8 +1,10 @@
 """Limits, deadlines, keys, health, figures: what every route does."""
 
 import asyncio
+import http.client
 import json
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +20,7 @@ from enct5.serving.limits import Limits
 from enct5.serving.models import Admission
 from enct5.serving.refusal import Kind, RefusalError
 from enct5.serving.service import Service
-from helpers.serving import TEXTS, Asked, asked, near, until
+from helpers.serving import TEXTS, Asked, asked, listening, near, until
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -155,6 +157,39 @@ def test_a_full_queue_refuses_and_says_when_to_come_again(held: Held, others: Th
         assert len(one_more.result()["results"]) == 1
         assert server.service.admission.texts == 0
         assert server.json("/v1/predict", BODY)
+
+
+def test_a_full_queue_refuses_without_reading_and_the_connection_stays(held: Held, others: ThreadPoolExecutor) -> None:
+    limits, headers = Limits(batch=2, queued=2), {"Content-Type": "application/json"}
+    with listening({"single": held}, limits=limits) as address:
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=20)
+
+        def ask(content: bytes) -> http.client.HTTPResponse:
+            connection.request("POST", "/v1/predict", content, headers)
+            response = connection.getresponse()
+            response.read()
+            return response
+
+        connection.connect()
+        socket = connection.sock
+        held.may.clear()
+        first = others.submit(urllib.request.urlopen, _asking(address, {"texts": ["a", "b"]}))
+        until(lambda: held.waits)
+        refused = ask(b"[" * 100_000)
+        assert refused.status == 429
+        assert int(refused.getheader("retry-after")) >= 1
+        held.may.set()
+        assert first.result().status == 200
+        assert ask(json.dumps(BODY).encode()).status == 200
+        assert ask(b"[" * 100_000).status == 400
+        assert connection.sock is socket
+        connection.close()
+
+
+def _asking(address: str, body: Any) -> urllib.request.Request:
+    return urllib.request.Request(
+        f"{address}/v1/predict", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
 
 
 def test_who_would_wait_for_half_the_time_is_refused_at_once() -> None:

@@ -135,6 +135,7 @@ class Endpoint:
         """The answer, unless the client goes or time is up, when what it waits for is dropped."""
         service = call.service
         check_key(service, call.http)
+        service.check_room()
         seconds = _seconds(call.http, service.limits.timeout)
         ends = asyncio.get_running_loop().time() + seconds
         value = await self._value(call, seconds)

@@ -59,15 +59,26 @@ class Admission:
         crowded = self._characters + characters > _MOST_CHARACTERS and self.texts
         late = seconds > _PATIENCE * self.limits.timeout  # better told now than when time is up
         if self.texts + texts > self.limits.queued or crowded or late:
-            after = max(1, round(min(seconds, self.limits.timeout)))
-            raise RefusalError(Kind.OVERLOADED, "Model is overloaded", retry_after=after)
+            raise self._overloaded(seconds)
         self.texts += texts
         self._characters += characters
+
+    def check_room(self, seconds: float) -> None:
+        """Refuse a request before it is read, where there is no room for a single text; `seconds` as for `enter`.
+
+        What has to be refused comes in numbers, and would take the time of what has been taken in.
+        """
+        if self.texts >= self.limits.queued:
+            raise self._overloaded(seconds)
 
     def leave(self, texts: int, characters: int) -> None:
         """Let a request go."""
         self.texts -= texts
         self._characters -= characters
+
+    def _overloaded(self, seconds: float) -> RefusalError:
+        after = max(1, round(min(seconds, self.limits.timeout)))
+        return RefusalError(Kind.OVERLOADED, "Model is overloaded", retry_after=after)
 
 
 class ServedModel:

@@ -96,6 +96,14 @@ class Service:
             return "the last batch failed"
         return None
 
+    def check_room(self) -> None:
+        """Refuse a request that is not worth reading.
+
+        Raises:
+            RefusalError: where no text can be taken in.
+        """
+        self.admission.check_room(max(queue.seconds() for queue in self._queues.values()))
+
     def answered(self, route: str, response: Response, call: Any, seconds: float) -> None:
         """Count a request, and log it if that is wanted."""
         if self.draining:
