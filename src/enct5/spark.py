@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from enct5.errors import EncT5Error
+
 
 def make_predict_fn(model: str, **settings: Any) -> Callable[[], Callable[..., Mapping[str, np.ndarray]]]:
     """What `predict_batch_udf` takes for a model that gives one label a text: it is loaded once a worker.
 
     Example:
-        >>> predict = predict_batch_udf(
-        ...     make_predict_fn("runs/intents"), return_type="label string, score double", batch_size=4096
-        ... )
+        >>> kind = StructType().add("label", "string").add("score", "double")
+        >>> predict = predict_batch_udf(make_predict_fn("runs/intents"), return_type=kind, batch_size=4096)
         >>> frame.withColumn("predicted", predict("text"))
 
     Args:
@@ -20,20 +21,33 @@ def make_predict_fn(model: str, **settings: Any) -> Callable[[], Callable[..., M
         **settings: those of `Predictor.from_pretrained`.
 
     Returns:
-        A function without arguments, which returns one from a column of texts, or two of pairs, each `(rows,)`, to the
-        columns `label` and `score` (`value` of a regression), each `(rows,)`.
+        A function without arguments, which returns one from a column of texts `(rows,)`, or for a model that was
+        trained on pairs from two, to the columns `label` and `score` (`value` of a regression), each `(rows,)`. It
+        raises `EncT5Error` for a model that gives anything else, such as several labels a text.
     """
 
     def load() -> Callable[..., Mapping[str, np.ndarray]]:
         from enct5.inference.predictor import Predictor
 
         predictor = Predictor.from_pretrained(model, **settings)
+        names = predictor.task.prediction_columns
+        if names != ("label", "score") and (names != ("value",) or predictor.engine.config.num_labels > 1):
+            raise EncT5Error(
+                f"{model} does {predictor.task.description}, not one label or number a text, as Spark takes"
+            )
 
-        def predict(*columns: np.ndarray) -> Mapping[str, np.ndarray]:
-            texts = columns[0].tolist() if len(columns) == 1 else list(zip(*columns, strict=True))
+        def columns_of(texts: list[Any]) -> Mapping[str, np.ndarray]:
             found = predictor.predict(texts)
-            return {name: np.array([one[name] for one in found]) for name in predictor.task.prediction_columns}
+            return {name: np.array([one[name] for one in found]) for name in names}
 
-        return predict
+        # Spark counts a function's arguments, and hands over as many columns.
+        def predict(texts: np.ndarray) -> Mapping[str, np.ndarray]:
+            return columns_of(texts.tolist())
+
+        def predict_pairs(first: np.ndarray, second: np.ndarray) -> Mapping[str, np.ndarray]:
+            return columns_of(list(zip(first.tolist(), second.tolist(), strict=True)))
+
+        pairs = predictor.config is not None and len(predictor.config.text) == 2
+        return predict_pairs if pairs else predict
 
     return load

@@ -6,7 +6,7 @@ import typer
 
 from enct5 import progress
 from enct5.cli.options import BatchTokens, Device, Dtype, Quantize, Revision, say
-from enct5.errors import EncT5Error, require
+from enct5.errors import require
 
 
 def serve(
@@ -48,10 +48,9 @@ def serve(
     from enct5.model.sources import check_source, prepare_for_hub
     from enct5.serving.address import bound
     from enct5.serving.limits import Limits
-    from enct5.serving.names import names_of
+    from enct5.serving.names import checked_key, names_of
 
-    if api_key is not None and not (api_key.isascii() and api_key.strip() == api_key and api_key):
-        raise EncT5Error("the key (--api-key, ENCT5_API_KEY) is empty, not ASCII, or has blanks at its ends")
+    checked_key(api_key)
     limits = Limits(max_body, max_batch, max_text, max_queued, timeout)
     named = names_of(models)
     at = bound(host, port)

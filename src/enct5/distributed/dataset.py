@@ -7,8 +7,8 @@ from enct5.data.data_file import ReadOptions
 from enct5.distributed.output import Output
 from enct5.distributed.table_files import Asked, digest_of, find_files
 from enct5.errors import EncT5Error, require, show
-from enct5.files.paths import foreign
 from enct5.inference.described import described, text_columns
+from enct5.model.sources import anywhere
 from enct5.version import __version__
 
 
@@ -92,7 +92,7 @@ def predict_dataset(  # noqa: PLR0913  # settings by name
         num_gpus = 1 if ray.cluster_resources().get("GPU") else None
     resources = {name: value for name, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus)) if value is not None}
     arguments = {
-        "model": _seen_from_anywhere(model),
+        "model": anywhere(model),
         "text": asked.text,
         "abstain_below": abstain_below,
         "top_k": top_k,
@@ -103,11 +103,3 @@ def predict_dataset(  # noqa: PLR0913  # settings by name
             ray_data.write_predictions(table, output, id_column, {**arguments, **settings}, compute, resources)
             ray_data.check_whole(output, id_column, rows)
     return rows
-
-
-def _seen_from_anywhere(model: str) -> str:
-    """A model's folder by its whole path; a name on the hub as it is."""
-    from pathlib import Path
-
-    path = Path(model)
-    return str(path.absolute()) if path.is_dir() and not foreign(model) else model

@@ -55,6 +55,12 @@ def _nearest_folder(path: Path) -> Path | None:
     return None if guess is None else path.with_name(guess)
 
 
+def anywhere(source: str) -> str:
+    """A checkpoint's folder by its whole path, which other processes find; a name on the hub as it is."""
+    path = Path(source)
+    return str(path.absolute()) if path.is_dir() and not foreign(source) else source
+
+
 def prepare_for_hub(*sources: str | None) -> None:
     """Go on as without a network where a source is not here and the hub does not answer within seconds.
 

@@ -1,9 +1,20 @@
-"""Which models are served, by the names that requests use."""
+"""Which models are served, by the names that requests use, and the key that requests show."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from enct5.errors import EncT5Error
+
+
+def checked_key(key: str | None) -> str | None:
+    """The key that requests have to show, if there is one.
+
+    Raises:
+        EncT5Error: for one that no header can carry.
+    """
+    if key is not None and not (key.isascii() and key.strip() == key and key):
+        raise EncT5Error("the key (--api-key, ENCT5_API_KEY) is empty, not ASCII, or has blanks at its ends")
+    return key
 
 
 def names_of(models: Sequence[str]) -> dict[str, str]:

@@ -84,6 +84,11 @@ class Service:
         except Exception as error:  # the next question for its health asks it again
             logger.error("not ready: %s", error)
 
+    async def warmed_up(self) -> None:
+        """Wait until the models that warm up have done so, or have failed to."""
+        if self._probe is not None:
+            await asyncio.shield(self._probe)  # who waits for it may give up
+
     def not_ready(self) -> str | None:
         """Why requests had better go elsewhere; None where they need not."""
         if self.draining:
