@@ -79,6 +79,9 @@ def test_problem_type_and_prompts_are_inferred(given: dict, problem_type: str, p
         ({"loss": "asymmetric"}, r"`loss` is 'asymmetric'; for single_label_classification it must be one of focal"),
         ({"num_labels": 1, "loss": "focal"}, r"`loss` is 'focal'; for regression leave it out"),
         ({"loss_gamma": -0.5}, r"`loss_gamma` is -0.5; it must be at least 0"),
+        ({"label_parts": [2, 1]}, r"`label_parts` is \[2, 1\]; it must add up to `num_labels` = 2"),
+        ({"label_parts": [2, 0]}, r"`label_parts` is \[2, 0\]; it must add up to `num_labels` = 2"),
+        ({"label_parts": []}, r"`label_parts` is \[\]; it must add up to `num_labels` = 2"),
         ({"class_weights": [1.0]}, r"`class_weights` has 1 values for 2 labels; give one per label"),
         ({"class_weights": [1.0, 0.0]}, r"`class_weights` holds 0.0; each must be a positive number"),
         (
@@ -347,3 +350,10 @@ def test_one_prompt_brings_no_warning_about_the_vocabulary(
         config.validate()
     assert [record.message for record in caplog.records] == []
     assert config.get_text_config(decoder=True) is config
+
+
+def test_parts_of_other_labels_mean_nothing() -> None:
+    stored = EncT5Config(num_labels=5, label_parts=[3, 2]).to_dict()
+    assert EncT5Config.from_dict(stored).label_parts == [3, 2]
+    assert EncT5Config.from_dict(stored, num_labels=4).label_parts is None
+    assert EncT5Config.from_dict(stored, problem_type="multi_label_classification").label_parts is None

@@ -56,6 +56,7 @@ VALUES: dict[str, tuple[Any, str]] = {
     "seed": (0, "--seed 0"),
     "report_to": (("wandb", "mlflow"), "--report-to wandb,mlflow"),
     "freeze_encoder": (True, "--freeze-encoder"),
+    "add_labels": (True, "--add-labels --base big"),
     "tasks": ({"a": {"label": "b", "task": "multi"}, "c": {"label": "d"}}, "--task a=b:multi --task c=d"),
     "add_tasks": ({"a": {"label": "b:c"}}, "--add-task a=b:c --base big"),
     "temperature": (3.0, "--temperature 3"),
@@ -64,7 +65,7 @@ VALUES: dict[str, tuple[Any, str]] = {
 
 
 # Settings that go with others only, or without: they have tests of their own.
-APART = ("tasks", "add_tasks", "freeze_encoder")
+APART = ("tasks", "add_tasks", "freeze_encoder", "add_labels")
 
 
 def settable(config: type[TrainConfig]) -> list[str]:
@@ -111,8 +112,10 @@ def test_every_setting_is_reached_from_the_command_line_and_from_python(configur
 def test_settings_that_go_without_others_are_reached_from_both_sides(configured: Any, field: str) -> None:
     value, words = VALUES[field]
     given = {"data": "a.csv", "text": ("b",), field: value}
-    given |= {"label": "c"} if field == "freeze_encoder" else {"base": "big"} if field == "add_tasks" else {}
-    label = ["--label", "c"] if field == "freeze_encoder" else []
+    of_one = field in ("freeze_encoder", "add_labels")
+    given |= {"base": "big"} if field.startswith("add_") else {}
+    given |= {"label": "c"} if of_one else {}
+    label = ["--label", "c"] if of_one else []
     by_options = configured("train", "a.csv", "--text", "b", *label, *words.split())
     assert by_options == TrainConfig.checked(**given)
     assert by_options.is_default(field) is False
@@ -334,6 +337,15 @@ def test_a_file_that_a_run_of_several_tasks_wrote_starts_the_same_run(here: Path
             "`tasks` (--task) and `add_tasks` (--add-task) do",
         ),
         ({"label": "y", "lora": True, "freeze_encoder": True}, "`freeze_encoder` and `lora` do not go together"),
+        ({"label": "y", "add_labels": True}, "`add_labels` (--add-labels) adds to the labels of a model; name it by"),
+        (
+            {"label": "y", "add_labels": True, "base": "z", "lora": True},
+            "`lora` and `add_labels` do not go together; leave out one of them",
+        ),
+        (
+            {"tasks": {"a": {"label": "x", "class_weights": "balanced"}}, "add_labels": True, "base": "z"},
+            "`class_weights` and `add_labels` do not go together",
+        ),
     ],
 )
 def test_settings_of_several_tasks_that_cannot_be(given: dict[str, Any], message: str) -> None:

@@ -111,7 +111,7 @@ class ExportableEncT5(nn.Module):
                     assert isinstance(layer, DecoderLayer)
                     own = decoder_layer(layer, own, bias_of(layer), states, padding)
                 own = normalize(own, part.decoder_epsilon)
-            logits.append(functional.linear(own, part.head_weight, part.head_bias))
+            logits.append(part.label_logits(own))
         return tuple(logits) if len(self.outputs) > 1 or self.config.tasks else logits[0]
 
 
@@ -135,7 +135,7 @@ def read_by_prompts(
     hidden = normalize(hidden, folded.decoder_epsilon)  # (texts, prompts, d_model)
     if len(decoder.prompts) > 1:  # one prompt a label
         return (hidden * folded.head_weight).sum(-1) + folded.head_bias
-    return functional.linear(hidden[:, 0], folded.head_weight, folded.head_bias)
+    return folded.label_logits(hidden[:, 0])
 
 
 def regrouped(states: torch.Tensor, padding: torch.Tensor, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,7 +17,7 @@ from enct5.folding.decoder import PromptDecoder, TokenDecoder
 from enct5.folding.layers import EncoderLayer, Run, fold_norm, normalize
 from enct5.folding.position_bias import position_biases
 from enct5.model.fingerprint import global_hooks, hooks_of
-from enct5.model.modeling_enct5 import EncT5ForClassification
+from enct5.model.modeling_enct5 import EncT5ForClassification, label_logits
 
 WINDOW_TOKENS = 512  # of long texts' windows that a CPU encodes at once: more are no faster, and take more memory
 
@@ -186,7 +186,7 @@ class FoldedEncT5(nn.Module):
     def decode(self, input_ids: torch.Tensor, states: torch.Tensor, runs: list[Run]) -> torch.Tensor:
         """Logits, as `forward` has them, from the encoder's states."""
         if self.decoder is None:
-            return functional.linear(states, self.head_weight, self.head_bias)
+            return self.label_logits(states)
         if isinstance(self.decoder, TokenDecoder):
             hidden = self.decoder(functional.embedding(input_ids, self.embedding), states, runs)
         else:
@@ -196,4 +196,8 @@ class FoldedEncT5(nn.Module):
             if states.shape[1] > 1:  # one prompt a label
                 return torch.einsum("tpd,pd->tp", states, self.head_weight) + self.head_bias
             states = states[:, 0]
-        return functional.linear(states, self.head_weight, self.head_bias)
+        return self.label_logits(states)
+
+    def label_logits(self, states: torch.Tensor) -> torch.Tensor:
+        """The logits of all labels from the states `(..., d_model)` of texts or tokens."""
+        return label_logits(states, self.head_weight, self.head_bias, self.config.label_parts)

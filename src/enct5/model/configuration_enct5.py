@@ -47,6 +47,7 @@ OF_A_TASK = (
     "num_decoder_layers",
     "decoder_dropout_rate",
     "classifier_dropout",
+    "label_parts",
     "prompt_position_bias",
     "token_decoder",
     "loss",
@@ -122,6 +123,10 @@ class EncT5Config(T5Config):
             multi-label, anything else single-label.
         classifier_dropout (`float`, defaults to 0.0):
             Dropout in front of the head.
+        label_parts (`list[int]`, *optional*):
+            How many labels the head has had from the start, and how many were added each time since (where one prompt
+            is for all, or tokens have labels). Each part's logits are computed for themselves, so that those of the
+            others are what they were, to the last bit. Without it all are computed at once.
         decoder_dropout_rate (`float`, *optional*):
             Dropout within the decoder; `dropout_rate` without it (the published behaviour). Models made by `from_t5`
             that have prompts have 0: all that the head sees of a text is the prompts' few states, and no average over
@@ -184,6 +189,7 @@ class EncT5Config(T5Config):
     problem_type: str | None = None  # transformers' own type has no word for tokens
     num_decoder_layers: int | None = 1
     decoder_vocab_size: int | None = None
+    label_parts: list[int] | None = None
     decoder_start_token_id: int | None = 0
     decoder_dropout_rate: float | int | None = None
     prompt_position_bias: bool = True
@@ -361,6 +367,10 @@ class EncT5Config(T5Config):
             raise ValueError(f"`encoder_window` is {self.encoder_window}; it must be at least 1, or null for none")
         if self.encoder_window is not None and self.problem_type == "token_classification":
             raise ValueError("`encoder_window` is for labels of texts, which prompts read; leave it out for tokens")
+        if self.label_parts is not None and (
+            min(self.label_parts, default=0) < 1 or sum(self.label_parts) != self.num_labels
+        ):
+            raise ValueError(f"`label_parts` is {self.label_parts}; it must add up to `num_labels` = {self.num_labels}")
         self._validate_loss()
         self._validate_per_label("class_weights", "a positive number", lambda value: 0 < value < math.inf)
         self._validate_per_label("thresholds", "within 0 and 1", lambda value: 0 <= value <= 1)
@@ -435,6 +445,7 @@ def _fitting(stored: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     if relabelled or {"id2label", "label2id"} & given.keys():
         values = {key: value for key, value in values.items() if key not in ("id2label", "label2id")}
     if relabelled or retasked:
+        values.pop("label_parts", None)
         gone = ["thresholds", "class_weights", *(["loss", "loss_gamma"] if retasked else [])]
         told = [key for key in gone if values.pop(key, None) is not None and key not in given]
         if told:

@@ -64,14 +64,16 @@ def joined(groups: Iterable[Mapping[str, Task]]) -> EncT5ForTasks:
         raise EncT5Error(str(error)) from error
 
 
-def with_tasks_of(base: str, model: EncT5ForTasks) -> EncT5ForTasks:
+def with_tasks_of(base: str, model: EncT5ForTasks, replaces: bool = False) -> EncT5ForTasks:
     """A model of the tasks of a base, and behind them those of a model that was trained on its frozen encoder.
 
     Args:
         base: Folder or hub id.
         model: The model of the new tasks, whose modules the result takes over.
+        replaces: Whether these take the place of tasks of the base that are called so.
 
     Raises:
         EncT5Error: As `joined`.
     """
-    return joined([tasks_of(load_model(base, "float32"), base), tasks_of(model, base)])
+    old, new = tasks_of(load_model(base, "float32"), base), tasks_of(model, base)
+    return joined([old | new] if replaces else [old, new])

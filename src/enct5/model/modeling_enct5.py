@@ -222,6 +222,23 @@ def token_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return total / (labels != -100).sum().clamp(min=1)
 
 
+def label_logits(
+    states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, parts: list[int] | None
+) -> torch.Tensor:
+    """The logits of all labels from the same states, `(..., d_model)` to `(..., num_labels)`.
+
+    Args:
+        states: of texts, or of tokens.
+        weight: a row a label.
+        bias: a number a label.
+        parts: `EncT5Config.label_parts`. A product of matrices rounds otherwise with more columns.
+    """
+    if parts is None:
+        return functional.linear(states, weight, bias)
+    pairs = zip(weight.split(parts), bias.split(parts), strict=True)
+    return torch.cat([functional.linear(states, *pair) for pair in pairs], dim=-1)
+
+
 class EncT5ClassificationHead(nn.Module):
     """One weight vector and bias per label, applied to the label's prompt (or to the only prompt).
 
@@ -230,14 +247,14 @@ class EncT5ClassificationHead(nn.Module):
 
     def __init__(self, config: EncT5Config):
         super().__init__()
-        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.dropout, self.parts = nn.Dropout(config.classifier_dropout), config.label_parts
         self.weight = nn.Parameter(torch.empty(config.num_labels, config.d_model))
         self.bias = nn.Parameter(torch.empty(config.num_labels))
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         hidden_states = self.dropout(hidden_states).to(self.weight.dtype)
         if hidden_states.shape[1] == 1:
-            return functional.linear(hidden_states[:, 0], self.weight, self.bias)
+            return label_logits(hidden_states[:, 0], self.weight, self.bias, self.parts)
         return (hidden_states * self.weight).sum(-1) + self.bias
 
 
@@ -248,7 +265,7 @@ class EncT5TokenHead(EncT5ClassificationHead):
     """
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        return functional.linear(self.dropout(hidden_states).to(self.weight.dtype), self.weight, self.bias)
+        return label_logits(self.dropout(hidden_states).to(self.weight.dtype), self.weight, self.bias, self.parts)
 
 
 def in_parts(function: Callable[[torch.Tensor], torch.Tensor], prompts: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,7 @@ from enct5.training.task_settings import Kind, TaskSettings
 SEARCHED = ("learning_rate", "epochs", "batch_size", "label_smoothing")  # what `hpo` tries other values of
 SOURCES = ("data", "eval", "label_descriptions", "base")  # settings that name a file or folder, or one on the hub
 _OF_ONE_TASK = ("task", "loss", "class_weights", "label_smoothing", "label_descriptions", "lora", "hpo")
+_NOT_WITH_ADDED_LABELS = ("add_tasks", "lora", "token_decoder", "label_prompts", "label_descriptions", "class_weights")
 _TASK_NAME = re.compile(r"[\w-]+")
 _PLAIN_NAME = re.compile(r"[^/\\:*?\[\]]+")  # of a file or folder: neither the way to one, a pattern, nor on the hub
 
@@ -117,6 +118,11 @@ class TrainConfig(Settings):
     freeze_encoder: bool = Field(
         False, description="Leave the base's encoder as it is: less time, and tasks trained so can share it (merge)."
     )
+    add_labels: bool = Field(
+        False,
+        description="Labels of the data that --base lacks are added to its own (with several tasks, to those of --task "
+        "NAME=COLUMN): only what tells the new ones is trained, all else stays as it is, bit for bit.",
+    )
     lora: bool = Field(False, description="Train small matrices beside those of the base (LoRA); needs peft.")
     gradient_checkpointing: bool = Field(
         False, description="Less memory, more time: activations are computed again in the backward pass."
@@ -203,6 +209,7 @@ class TrainConfig(Settings):
         """Refuse settings of one task where there are several."""
         if self.freeze_encoder and self.lora:
             raise ValueError("`freeze_encoder` and `lora` do not go together: one leaves alone what the other trains")
+        self._check_added_labels()
         if not self.all_tasks:
             return self
         if self.add_tasks and self.base == BUNDLED:
@@ -219,10 +226,26 @@ class TrainConfig(Settings):
                 )
         return self
 
+    def _check_added_labels(self) -> None:
+        """Refuse what does not go with labels that are added to a base."""
+        if not self.add_labels:
+            return
+        if self.base == BUNDLED:
+            raise ValueError("`add_labels` (--add-labels) adds to the labels of a model; name it by `base` (--base)")
+        given = [name for name in _NOT_WITH_ADDED_LABELS if not self.is_default(name)]
+        given += ["class_weights" for own in self.all_tasks.values() if own.class_weights]
+        if given:
+            raise ValueError(f"`{given[0]}` and `add_labels` do not go together; leave out one of them")
+
     @property
     def freezes(self) -> bool:
         """Whether the encoder learns nothing; it is that of others, too, where tasks are added to them."""
-        return self.freeze_encoder or self.add_tasks is not None
+        return self.freeze_encoder or self.extends
+
+    @property
+    def extends(self) -> bool:
+        """Whether the base's tasks stay as they are, and something is added to them."""
+        return self.add_labels or self.add_tasks is not None
 
     @property
     def all_tasks(self) -> dict[str, TaskSettings]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sklearn.preprocessing import StandardScaler
     from transformers import PreTrainedTokenizerBase
 
+    from enct5.training.known_labels import KnownLabels
     from enct5.training.teaching import Teaching
 
 logger = logging.getLogger(__name__)
@@ -121,16 +122,17 @@ def refuse_diverged(outputs: Iterable[npt.NDArray[Any]]) -> None:
         )
 
 
-def read_rows(config: TrainConfig) -> Rows:
+def read_rows(config: TrainConfig, of_base: "KnownLabels | None" = None) -> Rows:
     """Read, check and split the data of a run, and log what was found.
 
     Args:
         config: the run's settings.
+        of_base: the labels that others are added to, if any.
 
     Raises:
         EncT5Error: for data that cannot be used, or settings that do not suit it.
     """
-    rows = checked_rows(config)
+    rows = checked_rows(config, of_base)
     texts = len(rows.split.train) + (len(rows.split.held_out) if config.eval is None else 0)
     known = len(rows.counts) or len(rows.label_names)
     logger.info(f"task: {rows.task.description}, {known} {'label' if known == 1 else 'labels'}, {texts} texts")
@@ -140,14 +142,17 @@ def read_rows(config: TrainConfig) -> Rows:
     return rows
 
 
-def checked_rows(config: TrainConfig) -> Rows:
+def checked_rows(config: TrainConfig, of_base: "KnownLabels | None" = None) -> Rows:
     """Read, check and split the data of a run, as `read_rows`, and log nothing but how it was read."""
     columns, notes = _read(config, config.data, takes_words=True)
-    task = infer_task(columns, config.label, config.task, config.label_separator, notes.append)
+    if of_base is None:
+        task = infer_task(columns, config.label, config.task, config.label_separator, notes.append)
+    else:
+        task = of_base.task
     check_options(config, task)
     data, found = read_labelled(columns, config.data, config.text, config.label, task, config.label_separator)
     notes += found + task.doubts(data.values)
-    names = task.label_names(data.values)
+    names = task.label_names(data.values) if of_base is None else of_base.with_those_of(data.values)
     prompt_texts = prompts_of(config, task, names)
     counts = task.class_counts(data.values)
     evaluation = None

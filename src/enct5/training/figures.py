@@ -82,7 +82,8 @@ def measured(  # what a task's figures follow from
     """
     prefix = f"{called}: " if called else ""
     calibration: dict[str, Any] = {}
-    if task.fit_temperature is not None:
+    # Labels that others were added to keep their logits.
+    if task.fit_temperature is not None and model.config.label_parts is None:
         logits, calibration = _calibrate(model, task.fit_temperature, logits, labels, scores, prefix)
     if task.tune is not None:
         model.config.thresholds = task.tune(logits, labels)

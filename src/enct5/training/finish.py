@@ -101,8 +101,8 @@ def conclude(finished: FinishedModel, prepared: TrainingData, settings: TrainCon
     record = _record(model, prepared, settings, figures, course)
     if several is not None:
         record["tasks"] = record_of_tasks(several, settings, figures)
-        if settings.add_tasks:
-            model, record["tasks"] = with_old_tasks(settings.base, model, record["tasks"])
+        if settings.extends:
+            model, record["tasks"] = with_old_tasks(settings.base, model, record["tasks"], settings.add_labels)
             record["parameters"] = model.num_parameters()
             finished = replace(finished, model=model)
     evaluation, published, out = prepared.evaluation, settings.published(), Path(settings.out)

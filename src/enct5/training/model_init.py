@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Tensors whose shape follows from the labels; they may start anew where the base has others.
 _MADE_FOR_LABELS = ("classifier.", "transformer.decoder.embed_tokens.")
 # What a base may have been trained with; the new run's settings decide.
-_OF_A_RUN = ("token_decoder", "encoder_window", "loss", "loss_gamma", "class_weights", "thresholds")
+_OF_A_RUN = ("token_decoder", "encoder_window", "label_parts", "loss", "loss_gamma", "class_weights", "thresholds")
 
 # In the configuration of a T5 whose decoder has learned to tell a text's vector from `<pad>` alone, as EncT5 starts it.
 _READS_WITH_PAD = "decoder_reads_with_pad"

@@ -14,4 +14,9 @@ def read(config: TrainConfig) -> Rows | TaskRows:
     Raises:
         EncT5Error: for data that cannot be used, or settings that do not suit it.
     """
-    return read_task_rows(config) if config.all_tasks else read_rows(config)
+    known = {}
+    if config.add_labels:
+        from enct5.training.known_labels import known_labels  # whose configuration of the base imports torch
+
+        known = known_labels(config)
+    return read_task_rows(config, known) if config.all_tasks else read_rows(config, known.get(""))

@@ -19,7 +19,8 @@ from enct5.files.writing import disk_full_as_error
 from enct5.model.folder import CHECKPOINTS, ancestry_of
 from enct5.model.loading import load_tokenizer
 from enct5.model.modeling_enct5 import EncT5ForClassification
-from enct5.training import lora, run_folder, search, trackers
+from enct5.training import adding_labels, lora, run_folder, search, trackers
+from enct5.training.base import Base
 from enct5.training.config import TrainConfig
 from enct5.training.data import Rows, TrainingData, prepare
 from enct5.training.defaults import resolve, with_lengths
@@ -28,7 +29,6 @@ from enct5.training.finish import Course, FinishedModel, conclude
 from enct5.training.freezing import freeze_encoder
 from enct5.training.logs import no_bars, silence
 from enct5.training.model_init import build_model, is_enct5, new_model
-from enct5.training.multi_task.adding import Base
 from enct5.training.multi_task.data import TaskRows
 from enct5.training.multi_task.model import new_model as new_model_of_tasks
 from enct5.training.multi_task.prepared import TasksData
@@ -107,15 +107,16 @@ def _train(
     if not processes.is_main_process:
         held.enter_context(silence())
     _check(config, processes.num_processes)
-    extended = Base.read(config.base) if config.add_tasks else None
+    extended = Base.read(config)
     if extended is not None:
         extended.refuse_known(config)
     checkpoint = on_main_process(lambda: held.enter_context(run_folder.claim(out, resume)))
     base = str(bundled_t5()) if config.base == BUNDLED else config.base
     tokenizer = load_tokenizer(base)
     rows = read(base, tokenizer)
-    if extended is not None and isinstance(rows, TaskRows):
-        config = extended.read_alike(config, rows.task, tokenizer.model_max_length)
+    if extended is not None:
+        added = rows.task if config.add_tasks and isinstance(rows, TaskRows) else None
+        config = extended.read_alike(config, added, tokenizer.model_max_length)
     config = with_lengths(config, rows.task, base)
     prepared = _prepared(config, rows, tokenizer)
     _check_processes(config, prepared, processes.num_processes)
@@ -157,6 +158,8 @@ def _train(
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     # Measured as `enct5 evaluate` measures: by the model as it is saved, without the autocast of bfloat16 training.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    if config.add_labels:
+        adding_labels.settle(trained)
     model, adapter = lora.merge(trained) if config.lora else (gather_model(trained), None)
     finished = FinishedModel(model, adapter, tokenizer)
     course = Course(ancestry, trials, trainer.state, started, resume)
@@ -192,6 +195,8 @@ def _new_model(
     config: TrainConfig, base: str, tokenizer: PreTrainedTokenizerBase, prepared: TrainingData, build: Builder
 ) -> Any:
     """The model that training starts from."""
+    if config.add_labels:
+        return adding_labels.new_model(config, base, prepared)
     if isinstance(prepared, TasksData):
         model: Any = new_model_of_tasks(config, base, tokenizer, prepared, build)
     else:
@@ -217,8 +222,9 @@ def _check(config: TrainConfig, processes: int) -> None:
     """Refuse LoRA and a search where they cannot be had."""
     if config.lora:
         require("peft", "peft", "--lora")
-    if config.lora and parse_flag_from_env("ACCELERATE_USE_FSDP"):
-        raise EncT5Error("--lora and FSDP do not go together; leave out one of them")
+    for option in ("lora", "add_labels"):
+        if getattr(config, option) and parse_flag_from_env("ACCELERATE_USE_FSDP"):
+            raise EncT5Error(f"{config.option_of(option)} and FSDP do not go together; leave out one of them")
     trackers.check(config.report_to)
     if config.hpo:
         require("optuna", "hpo", "--hpo")

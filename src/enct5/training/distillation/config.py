@@ -13,7 +13,16 @@ class DistillConfig(TrainConfig):
     sources: ClassVar[tuple[str, ...]] = (*SOURCES, "teacher")
     positional: ClassVar[tuple[str, ...]] = ("teacher", "data")
     # settings of a training run that the teacher decides
-    fixed: ClassVar[tuple[str, ...]] = ("task", "loss", "class_weights", "label_smoothing", "hpo", "tasks", "add_tasks")
+    fixed: ClassVar[tuple[str, ...]] = (
+        "task",
+        "loss",
+        "class_weights",
+        "label_smoothing",
+        "hpo",
+        "tasks",
+        "add_tasks",
+        "add_labels",
+    )
 
     label: str | None = Field(  # type: ignore[assignment]  # which a run without a teacher needs
         None, description="Label column; rows without a value learn from the teacher alone; default: all rows do."

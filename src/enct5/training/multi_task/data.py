@@ -1,8 +1,9 @@
 """The data of a run of several tasks: texts read once, of which each task has labels for some."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ from enct5.training.config import TrainConfig
 from enct5.training.data import Rows, check_options, encoded, log_counts, prompts_of
 from enct5.training.multi_task.splitting import columns_of, read_evaluation, split
 from enct5.training.splitting import Split
+
+if TYPE_CHECKING:
+    from enct5.training.known_labels import KnownLabels
 
 logger = logging.getLogger(__name__)
 Array = npt.NDArray[Any]
@@ -52,22 +56,24 @@ class TaskRows:
     notes: list[str]
 
 
-def read_task_rows(config: TrainConfig) -> TaskRows:
+def read_task_rows(config: TrainConfig, of_base: "Mapping[str, KnownLabels] | None" = None) -> TaskRows:
     """Read, check and split the data of a run of several tasks, and log what was found.
 
     Args:
         config: the run's settings.
+        of_base: by task the labels that others are added to, if any.
 
     Raises:
         EncT5Error: for data that cannot be used, or settings that do not suit it; the message names the task.
     """
     notes: list[str] = []
-    kinds, data = _read(config, notes)
+    of_base = of_base or {}
+    kinds, data = _read(config, of_base, notes)
     names, counts = {}, {}
     for name, task in kinds.items():
         values = data.labels[name].values
         with naming(name):
-            names[name] = task.label_names(values)
+            names[name] = of_base[name].with_those_of(values) if name in of_base else task.label_names(values)
         counts[name] = task.class_counts(values)
         known = len(counts[name]) or len(names[name])
         logger.info(f"task {name}: {task.description}, {known} labels, {len(values)} of {len(data.texts.texts)} texts")
@@ -104,14 +110,17 @@ def read_task_rows(config: TrainConfig) -> TaskRows:
     )
 
 
-def _read(config: TrainConfig, notes: list[str]) -> tuple[dict[str, Task], Side]:
+def _read(config: TrainConfig, of_base: "Mapping[str, KnownLabels]", notes: list[str]) -> tuple[dict[str, Task], Side]:
     """The tasks by name, and the texts and labels of the data."""
     table = reading.read_table(config.data, ReadOptions(config.delimiter, config.encoding))
     table = with_texts(table, config.text, config.data)
     columns = columns_of(config)
     read = {name: column.require(table, config.data) for name, column in columns.items()}
-    kinds = {}
+    kinds: dict[str, Task] = {}
     for name, (with_column, rows) in read.items():
+        if name in of_base:
+            kinds[name] = of_base[name].task
+            continue
         own, said = config.of_task(name), list[str]()
         with naming(name):
             cells = with_column[own.label][:]

@@ -38,9 +38,12 @@ def new_model(
         with naming(name):
             models[name] = new_model_of_one(config.of_task(name), base, tokenizer, prepared.of_task(name), build)
     try:
-        return EncT5ForTasks.from_models(models, {name: _entry(config, name) for name in models})
+        made = EncT5ForTasks.from_models(models, {name: _entry(config, name) for name in models})
     except ValueError as error:
         raise EncT5Error(str(error)) from error
+    if config.add_tasks:  # which read what the base's encoder does, even if none but tags are added
+        made.config.encoder_window = config.window or None
+    return made
 
 
 def _entry(config: TrainConfig, name: str) -> dict[str, Any]:
