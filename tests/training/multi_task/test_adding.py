@@ -14,6 +14,7 @@ from enct5.cli.merging import merge
 from enct5.errors import EncT5Error
 from enct5.inference.evaluation import evaluate
 from enct5.model.loading import load_tokenizer
+from enct5.training.trainer import EncT5Trainer
 from helpers.runs import Run, start, weights
 from helpers.several_tasks import write_partly_labelled
 
@@ -112,6 +113,22 @@ def test_what_would_change_the_bases_tasks_is_refused(
         start(run.out, tmp_path / "run", source, label="", **options)
 
 
+def test_added_tags_are_trained_on_the_states_of_the_bases_windows(run: Run, tmp_path: Path) -> None:
+    start(run.base, tmp_path / "base", run.source, epochs=1, window=8)
+    seen: list[int | None] = []
+
+    class Watched(EncT5Trainer):
+        def train(self, *args: Any, **kwargs: Any) -> Any:
+            seen.append(self.model.config.encoder_window)
+            return super().train(*args, **kwargs)
+
+    source = write_partly_labelled(tmp_path / "train.jsonl", 60)
+    tags: dict[str, Any] = {"add_tasks": {"places": "places"}, "epochs": 1, "trainer_class": Watched}
+    start(tmp_path / "base", tmp_path / "run", source, label="", **tags)
+    assert seen == [8]
+    assert Predictor.from_pretrained(tmp_path / "run").model.config.encoder_window == 8
+
+
 def test_a_base_that_does_not_name_its_task_is_told_to(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.out, tmp_path / "base")
     (tmp_path / "base" / "train_config.yaml").unlink()
@@ -136,5 +153,5 @@ def test_a_base_whose_configuration_cannot_be_is_one_line(run: Run, tmp_path: Pa
 
 def test_a_base_without_tasks_takes_none(run: Run, tmp_path: Path) -> None:
     source = write_partly_labelled(tmp_path / "train.jsonl", 60)
-    with pytest.raises(EncT5Error, match="is no EncT5 model, which has tasks that others can be added to"):
+    with pytest.raises(EncT5Error, match="is no EncT5 model, and --add-task adds to what one has"):
         start(run.base, tmp_path / "run", source, label="", add_tasks={"a": "intent"})
