@@ -177,4 +177,4 @@ def test_only_counting_logits_are_read() -> None:
 def test_no_texts_have_no_rows() -> None:
     for task in TASKS.values():
         inputs = task.inputs([], ByT5Tokenizer(), 8)
-        assert (inputs.rows, inputs.unread, len(inputs.outputs([], 3))) == ([], Unread(), 0)
+        assert (list(inputs.rows), inputs.unread, len(inputs.outputs([], 3))) == ([], Unread(), 0)

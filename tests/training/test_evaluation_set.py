@@ -57,4 +57,4 @@ def test_texts_are_rows_of_their_columns(
     words = isinstance(texts[0], list)
     inputs: Any = (Windows if words else WholeTexts)(texts, tokenizer, 16)
     targets: Any = [[] for _ in texts] if words else np.zeros(len(texts))
-    assert EvaluationSet(texts, targets, "some", 0, inputs, targets).records(columns) == records
+    assert list(EvaluationSet(texts, targets, "some", 0, inputs, targets).records(columns)) == records

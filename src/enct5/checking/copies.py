@@ -52,7 +52,7 @@ def superfluous(table: CheckedTable, written: Sequence[int]) -> list[int]:
 def _groups(table: CheckedTable, written: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
     """The places of the copies of each text: of those with different labels, and of those with one."""
     keys, values = table.labelled.keys, table.labelled.values
-    groups = [[written[place] for place in places] for places in copies_of([keys[place] for place in written])]
+    groups = copies_of(keys, written)
     contradicting = [group for group in groups if differing(group, values)]
     return contradicting, [group for group in groups if not differing(group, values)]
 

@@ -151,10 +151,10 @@ def _suspicious(table: CheckedTable, found: suspicious_labels.Suspicions) -> lis
 def _other_notes(table: CheckedTable) -> list[str]:
     """What training notes, but for what the check tells with its rows."""
     labelled = table.labelled
-    keys = [None if is_blank(text) else key for text, key in zip(labelled.texts, labelled.keys, strict=True)]
+    written = [place for place, text in enumerate(labelled.texts) if not is_blank(text)]
     told = {
         *blank_texts(labelled.texts, table.source),
-        *repeated_texts(keys, labelled.values),
+        *repeated_texts(labelled.keys, labelled.values, written),
         *table.read.split.notes(),
     }
     return [note for note in table.read.notes if note not in told]

@@ -52,7 +52,7 @@ def states(texts: Sequence[Any]) -> Array:
     return np.hstack([one, two, np.abs(one - two), one * two])
 
 
-def probabilities(texts: Sequence[Any], targets: Array, keys: Sequence[Hashable]) -> Array:
+def probabilities(texts: Sequence[Any], targets: Array, keys: Sequence[Hashable] | Array) -> Array:
     """The probability of each class, or of each label by itself, as a fit to the other folds has it.
 
     Args:

@@ -1,12 +1,14 @@
 """Tables whose columns hold any values of JSON, whatever types are mixed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from enct5.data.tables import table_of
 from enct5.errors import EncT5Error, show
+from enct5.files import scratch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +21,45 @@ def table_of_objects(objects: Sequence[Mapping[str, Any]], source: str) -> "Data
 
     names = dict.fromkeys(name for row in objects for name in row)
     return _table(pa.table({}), {name: [row.get(name) for row in objects] for name in names}, set(), source)
+
+
+def table_of_parts(parts: Iterable[list[Any]], source: str) -> "Dataset | None":
+    """The rows of lists as `table_of_objects` has them together, a list at a time in memory.
+
+    Returns:
+        The table; None where there is no row, or the columns of all rows together may be others than the first list's.
+    """
+    parts = iter(parts)
+    first, second = next(parts, []), next(parts, [])
+    if not second:
+        return None if not first else table_of_objects(first, source)
+    try:
+        return table_of(scratch.table_of(_like_the_first(chain([first, second], parts), source)), source)
+    except _OtherColumnsError:
+        return None
+
+
+class _OtherColumnsError(Exception):
+    """Rows of a part have other columns than those before."""
+
+
+def _like_the_first(parts: Iterable[list[Any]], source: str) -> Iterator["pa.RecordBatch"]:
+    import pyarrow as pa
+
+    schema: pa.Schema | None = None
+    for part in parts:
+        table = table_of_objects(part, source)
+        content = table.with_format("arrow")[:].replace_schema_metadata(None)
+        schema = schema or content.schema
+        if encoded_columns(table) or not set(content.column_names) <= set(schema.names):
+            raise _OtherColumnsError
+        arrays = []
+        for name, kind in zip(schema.names, schema.types, strict=True):
+            column = content.column(name) if name in content.column_names else pa.nulls(len(content), kind)
+            if column.type not in (kind, pa.null()):
+                raise _OtherColumnsError
+            arrays.append(column.cast(kind))
+        yield from pa.table(arrays, schema=schema).combine_chunks().to_batches()
 
 
 def with_columns(table: "Dataset", columns: Mapping[str, Sequence[Any]], source: str) -> "Dataset":

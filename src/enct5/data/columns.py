@@ -1,10 +1,12 @@
 """The columns of a table, checked, and their texts."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from enct5.data.annotation_exports import ACCEPTED, ANSWER, IGNORED
 from enct5.data.cells import is_missing
+from enct5.data.lazy_columns import LazyColumns, values_of
 from enct5.data.mistaken_formats import by_names
 from enct5.data.spans import is_span
 from enct5.errors import EncT5Error, show, unknown
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    Table: TypeAlias = Dataset | Mapping[str, list[Any]]  # its columns, once they are read
+    Table: TypeAlias = Dataset | Mapping[str, Sequence[Any]]  # its columns, once they are read
 
 
 _REJECTED = ("reject", IGNORED)
@@ -28,7 +30,7 @@ def check_columns(
     separator: str | None = None,
     takes_words: bool = False,
     first_row: int = 1,
-) -> dict[str, list[Any]]:
+) -> dict[str, Sequence[Any]]:
     """Read texts and labels, and refuse wrong column names, texts that are no texts, and missing values.
 
     Args:
@@ -41,7 +43,8 @@ def check_columns(
         first_row: The number of the table's first row, where it is a part of a larger one.
 
     Returns:
-        The columns by name, as they are there: whoever needs them again need not read them again.
+        The columns by name, as they are there: whoever needs them again need not read them again. Those of a large
+        table are `LazyColumns`.
 
     Raises:
         EncT5Error: If anything is wrong with the columns.
@@ -50,7 +53,7 @@ def check_columns(
         raise EncT5Error(f"{len(text)} text columns given ({', '.join(text) or 'none'}); name one, or two for a pair")
     names = [*text, *([label] if label is not None else [])]
     check_names(table, source, names)
-    columns = {name: table[name][:] for name in names}
+    columns = {name: values_of(table, name) for name in names}
     for name in text:
         _check_texts(columns[name], name, source, takes_words, first_row)
     if label is not None:
@@ -107,8 +110,9 @@ def _way_to(name: str, row: dict[str, Any]) -> str | None:
     return None
 
 
-def _check_texts(values: list[Any], column: str, source: str, takes_words: bool, first_row: int) -> None:
+def _check_texts(values: Sequence[Any], column: str, source: str, takes_words: bool, first_row: int) -> None:
     _refuse_missing(missing_texts(values), "text", column, source, first_row)
+    first = values[0] if values else None
     for row, value in enumerate(values, first_row):
         if isinstance(value, list):
             if not takes_words:
@@ -126,7 +130,7 @@ def _check_texts(values: list[Any], column: str, source: str, takes_words: bool,
                 f"column {show(column)} of {source}, row {row}: {show(value)} is not a text but of type "
                 f"{type(value).__name__}; name a column of texts, or {remedy}"
             )
-        if type(value) is not type(values[0]):
+        if type(value) is not type(first):
             raise EncT5Error(
                 f"column {show(column)} of {source}, row {row}: texts and lists of words are mixed; give one kind"
             )
@@ -149,9 +153,14 @@ def _refuse_missing(missing: list[bool], kind: str, column: str, source: str, fi
         )
 
 
-def read_texts(table: "Table", columns: Sequence[str]) -> list[Any]:
-    """Texts, or pairs of texts, of a table's columns."""
-    return table[columns[0]][:] if len(columns) == 1 else list(zip(*(table[name][:] for name in columns), strict=True))
+def read_texts(table: "Table", columns: Sequence[str]) -> Sequence[Any]:
+    """Texts, or pairs of texts, of a table's columns; of a large table `LazyColumns`, where its columns are."""
+    read = [table[name] for name in columns]
+    lazy = [column for column in read if isinstance(column, LazyColumns)]
+    if lazy and len(lazy) == len(read):
+        return reduce(LazyColumns.beside, lazy)
+    lists = [column[:] for column in read]
+    return lists[0] if len(lists) == 1 else list(zip(*lists, strict=True))
 
 
 def rejected(table: "Dataset", named: Sequence[str]) -> list[int]:

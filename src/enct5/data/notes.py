@@ -4,13 +4,16 @@ A note tells how many rows it is about, the first of them, and what to do. It ho
 none. Rows are numbered from 1, without a header.
 """
 
-from collections import defaultdict
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from enct5.data.cells import as_number, is_missing
 from enct5.errors import EncT5Error
 
+Keys: TypeAlias = Sequence[int] | npt.NDArray[np.int64]
 _MOST_LISTED = 5
 # As tables write an absent value, that of another type among them.
 _ABSENT = {"na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "(null)", "-", "--", "?"}
@@ -82,14 +85,15 @@ def is_blank(text: Any) -> bool:
     return not any(word.strip() for word in ([text] if isinstance(text, str) else text))
 
 
-def repeated_texts(keys: Sequence[Hashable], values: Sequence[Any]) -> list[str]:
+def repeated_texts(keys: Keys, values: Sequence[Any], written: Keys) -> list[str]:
     """Notes on texts that come several times, and on those of them that have different labels.
 
     Args:
-        keys: What rows of the same text have in common; None for those that have no text.
+        keys: What rows of the same text have in common.
         values: Their label values.
+        written: The places of the rows whose text is not blank.
     """
-    repeated = copies_of(keys)
+    repeated = copies_of(keys, written)
     if not repeated:
         return []
     (first, second, *_), copies = repeated[0], sum(len(rows) - 1 for rows in repeated)
@@ -97,7 +101,7 @@ def repeated_texts(keys: Sequence[Hashable], values: Sequence[Any]) -> list[str]
         f"{copies} of {len(keys)} rows repeat the text of an earlier one (row {second + 1} that of row {first + 1}, "
         "for example; case, repeated blanks and Unicode form do not count); remove them, unless they are to weigh more"
     ]
-    other = [(rows[0], differing(rows, values)[0]) for rows in repeated if differing(rows, values)]
+    other = [(rows[0], found[0]) for rows in repeated if (found := differing(rows, values))]
     if other:
         pairs = and_more([f"{one + 1} and {two + 1}" for one, two in other])
         notes.append(
@@ -107,17 +111,21 @@ def repeated_texts(keys: Sequence[Hashable], values: Sequence[Any]) -> list[str]
     return notes
 
 
-def copies_of(keys: Sequence[Hashable]) -> list[list[int]]:
-    """The rows of each text that comes several times.
+def copies_of(keys: Keys, written: Keys) -> list[list[int]]:
+    """The rows of each text that comes several times, that which comes first first.
 
     Args:
-        keys: What rows of the same text have in common; None for those that have no text.
+        keys: What rows of the same text have in common.
+        written: The places of the rows whose text is not blank, ascending.
     """
-    rows_of = defaultdict(list)
-    for row, key in enumerate(keys):
-        if key is not None:
-            rows_of[key].append(row)
-    return [rows for rows in rows_of.values() if len(rows) > 1]
+    written = np.asarray(written, dtype=np.int64)
+    own = np.asarray(keys)[written]
+    order = np.argsort(own, kind="stable")
+    is_same = own[order[1:]] == own[order[:-1]]
+    # a run of equal keys begins where the next key is equal, and the one before was not
+    steps = np.diff(np.concatenate([[False], is_same, [False]]).astype(np.int8))
+    begins, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1) + 1
+    return sorted(written[order[begin:end]].tolist() for begin, end in zip(begins, ends, strict=True))
 
 
 def differing(rows: Sequence[int], values: Sequence[Any]) -> list[int]:

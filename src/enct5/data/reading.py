@@ -1,6 +1,6 @@
 """Read a table of texts and labels from files or from the dataset hub.
 
-Text formats are parsed by the csv and json modules, then handed over as a `datasets.Dataset` in memory. (pyarrow's CSV
+Text formats are parsed by the csv and json modules, then handed over as a `datasets.Dataset`. (pyarrow's CSV
 reader takes rows for a part of a text where a quote is not closed, in silence.)
 The CSV and JSON builders of `datasets` are not used, for three reasons seen in their results: short CSV rows are filled
 up silently, JSON strings such as "2024-01-31" turn into timestamps, and a copy of the user's data stays in a cache.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enct5.data import arrow, plain_text
-from enct5.data.any_values import table_of_objects
+from enct5.data.any_values import table_of_objects, table_of_parts
 from enct5.data.compression import told_if_broken
 from enct5.data.data_file import DataFile, ReadOptions, logger
 from enct5.data.delimited import read_csv, read_tsv
@@ -46,6 +46,7 @@ _READERS: dict[str, Callable[[DataFile], Batches]] = {
 }
 # What files of these formats begin with, whatever their names.
 _BEGINNINGS = {b"PAR1": ".parquet", arrow.FILE: ".feather", arrow.STREAM: ".arrow", arrow.OLD_FEATHER: ".feather"}
+_OBJECTS = 65_536  # rows of JSON that are held as Python's objects, where that does not change their columns
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
 
@@ -61,7 +62,7 @@ def read_table(source: str, options: ReadOptions | None = None) -> "Dataset":
         options: What the user says of text files.
 
     Returns:
-        The table. Files are read into memory, nothing is cached on disk.
+        The table. What of it is large lies in a file that nobody else sees (`enct5.files.scratch`); nothing is cached.
 
     Raises:
         EncT5Error: If the source is missing, unreadable, empty or broken.
@@ -162,10 +163,16 @@ def _told(file: DataFile, reader: Callable[[DataFile], Any]) -> Any:
 
 
 def _of_objects(source: str, parts: list[tuple[DataFile, Objects]]) -> Chunks:
-    def chunks(rows: int | None) -> Iterator["Dataset"]:
+    def lists(rows: int | None) -> Iterator[list[Any]]:
         objects = chain.from_iterable(_guarded(file, read) for file, read in parts)
         while part := list(islice(objects, rows)):
-            yield table_of_objects(part, source)
+            yield part
+
+    def chunks(rows: int | None) -> Iterator["Dataset"]:
+        if rows is None and (table := table_of_parts(lists(_OBJECTS), source)) is not None:
+            yield table
+        else:
+            yield from (table_of_objects(part, source) for part in lists(rows))
 
     return chunks
 

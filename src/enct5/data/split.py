@@ -4,18 +4,22 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from enct5.errors import EncT5Error
 from enct5.text.normal_form import normal_form
 
 
-def text_keys(texts: Sequence[Any]) -> list[int]:
+def text_keys(texts: Sequence[Any]) -> npt.NDArray[np.int64]:
     """A number for each text, the same for texts that differ in case, blanks or Unicode form only.
 
     Args:
         texts: Texts, pairs of texts or lists of words, as from `read_texts`.
+
+    Returns:
+        Of shape (texts,): 8 bytes a text, however long it is.
     """
-    return [hash(_plain(text)) for text in texts]
+    return np.fromiter((hash(_plain(text)) for text in texts), dtype=np.int64, count=len(texts))
 
 
 def _plain(text: Any) -> object:
@@ -24,7 +28,9 @@ def _plain(text: Any) -> object:
     return normal_form(text if isinstance(text, str) else " ".join(text))
 
 
-def split_rows(keys: Sequence[Hashable], strata: Sequence[str], fraction: float, seed: int) -> tuple[Any, Any]:
+def split_rows(
+    keys: Sequence[Hashable] | npt.NDArray[Any], strata: Sequence[str], fraction: float, seed: int
+) -> tuple[Any, Any]:
     """Choose rows to hold out for evaluation.
 
     Rows of one text (of one key) go to the same part, and the share is that of the texts; a text of more
@@ -46,10 +52,9 @@ def split_rows(keys: Sequence[Hashable], strata: Sequence[str], fraction: float,
     """
     if not 0 < fraction <= 0.5:
         raise EncT5Error(f"cannot hold out a fraction of {fraction}; give one above 0 and at most 0.5")
-    groups = np.unique(np.array(strata), return_inverse=True)[1]
-    numbers: dict[Hashable, int] = {}
-    text_of = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-    _, firsts, copies = np.unique(text_of, return_index=True, return_counts=True)
+    number_of = {name: number for number, name in enumerate(sorted(set(strata)))}
+    groups = np.fromiter(map(number_of.__getitem__, strata), dtype=np.int64, count=len(strata))
+    text_of, firsts, copies = _texts(np.asarray(keys))
     pool = np.flatnonzero(copies <= max(1, fraction * len(keys)))
     chosen = _held_out_texts(groups[firsts[pool]], fraction, seed)
     if not len(chosen):
@@ -66,6 +71,15 @@ def split_rows(keys: Sequence[Hashable], strata: Sequence[str], fraction: float,
     for group in np.setdiff1d(groups, groups[~is_held_out]):  # a text whose rows differ stands for one group of several
         is_held_out[text_of == text_of[np.argmax(groups == group)]] = False
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def _texts(keys: npt.NDArray[Any]) -> tuple[Any, Any, Any]:
+    """The number of each row's text, in the order in which texts come first; each text's first row and its count."""
+    _, firsts, text_of, copies = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    order = np.argsort(firsts)
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    return number[text_of], firsts[order], copies[order]
 
 
 def _held_out_texts(groups: Any, fraction: float, seed: int) -> Any:

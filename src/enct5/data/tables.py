@@ -1,9 +1,12 @@
 """What the readers of every format share: tables of named columns, chunk by chunk."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from enct5.errors import EncT5Error, show
+from enct5.files import scratch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +42,7 @@ def table_of(table: "pa.Table", source: str) -> "Dataset":
 
     check_names(table.column_names, source)
     try:
-        return Dataset(table)
+        return Dataset(table, fingerprint=uuid4().hex)  # by itself it would make one of all rows
     except Exception as error:  # datasets raises whatever wrong metadata of its own lead to
         raise EncT5Error(
             f"cannot make a table of {source}: {show(error, 200)}; save it again with columns of texts, numbers or "
@@ -48,13 +51,18 @@ def table_of(table: "pa.Table", source: str) -> "Dataset":
 
 
 def tables(batches: Iterable["pa.RecordBatch"], source: str, rows: int | None) -> Iterator["Dataset"]:
-    """Batches of any size as tables of `rows` rows, or as one."""
+    """Batches of any size as tables of `rows` rows, or as one, which lies in a file where it is large."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
+    if rows is None:
+        batches = iter(batches)
+        if (first := next(batches, None)) is not None:
+            yield table_of(scratch.table_of(chain([first], batches)), source)
+        return
     for batch in batches:
         held.append(batch)
-        while rows is not None and sum(map(len, held)) >= rows:
+        while sum(map(len, held)) >= rows:
             table = pa.Table.from_batches(held)
             yield table_of(table.slice(0, rows), source)
             held = table.slice(rows).to_batches()

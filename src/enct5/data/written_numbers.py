@@ -5,6 +5,7 @@ comma, `1,234.00` does not, and of `1,234` alone nobody can tell.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -50,10 +51,11 @@ def read_numbers(values: Sequence[Any], column: str) -> Written:
         EncT5Error: If some of its numbers have a decimal comma and others a point, or if no other number tells which
             it is; or if it has several currencies.
     """
-    found = {row: _parts(value) for row, value in enumerate(values) if _is_odd(value)}
-    parts = {row: one for row, one in found.items() if one is not None}
-    if not parts or 2 * len(parts) < len(found):
+    odd = Counter(value for value in values if _is_odd(value))
+    different = {value: one for value in odd if (one := _parts(value)) is not None}
+    if not different or 2 * sum(odd[value] for value in different) < odd.total():
         return Written(values)
+    parts = {row: different[value] for row, value in enumerate(values) if isinstance(value, str) and value in different}
     unit = _one_unit(parts, values, column)
     if unit == "%" and len(parts) < len(values):
         return Written(values)

@@ -1,5 +1,6 @@
 """Predict with a trained model: texts in, results out in the same order."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from enct5.data.in_memory import is_table
+from enct5.data.lazy_columns import LazyColumns
 from enct5.errors import EncT5Error, show, unknown
 from enct5.files.hub_files import file_of
 from enct5.inference import frames
@@ -347,7 +349,11 @@ class Predictor(Runner):
 
         With several tasks they are a dictionary by task.
         """
-        return self._logits(list(checked(self._texts_of(texts, None), self.task)))
+        texts = self._texts_of(texts, None)
+        if isinstance(texts, LazyColumns):  # which stays what it is
+            deque(checked(texts, self.task), maxlen=0)
+            return self._logits(texts)
+        return self._logits(list(checked(texts, self.task)))
 
     def settings(self) -> dict[str, Any]:
         """How predictions are made on this machine.

@@ -13,6 +13,7 @@ from enct5.inference.texts import Text, checked
 from enct5.tasks.base import Task
 from enct5.tasks.multi_task import task_of
 from enct5.tokenization.batches import length_ordered_batches
+from enct5.tokenization.token_rows import lengths_of
 from enct5.tokenization.unread import Unread, notes
 
 if TYPE_CHECKING:
@@ -76,20 +77,20 @@ class Runner:
         most_tokens = self.most_tokens()
         most_rows = max(1, MAX_BATCH_PROMPTS // (config.num_prompts or 1))
         most_squares = MAX_BATCH_SCORES // config.num_heads if form.pads else None
-        lengths = [len(row) for row in rows]
+        lengths = lengths_of(rows)
         for batch in length_ordered_batches(lengths, most_tokens, most_rows, most_squares, config.encoder_window):
             outputs = form([rows[index] for index in batch])
             if not all(np.isfinite(logits).all() for row in outputs for logits in _by_task(row)):
                 raise self._no_numbers()
             yield batch, outputs
 
-    def _tokenized(self, texts: list[Any], max_length: int | None = None) -> Any:
+    def _tokenized(self, texts: Sequence[Any], max_length: int | None = None) -> Any:
         most = self.tokenizer.model_max_length
         inputs = self.task.inputs(texts, self.tokenizer, most if max_length is None else min(max_length, most))
         self._count(inputs.unread)
         return inputs
 
-    def _logits(self, texts: list[Any]) -> Any:
+    def _logits(self, texts: Sequence[Any]) -> Any:
         inputs, num_labels = self._tokenized(texts), self.engine.config.num_labels
         result = inputs.room(num_labels)
         if inputs.rows:

@@ -14,7 +14,7 @@ from enct5.text.surrogates import check_unicode
 Text = str | tuple[str, str] | list[str]
 
 
-def texts_of(table: Any, columns: Sequence[str], task: Task) -> list[Any]:
+def texts_of(table: Any, columns: Sequence[str], task: Task) -> Sequence[Any]:
     """The texts, or pairs of texts, of a table that a program holds.
 
     Raises:

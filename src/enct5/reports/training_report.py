@@ -22,7 +22,7 @@ def write(
     record: dict[str, Any],
     settings: Settings,
     task: Task,
-    rows: list[dict[str, Any]],
+    rows: Sequence[dict[str, Any]],
     logits: Array,
     labels: Array,
     file: Path,

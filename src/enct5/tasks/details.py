@@ -1,6 +1,6 @@
 """What people read of a kind of task: rows and classes in a run's report, and how a model card says to use it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ MOST_MISTAKES = 20
 class Evaluated:
     """The evaluation split with what the model said: `logits`, `scores` and `labels` have a row for each of `rows`."""
 
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     logits: Array
     scores: Array
     labels: Array

@@ -81,9 +81,10 @@ def _mostly_different(values: Sequence[object]) -> bool:
 
 
 def _why_numbers(numbers: Sequence[float], values: Sequence[Any], column: str, fractions: bool) -> str | None:
-    texts = [value.strip() if isinstance(value, str) else "" for value in values]
-    if any("." in text for text in texts) and all(_GROUPED.fullmatch(text) for text in texts):
-        pointed, number = next(pair for pair in zip(texts, numbers, strict=True) if "." in pair[0])
+    if all(_GROUPED.fullmatch(_written(value)) for value in values) and any("." in _written(value) for value in values):
+        pointed, number = next(
+            (_written(value), number) for value, number in zip(values, numbers, strict=True) if "." in _written(value)
+        )
         return (
             f"column {show(column)} is read as numbers with a decimal point: {show(pointed)} is {number:g}; if the "
             "point separates thousands, take it out"
@@ -96,17 +97,22 @@ def _why_numbers(numbers: Sequence[float], values: Sequence[Any], column: str, f
     )
 
 
+def _written(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
 def _refuse_what_is_no_class(values: Sequence[Any], column: str) -> None:
-    texts = [str(value).strip() for value in values]
-    different = len(set(texts))
-    dates = all(isinstance(value, date) or _DATE.fullmatch(text) for value, text in zip(values, texts, strict=True))
-    if dates and different > _FEWEST_DIFFERENT:
+    different = len({str(value).strip() for value in values})
+    if different > _FEWEST_DIFFERENT and all(
+        isinstance(value, date) or _DATE.fullmatch(str(value).strip()) for value in values
+    ):
         raise EncT5Error(
             f"column {show(column)} holds dates, {different} different ones in {len(values)} rows; name a column of "
             "classes or numbers (days from a first one, say), or pass --task single if each date is a class"
         )
-    if not _mostly_different(texts):
+    if different <= _FEWEST_DIFFERENT or different <= len(values) / 2:
         return
+    texts = [str(value).strip() for value in values]
     if all(_WRITTEN_NUMBER.fullmatch(text) for text in texts):
         raise EncT5Error(
             f"column {show(column)} holds {different} different values in {len(values)} rows, which look like "

@@ -1,10 +1,14 @@
 """The label values of a table: which task they pose, read, held against their texts, and noted where they are odd."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from enct5.data.columns import read_texts, refused_list
+from enct5.data.lazy_columns import LazyColumns, taken
 from enct5.data.notes import blank_texts, is_blank, numbers_as_texts, repeated_texts
 from enct5.data.split import text_keys
 from enct5.data.written_numbers import read_numbers
@@ -29,15 +33,15 @@ class LabelledTexts:
 
     texts: Sequence[Any]
     values: Sequence[Any]
-    keys: Sequence[int]
+    keys: Sequence[int] | npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def select(self, rows: Iterable[int]) -> "LabelledTexts":
+    def select(self, rows: Sequence[int] | npt.NDArray[Any]) -> "LabelledTexts":
         """Those of some rows, by their places."""
-        rows = list(rows)
-        return LabelledTexts(*([part[row] for row in rows] for part in (self.texts, self.values, self.keys)))
+        places = np.asarray(rows, dtype=np.int64)
+        return LabelledTexts(*(taken(part, places) for part in (self.texts, self.values, self.keys)))
 
 
 def infer_task(
@@ -64,10 +68,10 @@ def infer_task(
     """
     if task != "auto":
         named = find_task(task)
-        if named.fit_scaler is not None and (said := read_numbers(table[label][:], label).said):
+        if named.fit_scaler is not None and (said := read_numbers(_cells(table, label), label).said):
             note(said)
         return named
-    problem_type, reason = guess(table[label][:], label, separator)
+    problem_type, reason = guess(_cells(table, label), label, separator)
     if reason is not None:
         note(reason)
     return find_task(problem_type)
@@ -103,8 +107,8 @@ def read_labelled(
     labelled = LabelledTexts(texts, label_values(columns, label, task, separator, text), text_keys(texts))
     notes += blank_texts(texts, source) + numbers_as_texts(texts)
     notes += task.notes(cells, labelled.values, texts)
-    keys = [None if is_blank(text) else key for text, key in zip(texts, labelled.keys, strict=True)]
-    notes += repeated_texts(keys, labelled.values)
+    written = np.fromiter((not is_blank(text) for text in texts), dtype=np.bool_, count=len(texts))
+    notes += repeated_texts(labelled.keys, labelled.values, np.flatnonzero(written))
     return labelled, notes
 
 
@@ -126,11 +130,18 @@ def label_values(
     Raises:
         EncT5Error: If a value does not fit the task or its text; the message names its row.
     """
-    values = task.parse(table[label][:], label, separator)
+    values = task.parse(_cells(table, label), label, separator)
     if not text:
         return values
     texts = read_texts(table, text)
-    words = next((row for row, value in enumerate(texts) if isinstance(value, list)), None)
+    words = None
+    if not isinstance(texts, LazyColumns):  # which has no lists
+        words = next((row for row, value in enumerate(texts) if isinstance(value, list)), None)
     if words is not None and not task.inputs.takes_words:
         raise refused_list(texts[words], f"column {show(text[0])}, row {words + 1}")
     return task.align(values, texts, label)
+
+
+def _cells(table: "Table", label: str) -> Sequence[Any]:
+    column = table[label]
+    return column if isinstance(column, LazyColumns) else column[:]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from enct5.data.cells import has_label
 from enct5.data.columns import check_columns, check_names, read_texts, rejected
+from enct5.data.lazy_columns import taken, values_of
 from enct5.data.locating import data_name
 from enct5.data.notes import blank_texts, numbers_as_texts
 from enct5.data.shaping import with_label_column
@@ -38,9 +39,10 @@ class Labels:
 
     def within(self, kept: Array) -> "Labels":
         """Those of some rows of the table, which come to be numbered by their places in `kept`."""
-        place = {int(row): number for number, row in enumerate(kept)}
-        found = [(place[int(row)], value) for row, value in zip(self.rows, self.values, strict=True) if row in place]
-        return Labels(np.array([row for row, _ in found], dtype=np.int64), [value for _, value in found])
+        place = np.full(1 + max(self.rows.max(initial=-1), kept.max(initial=-1)), -1, dtype=np.int64)
+        place[kept] = np.arange(len(kept))
+        own = np.flatnonzero(place[self.rows] >= 0)
+        return Labels(place[self.rows[own]], taken(self.values, own))
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,11 @@ class Texts:
     """Texts, and what rows of the same text have in common (`text_keys`)."""
 
     texts: Sequence[Any]
-    keys: Sequence[int]
+    keys: Sequence[int] | Array
 
-    def select(self, rows: Iterable[int]) -> "Texts":
+    def select(self, rows: Array) -> "Texts":
         """Those of some rows."""
-        rows = list(rows)
-        return Texts([self.texts[row] for row in rows], [self.keys[row] for row in rows])
+        return Texts(taken(self.texts, rows), taken(self.keys, rows))
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Side:
     def labelled(self, name: str) -> LabelledTexts:
         """The texts that have a label for a task."""
         own, texts = self.labels[name], self.texts
-        return LabelledTexts([texts.texts[row] for row in own.rows], own.values, [texts.keys[row] for row in own.rows])
+        return LabelledTexts(taken(texts.texts, own.rows), own.values, taken(texts.keys, own.rows))
 
 
 @contextmanager
@@ -139,8 +140,8 @@ class TaskColumn:
             EncT5Error: for a value that does not fit.
         """
         with naming(self.name):
-            wanted = {name: table[name][:] for name in (*self.text, self.label)}
-            columns = {name: [cells[row] for row in rows] for name, cells in wanted.items()}
+            wanted = {name: values_of(table, name) for name in (*self.text, self.label)}
+            columns = {name: taken(cells, np.array(rows)) for name, cells in wanted.items()}
             held_against = self.text if task.inputs.windowed else ()
             try:
                 values = label_values(columns, self.label, task, self.separator, held_against)

@@ -32,7 +32,8 @@ def parse_names(values: Sequence[Any], column: str, separator: str | None) -> li
             raise not_a("one label", column, row, value, "use --task multi for several labels per text")
         if is_missing(value):
             raise not_a("a label", column, row, value, "fill it in or remove the row")
-    return [str(value).strip() for value in values]
+    known: dict[str, str] = {}  # rows of a class share its name, which takes 8 bytes of each
+    return [known.setdefault(name, name) for name in (str(value).strip() for value in values)]
 
 
 def parse_name_lists(values: Sequence[Any], column: str, separator: str | None) -> list[list[str]]:
@@ -52,6 +53,7 @@ def parse_name_lists(values: Sequence[Any], column: str, separator: str | None) 
     if separator == "":
         raise EncT5Error("the label separator is empty; give the text between two labels, as in --label-separator ';'")
     lists = values if separator is not None else read_lists(values)
+    known: dict[tuple[str, ...], list[str]] = {}  # rows of the same labels share their list
     result = []
     for row, value in enumerate(lists, 1):
         if isinstance(value, str) and separator is not None:
@@ -66,7 +68,8 @@ def parse_name_lists(values: Sequence[Any], column: str, separator: str | None) 
             raise not_a("a list of labels", column, row, value, 'write each row as a list, such as ["a", "b"] or []')
         else:
             raise not_a("a list of labels", column, row, value, "give the text between labels with --label-separator")
-        result.append(list(dict.fromkeys(names)))
+        different = tuple(dict.fromkeys(names))
+        result.append(known.setdefault(different, list(different)))
     return result
 
 
@@ -86,6 +89,8 @@ def parse_numbers(values: Sequence[Any], column: str, separator: str | None) -> 
     """
     refuse_separator(separator, "regression")
     lists = read_lists(read_numbers(values, column).values)
+    if not any(isinstance(value, list) for value in lists):
+        return [_number(value, column, row) for row, value in enumerate(lists, 1)]
     rows = [
         [_number(item, column, row) for item in (value if isinstance(value, list) else [value])]
         for row, value in enumerate(lists, 1)
@@ -95,7 +100,7 @@ def parse_numbers(values: Sequence[Any], column: str, separator: str | None) -> 
             raise not_a(
                 f"{len(rows[0]) or 'a list of'} numbers", column, row, lists[row - 1], "give as many in each row"
             )
-    return [numbers[0] for numbers in rows] if rows and len(rows[0]) == 1 else rows
+    return [numbers[0] for numbers in rows] if len(rows[0]) == 1 else rows
 
 
 def _number(value: object, column: str, row: int) -> float:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from enct5.data.cells import read_lists
 from enct5.data.notes import and_more, in_rows
 from enct5.errors import EncT5Error, show
+from enct5.files import scratch
 from enct5.metrics.classification import multi_label_metrics, per_label_multi
 from enct5.metrics.logits import check_logits
 from enct5.metrics.thresholds import Thresholds, decide, tune
@@ -58,9 +59,10 @@ for scores in logits.sigmoid():
 
     def encode(self, values: Sequence[list[str]], label2id: Mapping[str, int]) -> Array:
         """Zeros and ones, float32 (n, labels)."""
-        targets = np.zeros((len(values), len(label2id)), dtype=np.float32)
-        rows = [row for row, names in enumerate(values) for _ in names]
-        targets[rows, ids_of([name for names in values for name in names], label2id)] = 1
+        targets = scratch.zeros((len(values), len(label2id)), np.float32)
+        ids_of(list({name for names in values for name in names}), label2id)  # what is unknown is told of all rows
+        for row, names in enumerate(values):
+            targets[row, [label2id[name] for name in names]] = 1
         return targets
 
     def decode(self, logits: Array, id2label: Mapping[int, str], thresholds: Thresholds) -> list[dict[str, Any]]:

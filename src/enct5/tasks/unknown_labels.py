@@ -29,18 +29,21 @@ def known_rows(
         EncT5Error: If there are others and they are not to be left out, or no row is left.
     """
     known = set(entity_labels(names) if task.inputs.windowed else names)
-    labels = [task.class_counts([value]).keys() for value in labelled.values]
-    unknown = [row for row, found in enumerate(labels) if found - known]
+    unknown = {
+        row: others
+        for row, value in enumerate(labelled.values)
+        if (others := task.class_counts([value]).keys() - known)
+    }
     if not unknown:
         return labelled, []
-    counts = Counter(name for row in unknown for name in labels[row] - known)
+    counts = Counter(name for others in unknown.values() for name in others)
     listed = and_more([f"{show(name)} ({count})" for name, count in counts.most_common()])
-    rows = f"{len(unknown)} of {len(labelled)} rows (first: row {unknown[0] + 1})"
+    rows = f"{len(unknown)} of {len(labelled)} rows (first: row {next(iter(unknown)) + 1})"
     found = f"{source} has labels that the model is not trained on in {rows}: {listed}"
     if not skip or len(unknown) == len(labelled):
         guess = nearest(next(iter(counts)), known)
         meant = f"did you mean {show(guess)}? " if guess else ""
         remedy = "; no other row is left" if skip else ", or leave those rows out (--skip-unknown-labels)"
         raise EncT5Error(f"{found}; {meant}correct them, or train on them{remedy}")
-    kept = [row for row, names_there in enumerate(labels) if not names_there - known]
+    kept = [row for row in range(len(labelled)) if row not in unknown]
     return labelled.select(kept), [f"{found}; they are left out, and no figure is about them"]

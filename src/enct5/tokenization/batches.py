@@ -1,6 +1,7 @@
 """Batches of token ids under a budget, and their padding."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ MAX_BATCH_TOKENS = 2048  # larger batches are no faster on a CPU
 
 
 def length_ordered_batches(
-    lengths: Sequence[int],
+    lengths: Sequence[int] | npt.NDArray[Any],
     max_tokens: int,
     max_rows: int | None = None,
     max_squares: int | None = None,
@@ -39,7 +40,7 @@ def length_ordered_batches(
             batches[-1].append(row)
         else:
             batches.append([row])
-            longest = lengths[row]
+            longest = int(lengths[row])
     return batches
 
 

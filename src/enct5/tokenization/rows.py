@@ -15,19 +15,22 @@ if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 
-def tokenize(tokenizer: "PreTrainedTokenizerBase", *columns: Sequence[str], **options: Any) -> "BatchEncoding":
+def tokenize(
+    tokenizer: "PreTrainedTokenizerBase", *columns: Sequence[str], first: int = 1, **options: Any
+) -> "BatchEncoding":
     """Tokenise texts or pairs, whole and without padding, whatever other threads do with the tokenizer meanwhile.
 
     Args:
         tokenizer: The tokenizer.
         columns: The texts, or the first and the second ones of pairs.
+        first: The number of the first text.
         options: For the tokenizer.
 
     Raises:
         EncT5Error: For half a surrogate pair, with the number of the text.
     """
     for column in columns:
-        for number, text in enumerate(column, start=1):
+        for number, text in enumerate(column, start=first):
             check_unicode(text, "text", number)
     options = {"return_attention_mask": False, "verbose": False, **options}
     lists = [list(column) for column in columns]  # lists: of strings, a tokenizer takes an empty second one for none
@@ -107,13 +110,13 @@ def cut_apart(
 
 
 def rows_of(
-    tokenizer: "PreTrainedTokenizerBase", columns: Sequence[Sequence[str]], max_length: int | None
+    tokenizer: "PreTrainedTokenizerBase", columns: Sequence[Sequence[str]], max_length: int | None, first: int = 1
 ) -> tuple[list[list[int]], Unread]:
     """The token ids of texts or pairs, cut where they are too long, and what of the texts they lack.
 
     They are those that the tokenizer gives with `truncation=True` where nobody else uses it.
     """
-    encoded = tokenize(tokenizer, *columns, add_special_tokens=True)
+    encoded = tokenize(tokenizer, *columns, first=first, add_special_tokens=True)
     rows: list[list[int]] = encoded["input_ids"]
     added = tokenizer.num_special_tokens_to_add(pair=len(columns) == 2)
     unread = measure(columns, rows, tokenizer, _places_in(encoded) if tokenizer.is_fast else None, added)

@@ -42,7 +42,7 @@ class SharedRows:
         token_tasks: frozenset[str],
     ) -> None:
         self.texts, self.token_tasks = texts, token_tasks
-        self.rows: list[Any]
+        self.rows: Any
         self.unread: Unread
         if not token_tasks:
             whole = WholeTexts(texts, tokenizer, max_length)

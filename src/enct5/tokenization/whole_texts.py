@@ -1,13 +1,14 @@
 """Whole texts as rows of token ids, one each, cut to the longest length."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from enct5.tokenization.rows import rows_of
+from enct5.tokenization.token_rows import TokenRows
 from enct5.tokenization.unread import Unread
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 Array = npt.NDArray[Any]
+_AT_A_TIME = 1000  # texts that are tokenised
 
 
 class WholeTexts:
@@ -35,13 +37,19 @@ class WholeTexts:
     windowed = takes_words = False
 
     def __init__(self, texts: Sequence[Any], tokenizer: "PreTrainedTokenizerBase", max_length: int | None) -> None:
-        self.rows: list[Any] = []
         self.unread = Unread()
-        if not texts:
-            return
-        columns = [texts] if isinstance(texts[0], str) else [list(column) for column in zip(*texts, strict=True)]
-        rows, self.unread = rows_of(tokenizer, columns, max_length)
-        self.rows = [np.array(row, dtype=np.int32) for row in rows]
+        self.rows: Sequence[Any] = TokenRows(self._read(texts, tokenizer, max_length))
+
+    def _read(
+        self, texts: Sequence[Any], tokenizer: "PreTrainedTokenizerBase", max_length: int | None
+    ) -> Iterator[list[list[int]]]:
+        """The rows of so many texts at a time, which takes what is known of a text's tokens for these alone."""
+        for start in range(0, len(texts), _AT_A_TIME):
+            part = texts[start : start + _AT_A_TIME]
+            columns = [part] if isinstance(part[0], str) else [list(column) for column in zip(*part, strict=True)]
+            rows, unread = rows_of(tokenizer, columns, max_length, start + 1)
+            self.unread += unread
+            yield rows
 
     @staticmethod
     def is_plain(text: Any) -> bool | None:

@@ -23,9 +23,10 @@ from enct5.tasks.notes import without_evaluation
 from enct5.tasks.registry import TASKS
 from enct5.tasks.unknown_labels import known_rows
 from enct5.tokenization import unread
+from enct5.tokenization.token_rows import lengths_of as lengths_of_rows
 from enct5.tokenization.unread import Unread
 from enct5.training.config import TrainConfig
-from enct5.training.dataset import tokenize
+from enct5.training.dataset import lengths_of, tokenize
 from enct5.training.evaluation_set import EvaluationSet
 from enct5.training.label_prompts import label_words, read_descriptions
 from enct5.training.splitting import Split, split
@@ -101,7 +102,7 @@ class TrainingData:
 
     def lengths(self) -> dict[str, int]:
         """Tokens of the texts of both splits, as they were kept."""
-        lengths = np.concatenate([part["length"][:] for part in (self.train, self.evaluation.dataset)])
+        lengths = np.concatenate([lengths_of(part) for part in (self.train, self.evaluation.dataset)])
         return {
             "median": int(np.median(lengths)),
             "percentile_95": int(np.percentile(lengths, 95, method="higher")),
@@ -212,7 +213,7 @@ def encoded(
     )
 
 
-def _read(config: TrainConfig, source: str, takes_words: bool) -> tuple[dict[str, list[Any]], list[str]]:
+def _read(config: TrainConfig, source: str, takes_words: bool) -> tuple[dict[str, Sequence[Any]], list[str]]:
     """The texts and labels of a table, checked, and notes on them."""
     table = reading.read_table(source, ReadOptions(config.delimiter, config.encoding))
     table, notes = with_labels(table, config.text, config.label, config.label_separator, source)
@@ -240,7 +241,7 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
     train, read = tokenize(parts.train.texts, tokenizer, config.max_length, train_targets, task.inputs)
     texts = parts.held_out.texts
     inputs = task.inputs(texts, tokenizer, config.max_length)
-    lengths = [*train["length"], *map(len, inputs.rows)]
+    lengths = np.concatenate([lengths_of(train), lengths_of_rows(inputs.rows)])
     notes = [*rows.notes, *told_of_reading(config, read, inputs.unread, rows.notes, lengths)]
     together = read + inputs.unread
     return TrainingData(
@@ -261,7 +262,7 @@ def prepare(config: TrainConfig, rows: Rows, tokenizer: "PreTrainedTokenizerBase
 
 
 def told_of_reading(
-    config: TrainConfig, train: Unread, evaluation: Unread, before: Sequence[str], lengths: Sequence[int]
+    config: TrainConfig, train: Unread, evaluation: Unread, before: Sequence[str], lengths: npt.NDArray[Any]
 ) -> list[str]:
     """Log what of the texts the base does not read, and which it reads in windows, and notes on the data.
 
@@ -270,7 +271,7 @@ def told_of_reading(
         train: what of the training texts is not read.
         evaluation: likewise, of the evaluation texts.
         before: the notes on the data.
-        lengths: tokens of all texts.
+        lengths: tokens of all texts, (rows,).
 
     Returns:
         Notes on what is not read.
@@ -284,7 +285,7 @@ def told_of_reading(
             f"{together.long} texts are longer than {config.max_length} tokens and are read in overlapping windows "
             "(--max-length)"
         )
-    if config.window and (long := sum(length > config.window for length in lengths)):
+    if config.window and (long := int((lengths > config.window).sum())):
         logger.info(
             f"{long} {'text is' if long == 1 else 'texts are'} longer than {config.window} tokens and read in windows, "
             "of which the prompts read all (--window)"

@@ -1,9 +1,16 @@
 """Texts as data sets of token ids, unpadded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+import numpy as np
+import numpy.typing as npt
+
+from enct5.files import scratch
 from enct5.tokenization.shared_rows import SharedRows
+from enct5.tokenization.token_rows import TokenRows
+from enct5.tokenization.token_rows import lengths_of as lengths_of_rows
 from enct5.tokenization.unread import Unread
 from enct5.tokenization.whole_texts import WholeTexts
 from enct5.tokenization.windows import Windows
@@ -38,32 +45,47 @@ def tokenize(
     Returns:
         The columns `input_ids`, `length` and, when given, `labels`; and what of the texts they lack.
     """
-    import pyarrow as pa
-    from datasets import Dataset
+    unread = Unread()
 
-    chunks, unread = [], Unread()
-    for start in range(0, len(texts), _TOKENIZE_ROWS):
-        chunk = slice(start, start + _TOKENIZE_ROWS)
-        part = inputs(texts[chunk], tokenizer, max_length)
-        chunks.append(_arrow(part, None if labels is None else labels[chunk]))
-        unread += part.unread
-    return Dataset(pa.concat_tables(chunks)), unread
+    def chunks() -> Iterator["pa.RecordBatch"]:
+        nonlocal unread
+        for start in range(0, len(texts), _TOKENIZE_ROWS):
+            chunk = slice(start, start + _TOKENIZE_ROWS)
+            part = inputs(texts[chunk], tokenizer, max_length)
+            unread += part.unread
+            yield _arrow(part, None if labels is None else labels[chunk])
+
+    return _dataset(scratch.table_of(chunks())), unread
 
 
 def as_dataset(inputs: WholeTexts | Windows | SharedRows, labels: Any = None) -> "Dataset":
     """The rows of texts as `tokenize` gives them."""
+    import pyarrow as pa
+
+    return _dataset(pa.Table.from_batches([_arrow(inputs, labels)]))
+
+
+def _dataset(table: "pa.Table") -> "Dataset":
     from datasets import Dataset
 
-    return Dataset(_arrow(inputs, labels))
+    return Dataset(table, fingerprint=uuid4().hex)  # by itself it would make one of all rows
 
 
-def _arrow(inputs: WholeTexts | Windows | SharedRows, labels: Any) -> "pa.Table":
+def lengths_of(dataset: "Dataset") -> npt.NDArray[np.int32]:
+    """The column `length`, int32 (rows,)."""
+    return np.asarray(dataset.with_format("arrow")["length"][:], dtype=np.int32)
+
+
+def _arrow(inputs: WholeTexts | Windows | SharedRows, labels: Any) -> "pa.RecordBatch":
     import pyarrow as pa
-    import pyarrow.compute
 
     # 32-bit arrow values take a tenth of the memory of lists of Python numbers
-    ids = pa.array(inputs.rows, type=pa.list_(pa.int32()))
-    columns = {"input_ids": ids, "length": pa.compute.list_value_length(ids)}
+    if isinstance(inputs.rows, TokenRows):  # of which this makes no copy
+        ends = np.concatenate([[0], inputs.rows.ends])
+        ids = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(inputs.rows.ids))
+    else:
+        ids = pa.array(inputs.rows, type=pa.large_list(pa.int32()))
+    columns = {"input_ids": ids, "length": pa.array(lengths_of_rows(inputs.rows))}
     if labels is not None:
         targets = inputs.targets(labels)
         if isinstance(targets, list):
@@ -74,4 +96,4 @@ def _arrow(inputs: WholeTexts | Windows | SharedRows, labels: Any) -> "pa.Table"
             columns["labels"] = (
                 values if targets.ndim == 1 else pa.FixedSizeListArray.from_arrays(values, targets.shape[1])
             )
-    return pa.table(columns)
+    return pa.record_batch(columns)

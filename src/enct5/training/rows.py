@@ -1,5 +1,8 @@
 """The data of a run, of one task or of several, read and checked before torch is imported."""
 
+from pathlib import Path
+
+from enct5.files.scratch import scratch_in
 from enct5.training.config import TrainConfig
 from enct5.training.data import Rows, read_rows
 from enct5.training.multi_task.data import TaskRows, read_task_rows
@@ -19,4 +22,5 @@ def read(config: TrainConfig) -> Rows | TaskRows:
         from enct5.training.known_labels import known_labels  # whose configuration of the base imports torch
 
         known = known_labels(config)
-    return read_task_rows(config, known) if config.all_tasks else read_rows(config, known.get(""))
+    with scratch_in(Path(config.out)):
+        return read_task_rows(config, known) if config.all_tasks else read_rows(config, known.get(""))

@@ -15,6 +15,7 @@ from transformers import (
 
 from enct5.assets import BUNDLED, bundled_t5
 from enct5.errors import EncT5Error, require
+from enct5.files.scratch import scratch_in
 from enct5.files.writing import disk_full_as_error
 from enct5.model.folder import CHECKPOINTS, ancestry_of
 from enct5.model.loading import load_tokenizer
@@ -89,7 +90,7 @@ def train_on(
         trainer_class: likewise.
         build: likewise.
     """
-    with no_bars(), ExitStack() as held:  # the run folder, until the run ends in any way
+    with no_bars(), scratch_in(Path(config.out)), ExitStack() as held:  # the run folder, until the run ends in any way
         return _train(config, resume, read, held, trainer_class, build)
 
 

@@ -1,8 +1,10 @@
 """The order of training texts: batches of like length and of about equally many tokens."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch.utils.data import Sampler
 
 # Rows are sorted by length within pools of so many batches: large enough that a batch's lengths are nearly equal,
@@ -23,8 +25,12 @@ class EpochShuffle(Sampler[int]):
     def __len__(self) -> int:
         return self.rows
 
+    def order(self) -> npt.NDArray[np.int64]:
+        """All rows as `iter` gives them."""
+        return np.random.default_rng((self.seed, self.epoch)).permutation(self.rows)
+
     def __iter__(self) -> Iterator[int]:
-        yield from np.random.default_rng((self.seed, self.epoch)).permutation(self.rows).tolist()
+        yield from self.order().tolist()
 
 
 class TokenBatchSampler(Sampler[list[int]]):
@@ -43,7 +49,7 @@ class TokenBatchSampler(Sampler[list[int]]):
         parts: Parts of a batch (the number of processes).
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, parts: int = 1) -> None:
+    def __init__(self, lengths: Sequence[int] | npt.NDArray[Any], batch_size: int, seed: int, parts: int = 1) -> None:
         self.lengths = np.asarray(lengths)
         self.parts = parts
         # accelerate looks for a batch sampler's `sampler` to tell it the epoch.
@@ -59,7 +65,7 @@ class TokenBatchSampler(Sampler[list[int]]):
         return self.batches * self.parts
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.fromiter(self.sampler, dtype=np.int64, count=len(self.lengths))
+        order = self.sampler.order()
         pool = max(1, round(POOL_BATCHES * len(order) / self.batches))
         # Every other pool is sorted the other way round, so that neighbouring pools meet at like lengths.
         pools = [order[start : start + pool] for start in range(0, len(order), pool)]

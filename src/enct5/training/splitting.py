@@ -61,13 +61,12 @@ def split(
         EncT5Error: where there is too little to hold out a part of.
     """
     if evaluation is not None:
-        known = set(data.keys)
         return Split(
             train=data,
             held_out=evaluation,
             rows=(np.arange(len(data)), len(data) + np.arange(len(evaluation))),
             said=data_name(str(config.eval)),
-            shared=sum(key in known for key in evaluation.keys),
+            shared=int(np.isin(evaluation.keys, data.keys).sum()),
             counts=task.class_counts(evaluation.values),
         )
     rows = split_rows(data.keys, task.strata(data.values), config.eval_fraction, config.seed)
@@ -75,6 +74,6 @@ def split(
     evaluated = task.class_counts(held_out.values)
     absent = len(counts.keys() - evaluated)
     how = f"without {absent} of the {len(counts)} labels" if absent else "stratified" if counts else "at random"
-    how += ", copies of a text together" if len(set(data.keys)) < len(data) else ""
+    how += ", copies of a text together" if len(np.unique(data.keys)) < len(data) else ""
     said = f"{len(held_out)} rows held out of {data_name(config.data)} ({how}, seed {config.seed})"
     return Split(train, held_out, rows, said, 0, evaluated)

@@ -27,6 +27,7 @@ from enct5.training import trackers
 from enct5.training.callbacks import EarlyStopping, Progress, ProgressCallback
 from enct5.training.config import TrainConfig
 from enct5.training.data import TrainingData
+from enct5.training.dataset import lengths_of
 from enct5.training.distributed import process_state
 from enct5.training.freezing import FrozenParts
 from enct5.training.optimizer import relative_adamw
@@ -139,7 +140,7 @@ class EncT5Trainer(Trainer):
 
     def _sampler(self) -> TokenBatchSampler:
         return TokenBatchSampler(
-            cast("Dataset", self.train_dataset)["length"],
+            lengths_of(cast("Dataset", self.train_dataset)),
             self.args.per_device_train_batch_size * self.args.world_size,
             seed=self.args.seed,
             parts=self.args.world_size,

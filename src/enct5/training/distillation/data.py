@@ -11,6 +11,7 @@ from enct5.data import reading
 from enct5.data.cells import has_label
 from enct5.data.columns import check_columns, check_names, read_texts, rejected
 from enct5.data.data_file import ReadOptions
+from enct5.data.lazy_columns import taken
 from enct5.data.shaping import with_label_column, with_texts
 from enct5.errors import EncT5Error, show, unknown
 from enct5.tasks.base import Task
@@ -32,7 +33,7 @@ class Part:
         values: the labels of those, as the task takes them.
     """
 
-    texts: list[Any]
+    texts: Sequence[Any]
     labelled: npt.NDArray[np.bool_]
     values: list[Any]
 
@@ -98,7 +99,7 @@ def _read(source: str, config: DistillConfig, task: Task, must_have_labels: bool
         return Part(texts, none, [])
     rows = np.flatnonzero(labelled)
     try:
-        with_label = {name: [cells[row] for row in rows] for name, cells in columns.items()}
+        with_label = {name: taken(cells, rows) for name, cells in columns.items()}
         values = label_values(with_label, label, task, separator, config.text)
     except EncT5Error as error:
         if labelled.all():

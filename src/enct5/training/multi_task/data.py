@@ -86,8 +86,7 @@ def read_task_rows(config: TrainConfig, of_base: "Mapping[str, KnownLabels] | No
         logger.info(f"evaluation: {said}")
     else:
         train, held_out, said = data, read_evaluation(config, kinds, names, notes), data_name(config.eval)
-    trained_on = set(train.texts.keys)
-    shared = sum(key in trained_on for key in held_out.texts.keys)
+    shared = int(np.isin(held_out.texts.keys, train.texts.keys).sum())
     parts = {}
     for name, task in kinds.items():
         with naming(name):

@@ -31,7 +31,7 @@ def write_pages(
     prepared: TasksData,
     figures: TasksFigures,
     settings: Sequence[tuple[str, Any, str | None]],
-    texts: list[dict[str, Any]],
+    texts: Sequence[dict[str, Any]],
     folder: Path,
 ) -> None:
     """Write the model card and the reports.

@@ -15,6 +15,7 @@ from enct5.model.loading import first_line
 from enct5.tasks.labelled_tasks import naming
 from enct5.tasks.multi_task import MultiTask
 from enct5.tokenization.shared_rows import SharedRows
+from enct5.tokenization.token_rows import lengths_of
 from enct5.training.config import TrainConfig
 from enct5.training.data import Rows, TrainingData, as_columns, refuse_diverged, told_of_reading
 from enct5.training.dataset import as_dataset
@@ -132,7 +133,7 @@ def prepare(config: TrainConfig, rows: TaskRows, tokenizer: "PreTrainedTokenizer
         rows.task.rows_of(part.texts, tokenizer, config.max_length) for part in (rows.train, rows.held_out)
     )
     count = len(rows.train.texts)
-    lengths = [len(row) for row in (*train.rows, *held_out.rows)]
+    lengths = np.concatenate([lengths_of(train.rows), lengths_of(held_out.rows)])
     notes = [*rows.notes, *told_of_reading(config, train.unread, held_out.unread, rows.notes, lengths)]
     parts = {
         name: TaskPart(part, rows.places[name], config.all_tasks[name].weight) for name, part in rows.parts.items()
