@@ -23,6 +23,7 @@ NOT_PARAMETERS = (
     *("data", "text", "label", "eval", "task", "label_separator"),
     *("delimiter", "encoding", "skip_unknown_labels"),
     *("seed", "out"),
+    "add_labels",  # the model would have more labels than `fit` is given
 )
 _SEEDS = 2**31
 
