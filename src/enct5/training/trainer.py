@@ -32,6 +32,7 @@ from enct5.training.distributed import process_state
 from enct5.training.freezing import FrozenParts
 from enct5.training.optimizer import relative_adamw
 from enct5.training.sampler import TokenBatchSampler
+from enct5.training.starting_point import StartingPoint
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -85,6 +86,8 @@ class EncT5Trainer(Trainer):
         others: likewise.
         loss: from logits and `labels` to what is minimised, a mean over the texts (over the labelled tokens where
             tokens have labels, with -100 for none); by default the model's own loss.
+        may_keep_start: whether the model before training is the result where it is the best (by one process, and where
+            the best is loaded at the end).
         options: as for `Trainer`.
 
     Raises:
@@ -97,6 +100,7 @@ class EncT5Trainer(Trainer):
         args: TrainingArguments | None = None,
         *others: Any,
         loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+        may_keep_start: bool = False,
         **options: Any,
     ) -> None:
         args = args or TrainingArguments()
@@ -109,13 +113,18 @@ class EncT5Trainer(Trainer):
         args._n_gpu = min(args.n_gpu, 1)  # of several, torch's DataParallel would take all
         super().__init__(model, args, *others, **options)
         self.loss = loss
+        self._may_keep_start = may_keep_start and args.load_best_model_at_end and args.world_size == 1
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as ever, with a bar where the command shows one, and without cuDNN's attention."""
         self.__dict__.pop("_frozen", None)
         try:
             with _without_cudnn_attention(), progress.bar("training", total=0):
-                return super().train(*args, **kwargs)
+                start = StartingPoint(self) if self._may_keep_start else None
+                output = super().train(*args, **kwargs)
+                if start is not None:
+                    start.keep_if_best(self)
+                return output
         finally:
             self.__dict__.pop("_frozen", None)  # whoever goes on with the model may change what is frozen
 
@@ -340,6 +349,7 @@ def build_trainer(
         eval_dataset=prepared.evaluation.dataset,
         data_collator=prepared.evaluation.inputs.collator(tokenizer),
         loss=prepared.loss,
+        may_keep_start=not starts_untrained or task.fit_head is not None,
         compute_metrics=lambda result: prepared.figures(result.predictions),
         callbacks=[
             Progress(),
