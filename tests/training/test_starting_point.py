@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,7 +10,7 @@ from safetensors.torch import load_file
 from enct5 import training
 from enct5.training.config import TrainConfig
 from enct5.training.run import build_model
-from enct5.training.trainer import FEWEST_TO_CHOOSE_BY
+from enct5.training.trainer import FEWEST_TO_CHOOSE_BY, FEWEST_TO_COMPARE_BY
 from helpers.runs import Run, heard, messages, numbers
 from helpers.tables import write_rows
 
@@ -72,14 +71,24 @@ def test_training_that_helps_is_the_same_as_ever(run: Run, tmp_path: Path, monke
     better, weights = trained(tmp_path / "a", run.base, rows, others, epochs=8)
     assert better["best_step"] > 0
     monkeypatch.setattr("enct5.training.trainer.StartingPoint.__init__", lambda *args: None)
-    monkeypatch.setattr("enct5.training.trainer.StartingPoint.keep_if_best", lambda *args: None)
+    monkeypatch.setattr("enct5.training.trainer.StartingPoint.keep_if_better", lambda *args: None)
     alone, others_weights = trained(tmp_path / "b", run.base, rows, others, epochs=8)
     assert alone["best_step"] == better["best_step"]
     assert all(torch.equal(weights[name], tensor) for name, tensor in others_weights.items())
 
 
-def test_few_evaluation_texts_choose_nothing(run: Run, tmp_path: Path) -> None:
+def test_few_evaluation_texts_compare_the_start_with_the_end(run: Run, tmp_path: Path) -> None:
     few = numbers(FEWEST_TO_CHOOSE_BY - 1)
+    record, _ = trained(tmp_path / "spoilt", run.base, numbers(90), few, learning_rate=0.5)
+    assert record["best_step"] == 0
+    assert record["metrics"]["rmse"] == pytest.approx(record["history"][0]["eval_rmse"], rel=1e-4)
+    record, _ = trained(tmp_path / "better", run.base, numbers(90), few, epochs=16)
+    assert record["best_step"] is None
+    assert record["metrics"]["rmse"] < record["history"][0]["eval_rmse"]
+
+
+def test_still_fewer_compare_nothing(run: Run, tmp_path: Path) -> None:
+    few = numbers(FEWEST_TO_COMPARE_BY - 1)
     record, _ = trained(tmp_path / "few", run.base, numbers(90), few, learning_rate=0.5)
     assert record["best_step"] is None
-    assert np.isfinite(record["metrics"]["rmse"])
+    assert record["history"][0]["step"] > 0

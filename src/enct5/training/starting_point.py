@@ -19,31 +19,34 @@ class StartingPoint:
     better than all that a few texts can teach.
 
     Args:
-        trainer: of one process, not yet training, which chooses the best model by a figure.
+        trainer: of one process, not yet training.
+        metric: the figure of its evaluation that tells, without `eval_`.
     """
 
-    def __init__(self, trainer: "Trainer") -> None:
-        self._metric = f"eval_{trainer.args.metric_for_best_model}"
+    def __init__(self, trainer: "Trainer", metric: str) -> None:
+        self._metric = f"eval_{metric}"
         self._weights = {name: parameter.detach().cpu().clone() for name, parameter in _trained(trainer.model)}
         with torch.random.fork_rng():  # what is drawn in training stays the same
-            evaluation = cast("Dataset", trainer.eval_dataset)
-            self._figures = trainer.predict(evaluation, metric_key_prefix="eval").metrics or {}
-        figure = f"{trainer.args.metric_for_best_model} {self._figures[self._metric]:.4f}"
-        logger.info(f"before training: eval loss {self._figures['eval_loss']:.3f}  {figure}")
+            self._figures = _evaluated(trainer)
+        loss, figure = self._figures["eval_loss"], self._figures[self._metric]
+        logger.info(f"before training: eval loss {loss:.3f}  {metric} {figure:.4f}")
 
     @torch.no_grad()
-    def keep_if_best(self, trainer: "Trainer") -> None:
-        """Put the weights back into a trained model where no evaluation of its training was better."""
+    def keep_if_better(self, trainer: "Trainer") -> None:
+        """Put the weights back into a trained model (the best, or else the last) that is no better."""
         state, figure = trainer.state, self._figures[self._metric]
         state.log_history.insert(0, {**self._figures, "epoch": 0.0, "step": 0})
-        if state.best_metric is not None and (
-            state.best_metric > figure if trainer.args.greater_is_better else state.best_metric < figure
-        ):
+        trained = state.best_metric if trainer.args.load_best_model_at_end else _evaluated(trainer)[self._metric]
+        if trained is not None and (trained > figure if trainer.args.greater_is_better else trained < figure):
             return
         for name, parameter in _trained(trainer.model):
             parameter.copy_(self._weights[name])
         state.best_metric, state.best_global_step = figure, 0
         logger.warning("training made nothing better by the evaluation texts: the result is the model before it")
+
+
+def _evaluated(trainer: "Trainer") -> dict[str, float]:
+    return trainer.predict(cast("Dataset", trainer.eval_dataset), metric_key_prefix="eval").metrics or {}
 
 
 def _trained(model: Any) -> list[tuple[str, torch.nn.Parameter]]:

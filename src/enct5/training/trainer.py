@@ -51,6 +51,7 @@ EVALUATIONS = 15  # a run, evenly spread; each writes a checkpoint
 EVAL_BATCH_SIZE = 64  # at most: the trainer runs as many rows at once as fit in a training batch
 # With fewer evaluation texts than this, their score picks a checkpoint by chance, and often an early one.
 FEWEST_TO_CHOOSE_BY = 50
+FEWEST_TO_COMPARE_BY = 20  # two models: the one before training and the last
 
 
 @contextmanager
@@ -86,8 +87,8 @@ class EncT5Trainer(Trainer):
         others: likewise.
         loss: from logits and `labels` to what is minimised, a mean over the texts (over the labelled tokens where
             tokens have labels, with -100 for none); by default the model's own loss.
-        may_keep_start: whether the model before training is the result where it is the best (by one process, and where
-            the best is loaded at the end).
+        start_metric: a figure of the evaluation by which the model before training is the result where training makes
+            nothing better; None where it never is, and with several processes.
         options: as for `Trainer`.
 
     Raises:
@@ -100,7 +101,7 @@ class EncT5Trainer(Trainer):
         args: TrainingArguments | None = None,
         *others: Any,
         loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
-        may_keep_start: bool = False,
+        start_metric: str | None = None,
         **options: Any,
     ) -> None:
         args = args or TrainingArguments()
@@ -113,17 +114,17 @@ class EncT5Trainer(Trainer):
         args._n_gpu = min(args.n_gpu, 1)  # of several, torch's DataParallel would take all
         super().__init__(model, args, *others, **options)
         self.loss = loss
-        self._may_keep_start = may_keep_start and args.load_best_model_at_end and args.world_size == 1
+        self.start_metric = start_metric if args.world_size == 1 else None
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as ever, with a bar where the command shows one, and without cuDNN's attention."""
         self.__dict__.pop("_frozen", None)
         try:
             with _without_cudnn_attention(), progress.bar("training", total=0):
-                start = StartingPoint(self) if self._may_keep_start else None
+                start = StartingPoint(self, self.start_metric) if self.start_metric else None
                 output = super().train(*args, **kwargs)
                 if start is not None:
-                    start.keep_if_best(self)
+                    start.keep_if_better(self)
                 return output
         finally:
             self.__dict__.pop("_frozen", None)  # whoever goes on with the model may change what is frozen
@@ -311,6 +312,7 @@ def build_trainer(
         logger.info(
             f"{texts} evaluation texts are too few to choose by: no early stopping, the last weights are the result"
         )
+    starts_well = keeps and (not starts_untrained or task.fit_head is not None)
     reported = list(settings.report_to) if keeps else []
     trainer = trainer_class(
         model,
@@ -349,7 +351,7 @@ def build_trainer(
         eval_dataset=prepared.evaluation.dataset,
         data_collator=prepared.evaluation.inputs.collator(tokenizer),
         loss=prepared.loss,
-        may_keep_start=not starts_untrained or task.fit_head is not None,
+        start_metric=task.metric_for_best_model if starts_well and texts >= FEWEST_TO_COMPARE_BY else None,
         compute_metrics=lambda result: prepared.figures(result.predictions),
         callbacks=[
             Progress(),
