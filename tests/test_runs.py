@@ -56,8 +56,13 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainConfig]:
     return call
 
 
-def temporary_folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("enct5-*"))
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made: other processes make such, too."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 def test_a_frame_trains_the_model_that_its_file_does(held: "enct5.Run", run: Run) -> None:
@@ -86,10 +91,11 @@ def test_records_call_data_in_memory_by_what_holds_it_and_know_its_rows(held: "e
     assert settings_of(held.folder).data == "DataFrame"
 
 
-def test_a_folder_that_nobody_named_goes_with_its_run_and_save_keeps_it(run: Run, tmp_path: Path) -> None:
-    before = temporary_folders()
+def test_a_folder_that_nobody_named_goes_with_its_run_and_save_keeps_it(
+    run: Run, tmp_path: Path, temporary: Path
+) -> None:
     found = enct5.train(TEXTS, LABELS, base=run.base, epochs=1, eval_fraction=0.3)
-    (folder,) = temporary_folders() - before
+    (folder,) = temporary.glob("enct5-*")
     assert found.folder.parent == folder
     assert found.save(tmp_path / "kept") == tmp_path / "kept"
     predictor = found.predictor
@@ -107,11 +113,10 @@ def test_a_run_is_not_saved_over_anything(held: "enct5.Run", tmp_path: Path) -> 
             held.save(target)
 
 
-def test_a_run_that_fails_leaves_nothing(run: Run) -> None:
-    before = temporary_folders()
+def test_a_run_that_fails_leaves_nothing(run: Run, temporary: Path) -> None:
     with pytest.raises(EncT5Error, match="column `label` of data in memory lacks the label in 1 of 2 rows"):
         enct5.train(["a", "b"], ["x", None], base=run.base)
-    assert temporary_folders() == before
+    assert not list(temporary.iterdir())
 
 
 def test_a_named_folder_stays(run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
