@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from records import RESULTS, T5, markdown_table, read, run_missing, write_table
+from records import RESULTS, T5, in_a_fresh_process, markdown_table, read, run_missing, write_table
 
 ROWS = (50_000, 200_000)
 FILE = RESULTS / "large_data.jsonl"
@@ -90,8 +90,7 @@ def _measured(source: Path, out: Path, count: int) -> dict[str, Any]:
 
 def run(key: dict[str, Any]) -> dict[str, Any]:
     """One record, measured in a fresh process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        return fresh.submit(measure, key).result()
+    return in_a_fresh_process(measure, key)
 
 
 def main() -> None:

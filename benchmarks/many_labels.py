@@ -9,11 +9,9 @@ Each pass has a process of its own, whose peak resident memory is what counts; w
 import argparse
 import resource
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import Any
 
-from records import RESULTS, markdown_table, read, run_missing, write_table
+from records import RESULTS, in_a_fresh_process, markdown_table, read, run_missing, write_table
 
 SIZE = {"labels": 4271, "tokens": 512, "batch": 8}
 T5_BASE = {"vocab_size": 32128, "d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12}
@@ -60,8 +58,7 @@ def measure(key: dict[str, Any]) -> dict[str, Any]:
 
 def run(key: dict[str, Any]) -> dict[str, Any]:
     """One record, measured in a fresh process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        return fresh.submit(measure, key).result()
+    return in_a_fresh_process(measure, key)
 
 
 def main() -> None:

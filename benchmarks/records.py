@@ -97,6 +97,12 @@ def run_missing(
     return with_keys(path, keys)
 
 
+def in_a_fresh_process(measure: Callable[[dict[str, Any]], dict[str, Any]], key: dict[str, Any]) -> dict[str, Any]:
+    """The figures of `measure(key)`, a module-level function, in a process that has done nothing else."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+        return fresh.submit(measure, key).result()
+
+
 def benchmark_parser(description: str | None) -> argparse.ArgumentParser:
     """The options of a benchmark."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)

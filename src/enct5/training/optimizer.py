@@ -33,7 +33,7 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
         weight_decay: Decoupled decay of matrices and embeddings; vectors have none.
     """
     parameters = dict(model.named_parameters())
-    sizes = {name: _size(parameter) for name, parameter in _trained(model)}
+    sizes = {name: _size(parameter) for name, parameter in trained_parameters(model)}
     for name in [name for name in sizes if _LORA_B in name]:
         adapted = parameters[f"{name.partition(_LORA_B)[0]}.base_layer.weight"]
         rank, inputs = parameters[name].shape[1], adapted.shape[1]
@@ -51,7 +51,7 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
             * max(heads[_head_of(name)] if _HEAD in name else sizes[name], _SMALLEST_SIZE),
             "weight_decay": weight_decay if parameter.ndim > 1 else 0.0,
         }
-        for name, parameter in _trained(model)
+        for name, parameter in trained_parameters(model)
     ]
     return torch.optim.AdamW(groups, fused=True)
 
@@ -72,5 +72,6 @@ def _size(parameter: nn.Parameter) -> float:
     return float(tensor.float().square().mean().sqrt())
 
 
-def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+def trained_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """The parameters of a model that learn, by name."""
     return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]

@@ -1,9 +1,11 @@
 """The model as it is before training, which is the result where training only makes it worse."""
 
 import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
+
+from enct5.training.optimizer import trained_parameters
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,7 +27,10 @@ class StartingPoint:
 
     def __init__(self, trainer: "Trainer", metric: str) -> None:
         self._metric = f"eval_{metric}"
-        self._weights = {name: parameter.detach().cpu().clone() for name, parameter in _trained(trainer.model)}
+        self._weights = {
+            name: parameter.detach().cpu().clone()
+            for name, parameter in trained_parameters(cast("torch.nn.Module", trainer.model))
+        }
         with torch.random.fork_rng():  # what is drawn in training stays the same
             self._figures = _evaluated(trainer)
         loss, figure = self._figures["eval_loss"], self._figures[self._metric]
@@ -39,7 +44,7 @@ class StartingPoint:
         trained = state.best_metric if trainer.args.load_best_model_at_end else _evaluated(trainer)[self._metric]
         if trained is not None and (trained > figure if trainer.args.greater_is_better else trained < figure):
             return
-        for name, parameter in _trained(trainer.model):
+        for name, parameter in trained_parameters(cast("torch.nn.Module", trainer.model)):
             parameter.copy_(self._weights[name])
         state.best_metric, state.best_global_step = figure, 0
         logger.warning("training made nothing better by the evaluation texts: the result is the model before it")
@@ -47,7 +52,3 @@ class StartingPoint:
 
 def _evaluated(trainer: "Trainer") -> dict[str, float]:
     return trainer.predict(cast("Dataset", trainer.eval_dataset), metric_key_prefix="eval").metrics or {}
-
-
-def _trained(model: Any) -> list[tuple[str, torch.nn.Parameter]]:
-    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
