@@ -98,7 +98,7 @@ async def at_a_rate(port: int, requests: Iterator[bytes], rate: float, clients: 
     One that finds all clients waiting for answers waits for one, and its time counts from its arrival.
     """
     answers, random = Answers(), Random(0)
-    free: asyncio.Queue[Connection] = asyncio.Queue()
+    free: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
     for _ in range(clients):
         free.put_nowait(Connection(port))
 

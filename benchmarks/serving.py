@@ -28,6 +28,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
+
 from http_load import Answers, as_fast_as_answered, at_a_rate
 from records import RESULTS, T5, markdown_table, records_asked_for, write_table
 
@@ -79,6 +81,7 @@ def offline(folder: Path, given: list[str], seconds: float) -> float:
     """Texts a second of `Predictor`."""
     from enct5 import Predictor
 
+    torch.set_num_threads(os.cpu_count() or 1)  # what the server has
     predictor = Predictor.from_pretrained(folder)
     predictor.predict(given[:32])
     count, started = 0, time.perf_counter()

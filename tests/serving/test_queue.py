@@ -16,7 +16,8 @@ class Model:
     """Doubles numbers, a batch at a time, when it may; fails for 13."""
 
     def __init__(self, budget: int = 10) -> None:
-        self.engine: Any = SimpleNamespace(config=SimpleNamespace(num_labels=1))
+        self.threads: list[int] = []
+        self.engine: Any = SimpleNamespace(config=SimpleNamespace(num_labels=1), use_threads=self.threads.append)
         self.batches: list[list[int]] = []
         self.may, self.running, self._budget = threading.Event(), threading.Event(), budget
 
@@ -46,8 +47,8 @@ class Text:
 class Ask:
     """Asks a queue from asyncio."""
 
-    def __init__(self) -> None:
-        self.queue = DeviceQueue("cpu", Metrics())
+    def __init__(self, device: str = "cpu", cores: int = 1) -> None:
+        self.queue = DeviceQueue(device, Metrics(), cores)
         self.queue.start()
 
     def put(self, model: Any, *texts: Text, name: str = "m", tokens: int = 1) -> Waiting:
@@ -207,3 +208,65 @@ def test_the_time_that_waiting_takes_is_told_by_the_last_batches(ask: Ask) -> No
         assert five > 0
 
     asyncio.run(go())
+
+
+@pytest.fixture
+def ask_of_four_cores() -> Iterator[Ask]:
+    made = Ask(cores=4)
+    yield made
+    made.queue.stop()
+
+
+def test_two_batches_run_beside_each_other_and_share_the_cores(ask_of_four_cores: Ask) -> None:
+    ask, slow, quick, third = ask_of_four_cores, Model(), Model(), Model()
+    quick.may.set()
+
+    async def go() -> None:
+        first = await ask.busy(slow)
+        second = ask.put(quick, Text(1), name="quick")
+        assert await results(second) == [[2]]  # while the first one still runs
+        waiting = [await ask.busy(third), ask.put(quick, Text(2), name="quick")]
+        await asyncio.sleep(0.05)
+        assert quick.batches == [[1]]  # a third one waits
+        slow.may.set()
+        third.may.set()
+        assert await results(first, *waiting) == [[0], [0], [4]]
+
+    asyncio.run(go())
+    assert slow.threads == [4]
+    assert third.threads == [2]
+
+
+def test_batches_that_come_one_by_one_have_all_cores_and_the_same_thread(ask_of_four_cores: Ask) -> None:
+    ask, model, ran = ask_of_four_cores, Model(), []
+    run = model.run
+    model.run = lambda rows: ran.append(threading.get_ident()) or run(rows)  # type: ignore[method-assign]
+    model.may.set()
+
+    async def go() -> None:
+        for number in range(12):
+            assert await results(ask.put(model, Text(number))) == [[2 * number]]
+            while ask.queue.running:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(go())
+    assert model.threads == [4] * 12
+    assert len(set(ran)) == 1
+
+
+def test_a_gpu_has_one_batch_at_a_time() -> None:
+    ask, model, other = Ask("cuda:0", cores=4), Model(), Model()
+    other.may.set()
+
+    async def go() -> None:
+        first = await ask.busy(model)
+        second = ask.put(other, Text(1), name="other")
+        await asyncio.sleep(0.05)
+        assert other.batches == []
+        model.may.set()
+        assert await results(first, second) == [[0], [2]]
+
+    try:
+        asyncio.run(go())
+    finally:
+        ask.queue.stop()

@@ -113,6 +113,9 @@ class OnnxEncT5:
         """A graph does not change."""
         return self
 
+    def use_threads(self, count: int) -> None:
+        """A session has its threads from the start, and batches that run beside each other share them."""
+
     def batch_tokens(self) -> int:
         """What suits a CPU."""
         return MAX_BATCH_TOKENS

@@ -59,6 +59,10 @@ class Engine(Protocol):
         """How many threads of the CPU it uses."""
         ...
 
+    def use_threads(self, count: int) -> None:
+        """Compute with so many threads of the CPU from now on when called from this thread, where that can be set."""
+        ...
+
     def current(self) -> Form:
         """What runs the model as it is now; what was made of it is made anew where the model has changed since."""
         ...

@@ -71,6 +71,11 @@ class TorchEngine:
         """Torch's."""
         return torch.get_num_threads()
 
+    def use_threads(self, count: int) -> None:
+        """Torch keeps a number for every thread that calls it."""
+        if count != torch.get_num_threads():
+            torch.set_num_threads(count)
+
     @torch.inference_mode()
     def current(self) -> Form:
         """What runs the model as it is now."""

@@ -1,8 +1,12 @@
-"""The queue before a device: all clients' texts, and the one thread that runs models there.
+"""The queue before a device: all clients' texts, and the threads that run models there.
 
-There is no wait for a batch to fill. Whenever the thread is free it takes the oldest text and, as far as the budget of
+There is no wait for a batch to fill. Whenever a thread is free it takes the oldest text and, as far as the budget of
 tokens goes, those of the same model behind it; under load batches are large by themselves, and a text alone waits for
 nothing.
+
+A GPU has one thread. A CPU of several cores has two, which share the cores while both run: short texts need not wait
+until a long one is done, and what the cores do beside (requests that are refused, other programs) holds up one batch,
+where all cores at one batch wait for the slowest of them.
 """
 
 import asyncio
@@ -83,37 +87,45 @@ class Item:
 
 
 class DeviceQueue:
-    """The queue and the thread of one device.
+    """The queue and the threads of one device.
 
     Args:
         device: its name.
         metrics: where to count.
+        cores: threads that models have to compute with; the queue's own are two where these can be shared, else one.
 
     Attributes:
         failing: whether the last batch gave no result at all.
+        running: how many batches do.
     """
 
-    def __init__(self, device: str, metrics: Metrics) -> None:
-        self.device, self.failing = device, False
-        self._metrics = metrics
+    def __init__(self, device: str, metrics: Metrics, cores: int = 1) -> None:
+        self.device, self.failing, self.running = device, False, 0
+        self._metrics, self._cores = metrics, cores
         self._items: dict[str, deque[tuple[int, Item]]] = {}
         self._number = itertools.count()
         self._filled = threading.Condition()
         self._stopped = False
         self._tokens = 0  # waiting
         self._speed = 0.0  # tokens a second
-        self._thread = threading.Thread(target=self._run, name=f"enct5 {device}", daemon=True)
+        count = 2 if device == "cpu" and cores > 1 else 1
+        self._threads = [
+            threading.Thread(target=self._run, args=(number,), name=f"enct5 {device} {number}", daemon=True)
+            for number in range(count)
+        ]
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End the thread when its batch is done; what waits is left."""
+        """End the threads when their batches are done; what waits is left."""
         with self._filled:
             self._stopped = True
-            self._filled.notify()
-        self._thread.join()
+            self._filled.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def put(self, items: Sequence[Item]) -> None:
         """Append items of one model."""
@@ -121,7 +133,7 @@ class DeviceQueue:
             line = self._items.setdefault(items[0].model, deque())
             line.extend((next(self._number), item) for item in items)
             self._count(sum(item.tokens for item in items))
-            self._filled.notify()
+            self._filled.notify_all()
 
     def seconds(self) -> float:
         """How long what waits will take, by the best speed of late."""
@@ -131,11 +143,15 @@ class DeviceQueue:
         self._tokens += tokens
         self._metrics.queued(self.device, sum(map(len, self._items.values())), self._tokens)
 
-    def _take(self) -> list[Item]:
-        """The next batch; empty when there is none any more."""
+    def _take(self, number: int) -> list[Item]:
+        """The next batch, for the thread of a number; empty when there is none any more.
+
+        The second thread takes one only beside another's: what comes alone has the same thread every time, whose own
+        helpers are awake.
+        """
         with self._filled:
             while True:
-                while not self._stopped and not any(self._items.values()):
+                while not self._stopped and (self.running < number or not any(self._items.values())):
                     self._filled.wait()
                 if self._stopped:
                     return []
@@ -154,19 +170,24 @@ class DeviceQueue:
                     line.popleft()
                 self._count(-before)
                 if taken:
+                    self.running += 1
+                    self._filled.notify_all()
                     return taken
 
-    def _run(self) -> None:
-        while batch := self._take():
-            started = time.monotonic()
+    def _run(self, number: int) -> None:
+        while batch := self._take(number):
+            started, beside = time.monotonic(), self.running
             for item in batch:
                 self._metrics.waited(item.model, started - item.since)
+            batch[0].predictor.engine.use_threads(max(1, self._cores // beside))
             gave_results = self._settle(batch)
             seconds, tokens = time.monotonic() - started, sum(item.tokens for item in batch)
             self._metrics.ran(batch[0].model, len(batch), tokens, seconds)
-            if batch[0].work is None:
-                self.failing = not gave_results
-                self._speed = max(_MEMORY * self._speed, tokens / max(seconds, 1e-6))
+            with self._filled:
+                self.running -= 1
+                if batch[0].work is None:
+                    self.failing = not gave_results
+                    self._speed = max(_MEMORY * self._speed, beside * tokens / max(seconds, 1e-6))
 
     def _settle(self, batch: list[Item]) -> bool:
         """Run a batch, in halves where it fails, so that one text does not fail its neighbours.

@@ -45,8 +45,8 @@ class Service:
     ) -> None:
         self.limits, self.api_key, self._log = limits or Limits(), api_key, log
         self.metrics, self.admission = Metrics(), Admission(self.limits)
-        devices = {predictor.engine.device for _, _, predictor in predictors}
-        self._queues = {device: DeviceQueue(device, self.metrics) for device in sorted(devices)}
+        engines = sorted((predictor.engine for _, _, predictor in predictors), key=lambda engine: engine.device)
+        self._queues = {engine.device: DeviceQueue(engine.device, self.metrics, engine.threads) for engine in engines}
         self.models = Models(
             [
                 ServedModel(name, source, predictor, task, self._queues[predictor.engine.device], self.admission)
