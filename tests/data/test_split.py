@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -24,6 +25,16 @@ def test_split_keeps_shares_and_order() -> None:
     assert training.tolist() == sorted(training)
     assert held_out.tolist() == sorted(held_out)
     assert sorted(strata[row] for row in held_out) == ["a"] * 5 + ["b"] * 15
+
+
+def test_split_of_millions_keeps_shares_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enct5.data.split._MOST_LISTED", 100)
+    labels = ["a"] * 600 + ["b"] * 300 + ["c"] * 98 + ["d"] * 2
+    train, evaluation = split_rows([*range(1000)], labels, 0.1, seed=7)
+    assert sorted([*train, *evaluation]) == [*range(1000)]
+    held_out = Counter(labels[row] for row in evaluation)
+    assert sum(held_out.values()) == 100
+    assert all(abs(held_out[name] - share) <= 1 for name, share in (("a", 60), ("b", 30), ("c", 10), ("d", 0)))
 
 
 def test_split_is_seeded() -> None:

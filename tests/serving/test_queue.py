@@ -217,24 +217,36 @@ def ask_of_four_cores() -> Iterator[Ask]:
     made.queue.stop()
 
 
-def test_two_batches_run_beside_each_other_and_share_the_cores(ask_of_four_cores: Ask) -> None:
-    ask, slow, quick, third = ask_of_four_cores, Model(), Model(), Model()
+def test_a_whole_batch_runs_beside_another_and_shares_the_cores(ask_of_four_cores: Ask) -> None:
+    ask, slow, quick = ask_of_four_cores, Model(), Model(budget=10)
     quick.may.set()
 
     async def go() -> None:
         first = await ask.busy(slow)
-        second = ask.put(quick, Text(1), name="quick")
+        second = ask.put(quick, Text(1), name="quick", tokens=10)
         assert await results(second) == [[2]]  # while the first one still runs
-        waiting = [await ask.busy(third), ask.put(quick, Text(2), name="quick")]
-        await asyncio.sleep(0.05)
-        assert quick.batches == [[1]]  # a third one waits
         slow.may.set()
-        third.may.set()
-        assert await results(first, *waiting) == [[0], [0], [4]]
+        assert await results(first) == [[0]]
 
     asyncio.run(go())
     assert slow.threads == [4]
-    assert third.threads == [2]
+    assert quick.threads == [2]
+
+
+def test_less_than_a_batch_waits_for_all_cores(ask_of_four_cores: Ask) -> None:
+    ask, slow, quick = ask_of_four_cores, Model(), Model(budget=10)
+    quick.may.set()
+
+    async def go() -> None:
+        first = await ask.busy(slow)
+        second = ask.put(quick, Text(1), name="quick", tokens=9)
+        await asyncio.sleep(0.05)
+        assert quick.batches == []
+        slow.may.set()
+        assert await results(first, second) == [[0], [2]]
+
+    asyncio.run(go())
+    assert quick.threads == [4]
 
 
 def test_batches_that_come_one_by_one_have_all_cores_and_the_same_thread(ask_of_four_cores: Ask) -> None:
@@ -260,7 +272,7 @@ def test_a_gpu_has_one_batch_at_a_time() -> None:
 
     async def go() -> None:
         first = await ask.busy(model)
-        second = ask.put(other, Text(1), name="other")
+        second = ask.put(other, Text(1), name="other", tokens=10)
         await asyncio.sleep(0.05)
         assert other.batches == []
         model.may.set()

@@ -9,6 +9,9 @@ import numpy.typing as npt
 from enct5.errors import EncT5Error
 from enct5.text.normal_form import normal_form
 
+_PLACE = np.int32  # of a row, a text or a group: half of what millions of them would take
+_MOST_LISTED = 1_000_000  # places that scikit-learn may give back: it lists them as Python's objects
+
 
 def text_keys(texts: Sequence[Any]) -> npt.NDArray[np.int64]:
     """A number for each text, the same for texts that differ in case, blanks or Unicode form only.
@@ -53,7 +56,7 @@ def split_rows(
     if not 0 < fraction <= 0.5:
         raise EncT5Error(f"cannot hold out a fraction of {fraction}; give one above 0 and at most 0.5")
     number_of = {name: number for number, name in enumerate(sorted(set(strata)))}
-    groups = np.fromiter(map(number_of.__getitem__, strata), dtype=np.int64, count=len(strata))
+    groups = np.fromiter(map(number_of.__getitem__, strata), dtype=_PLACE, count=len(strata))
     text_of, firsts, copies = _texts(np.asarray(keys))
     pool = np.flatnonzero(copies <= max(1, fraction * len(keys)))
     chosen = _held_out_texts(groups[firsts[pool]], fraction, seed)
@@ -77,9 +80,9 @@ def _texts(keys: npt.NDArray[Any]) -> tuple[Any, Any, Any]:
     """The number of each row's text, in the order in which texts come first; each text's first row and its count."""
     _, firsts, text_of, copies = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(firsts)
-    number = np.empty_like(order)
-    number[order] = np.arange(len(order))
-    return number[text_of], firsts[order], copies[order]
+    number = np.empty(len(order), dtype=_PLACE)
+    number[order] = np.arange(len(order), dtype=_PLACE)
+    return number[text_of], firsts[order].astype(_PLACE), copies[order].astype(_PLACE)
 
 
 def _held_out_texts(groups: Any, fraction: float, seed: int) -> Any:
@@ -90,6 +93,7 @@ def _held_out_texts(groups: Any, fraction: float, seed: int) -> Any:
     pool = np.flatnonzero(sizes[groups] > 1)
     count = int(fraction * len(pool))
     if count and count >= np.sum(sizes > 1):
-        return train_test_split(pool, test_size=count, random_state=seed, stratify=groups[pool])[1]
+        others = None if len(pool) <= _MOST_LISTED else count  # of which it gives back so many, to no use
+        return train_test_split(pool, test_size=count, train_size=others, random_state=seed, stratify=groups[pool])[1]
     # too few texts to hold out one of each group: choose freely, but leave one of each for training
     return np.random.default_rng(seed).permutation(np.setdiff1d(pool, firsts))[:count]

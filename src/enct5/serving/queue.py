@@ -4,9 +4,9 @@ There is no wait for a batch to fill. Whenever a thread is free it takes the old
 tokens goes, those of the same model behind it; under load batches are large by themselves, and a text alone waits for
 nothing.
 
-A GPU has one thread. A CPU of several cores has two, which share the cores while both run: short texts need not wait
-until a long one is done, and what the cores do beside (requests that are refused, other programs) holds up one batch,
-where all cores at one batch wait for the slowest of them.
+A GPU has one thread. A CPU of several cores has two, of which the second one helps as long as whole batches wait, when
+each has half of the cores: what the cores do beside (requests that are refused, other programs) then holds up one
+batch, where all cores at one batch wait for the slowest of them.
 """
 
 import asyncio
@@ -143,19 +143,25 @@ class DeviceQueue:
         self._tokens += tokens
         self._metrics.queued(self.device, sum(map(len, self._items.values())), self._tokens)
 
-    def _take(self, number: int) -> list[Item]:
-        """The next batch, for the thread of a number; empty when there is none any more.
+    def _oldest(self) -> deque[tuple[int, Item]]:
+        """What waits for the model of the oldest item."""
+        return min(filter(None, self._items.values()), key=lambda line: line[0][0])
 
-        The second thread takes one only beside another's: what comes alone has the same thread every time, whose own
-        helpers are awake.
-        """
+    def _has_work(self, number: int) -> bool:
+        """Whether a thread is to take a batch: the second one only a whole batch, beside another."""
+        if not any(self._items.values()):
+            return False
+        return number == 0 or (self.running > 0 and self._tokens >= self._oldest()[0][1].predictor.most_tokens())
+
+    def _take(self, number: int) -> list[Item]:
+        """The next batch, for the thread of a number; empty when there is none any more."""
         with self._filled:
             while True:
-                while not self._stopped and (self.running < number or not any(self._items.values())):
+                while not self._stopped and not self._has_work(number):
                     self._filled.wait()
                 if self._stopped:
                     return []
-                line = min(filter(None, self._items.values()), key=lambda line: line[0][0])
+                line = self._oldest()
                 budget = line[0][1].predictor.most_tokens()
                 taken: list[Item] = []
                 tokens = before = 0

@@ -65,6 +65,14 @@ class TokenBatchSampler(Sampler[list[int]]):
         return self.batches * self.parts
 
     def __iter__(self) -> Iterator[list[int]]:
+        ordered, ends = self._ordered()
+        generator = np.random.default_rng((self.sampler.seed, self.sampler.epoch, 1))
+        for batch in generator.permutation(self.batches):
+            for part in np.array_split(ordered[ends[batch] : ends[batch + 1]], self.parts):
+                yield part.tolist()
+
+    def _ordered(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """All rows, and where batches of them start and end; what that takes meanwhile is not kept for an epoch."""
         order = self.sampler.order()
         pool = max(1, round(POOL_BATCHES * len(order) / self.batches))
         # Every other pool is sorted the other way round, so that neighbouring pools meet at like lengths.
@@ -82,8 +90,4 @@ class TokenBatchSampler(Sampler[list[int]]):
         ends = np.searchsorted(middles, number * lengths.sum() / self.batches)
         fewest = number * self.parts
         ends = np.maximum.accumulate(np.maximum(ends, fewest) - fewest) + fewest
-        cut = np.split(ordered, np.minimum(ends, len(ordered) - len(self) + fewest))
-        generator = np.random.default_rng((self.sampler.seed, self.sampler.epoch, 1))
-        for batch in generator.permutation(self.batches):
-            for part in np.array_split(cut[batch], self.parts):
-                yield part.tolist()
+        return ordered, np.concatenate(([0], np.minimum(ends, len(ordered) - len(self) + fewest), [len(ordered)]))
