@@ -40,7 +40,8 @@ SIZES: dict[str, dict[str, int]] = {
     "t5-base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
 }
 CLIENTS = (1, 4, 16, 64, 256)
-SECONDS, OVERLOAD_SECONDS = 10, 60
+SECONDS = 10
+OVERLOAD_SECONDS = {"enct5": 60, "fastapi": 10, "litserve": 10}  # the others refuse nobody, and take long to answer all
 LONG_TOKENS = 300
 
 
@@ -181,7 +182,7 @@ def main() -> None:
     """Run what is missing and write the table."""
     installed = [name for name in SERVERS if importlib.util.find_spec(name) is not None]
     keys = [
-        {"size": size, "server": server, "seconds": SECONDS, "overload_seconds": OVERLOAD_SECONDS, **T5}
+        {"size": size, "server": server, "seconds": SECONDS, "overload_seconds": OVERLOAD_SECONDS[server], **T5}
         for size in SIZES
         for server in installed
     ]
