@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
+PATIENCE = 600  # seconds that an answer may take
+
 
 @dataclass
 class Answers:
@@ -14,7 +16,7 @@ class Answers:
 
     Attributes:
         seconds: how long each answered request took; with arrivals, from when it was to be sent.
-        statuses: how many had each status; 0 for a connection that broke.
+        statuses: how many had each status; 0 for a connection that broke, or an answer that never came.
         took: the seconds of the whole.
     """
 
@@ -75,6 +77,14 @@ class Connection:
         self._writer = None
 
 
+async def _ended(asking: list["asyncio.Future[None]"], answers: Answers, seconds: float) -> None:
+    """Wait until all that asks for so many seconds has ended; not for ever, if a server loses a request."""
+    late = (await asyncio.wait(asking, timeout=seconds + PATIENCE))[1] if asking else set()
+    for one in late:
+        one.cancel()
+        answers.count(0, seconds + PATIENCE)
+
+
 async def as_fast_as_answered(port: int, requests: Iterator[bytes], clients: int, seconds: float) -> Answers:
     """Each client sends its next request when the last one is answered."""
     answers, end = Answers(), time.perf_counter() + seconds
@@ -87,7 +97,7 @@ async def as_fast_as_answered(port: int, requests: Iterator[bytes], clients: int
         connection.close()
 
     started = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(clients)))
+    await _ended([asyncio.ensure_future(client()) for _ in range(clients)], answers, seconds)
     answers.took = time.perf_counter() - started
     return answers
 
@@ -116,8 +126,7 @@ async def at_a_rate(port: int, requests: Iterator[bytes], rate: float, clients: 
         task = asyncio.ensure_future(one(next(requests), due))
         waiting.add(task)
         task.add_done_callback(waiting.discard)
-    if waiting:
-        await asyncio.wait(waiting)
+    await _ended([*waiting], answers, 0)
     answers.took = time.perf_counter() - started
     while not free.empty():
         free.get_nowait().close()

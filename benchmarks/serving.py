@@ -106,7 +106,7 @@ def serving(server: str, folder: Path) -> Iterator[tuple[int, subprocess.Popen[b
         while True:
             assert process.poll() is None, f"{server} has ended"
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz").close()
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
                 break
             except OSError:
                 time.sleep(0.1)
