@@ -1,5 +1,6 @@
 """A base whose tasks stay as they are while others, or labels, are added to them."""
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,8 @@ from enct5.tasks.multi_task import MultiTask, NamedTask
 from enct5.tasks.registry import find_task
 from enct5.tokenization.fast_tokenizer import NO_LIMIT
 from enct5.training.config import TrainConfig
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,13 @@ class Base:
         reads: dict[str, int | None] = {"max_length": longest if longest < NO_LIMIT else None}
         if self.config.num_prompts:
             reads["window"] = self.config.encoder_window or 0
-        elif added is not None:
-            return config  # what tags tokens alone reads windows of its own
+        elif added is not None:  # what tags tokens alone reads windows of its own
+            if longest < NO_LIMIT:
+                logger.warning(
+                    f"texts of more than {longest} tokens may get other tags than {self.source} gives them: it reads "
+                    "them in windows that overlap, and with the new tasks as these are; shorter ones stay as they are"
+                )
+            return config
         for name, value in reads.items():
             given = getattr(config, name)
             if given not in (None, value):
