@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import Adafactor, Trainer
 
 from enct5.inference.evaluation import evaluate
-from enct5.training.model_init import build_model
+from enct5.training.model_init import build_model, start_as_mean
 from enct5.training.trainer import EncT5Trainer
 from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, SAMPLE_SEED, STSB, Benchmark, read_training_rows
@@ -75,6 +75,11 @@ def new_tensors(times: float) -> Callable[[str, int], float]:
     return lambda name, layers: times if name.startswith(NEW_TENSORS) else 1.0
 
 
+def encoder_too(name: str, layers: int) -> float:
+    """What the encoder's share of the rate is divided by."""
+    return 1 / 0.3 if ".encoder." in name else 1.0
+
+
 def layer_wise(name: str, layers: int) -> float:
     """0.8 for every layer between a tensor and the top of the encoder."""
     if ".encoder.block." in name:
@@ -122,12 +127,6 @@ class RDrop(EncT5Trainer):
         return (divergence + functional.kl_div(two, one, log_target=True, reduction="batchmean")) / 2
 
 
-def read_evenly(model: Any) -> None:
-    """Shrink the queries of a decoder that is otherwise T5's."""
-    for block in model.transformer.decoder.block:
-        block.layer[1].EncDecAttention.q.weight.data *= 0.1
-
-
 def prompts_at_random(model: Any) -> None:
     """Prompts from N(0, 1), as in the reference implementation, instead of `<pad>`."""
     nn.init.normal_(model.transformer.decoder.embed_tokens.weight)
@@ -154,13 +153,13 @@ CHANGES = {
     "Adafactor": Change(trainer=FactoredSteps),
     "half the rate": Change({"learning_rate": 0.005}),
     "twice the rate": Change({"learning_rate": 0.02}),
+    "the encoder at the rate of the rest": Change(trainer=with_rates(encoder_too)),
     "new tensors at a third of the rate": Change(trainer=with_rates(new_tensors(1 / 3))),
     "new tensors at 3 times the rate": Change(trainer=with_rates(new_tensors(3))),
     "layer-wise decay 0.8": Change(trainer=with_rates(layer_wise)),
     "no warm-up": Change({"warmup": 0.0}),
     "no label smoothing": Change({"label_smoothing": 0.0}),
-    "the decoder as T5 has it": Change(start={"as_mean": False}),
-    "that, read evenly": Change(start={"as_mean": False}, adjust=read_evenly),
+    "the decoder started as a mean": Change(adjust=start_as_mean),
     "prompts from N(0, 1)": Change(adjust=prompts_at_random),
     "dropout in the decoder, too": Change(start={"decoder_dropout_rate": 0.1}),
     "no dropout": Change(start={"dropout_rate": 0.0}),
