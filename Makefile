@@ -65,7 +65,11 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/initialisation.py
 	$(BIN)/python benchmarks/many_labels.py
 	$(BIN)/python benchmarks/inference.py --jobs 1
+	$(BIN)/python benchmarks/bundled_speed.py --jobs 1
 	$(BIN)/python benchmarks/long_texts.py --jobs 1
+	$(BIN)/python benchmarks/several_tasks.py
+	$(BIN)/python benchmarks/large_data.py
+	$(BIN)/python benchmarks/serving.py --jobs 1
 	$(BIN)/python benchmarks/quantisation.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/tokens.py
