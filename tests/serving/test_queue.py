@@ -249,6 +249,22 @@ def test_less_than_a_batch_waits_for_all_cores(ask_of_four_cores: Ask) -> None:
     assert quick.threads == [4]
 
 
+def test_other_work_runs_one_at_a_time(ask_of_four_cores: Ask) -> None:
+    ask, model, ran = ask_of_four_cores, Model(budget=10), []
+
+    async def go() -> None:
+        first = await ask.busy(model)
+        waiting = Waiting(asyncio.get_running_loop(), 1)
+        work: Any = lambda: ran.append(1) or "done"  # noqa: E731
+        ask.queue.put([Item("m", model, waiting, 0, work=work, tokens=100)])  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        assert ran == []
+        model.may.set()
+        assert await results(first, waiting) == [[0], ["done"]]
+
+    asyncio.run(go())
+
+
 def test_batches_that_come_one_by_one_have_all_cores_and_the_same_thread(ask_of_four_cores: Ask) -> None:
     ask, model, ran = ask_of_four_cores, Model(), []
     run = model.run

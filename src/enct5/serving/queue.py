@@ -148,10 +148,13 @@ class DeviceQueue:
         return min(filter(None, self._items.values()), key=lambda line: line[0][0])
 
     def _has_work(self, number: int) -> bool:
-        """Whether a thread is to take a batch: the second one only a whole batch, beside another."""
+        """Whether a thread is to take something: the second one only a whole batch of texts, beside another."""
         if not any(self._items.values()):
             return False
-        return number == 0 or (self.running > 0 and self._tokens >= self._oldest()[0][1].predictor.most_tokens())
+        first = self._oldest()[0][1]
+        return number == 0 or (
+            self.running > 0 and first.work is None and self._tokens >= first.predictor.most_tokens()
+        )
 
     def _take(self, number: int) -> list[Item]:
         """The next batch, for the thread of a number; empty when there is none any more."""
