@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,16 @@ def _classes(value: Any) -> list[Any]:
     return [name for name in names if isinstance(name, (str, int))]
 
 
-def read_training_rows(benchmark: Benchmark, rows: int | None = None) -> Dataset:
-    """The training table, or the fixed random sample of it, which has a row of every class at least."""
+def read_training_rows(benchmark: Benchmark, rows: int | None = None, also: Sequence[str] = ()) -> Dataset:
+    """The training table, or the fixed random sample of it, which has a row of every class at least.
+
+    Args:
+        benchmark: whose.
+        rows: of the sample, where they are not the benchmark's.
+        also: columns beside texts and label.
+    """
     table = reading.read_table(str(DATA / benchmark.train))
-    table = table.select_columns([*benchmark.text, benchmark.label])
+    table = table.select_columns([*benchmark.text, benchmark.label, *also])
     rows = rows or benchmark.rows
     if rows is None or rows >= len(table):
         return table

@@ -5,6 +5,7 @@ import torch
 
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.modeling_enct5 import EncT5ForSequenceClassification, EncT5ForTokenClassification
+from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.training.optimizer import relative_adamw
 
 
@@ -46,6 +47,20 @@ def test_an_encoder_alone_takes_whole_steps() -> None:
     assert not any(".decoder." in name for name in sizes)
     name = "transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
     assert first_step(tagger, 0.01)[name] == pytest.approx(0.01 * sizes[name], rel=1e-3)
+
+
+@pytest.mark.parametrize(("others", "share"), [("tags", 1.0), ("classes", 0.3)])
+def test_an_encoder_whose_states_a_head_reads_takes_whole_steps_beside_decoders(others: str, share: float) -> None:
+    config = EncT5Config(vocab_size=50, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, num_labels=3)
+    torch.manual_seed(0)
+    classes = EncT5ForSequenceClassification(config)
+    kind = EncT5ForTokenClassification if others == "tags" else EncT5ForSequenceClassification
+    other = kind(EncT5Config(**config.to_diff_dict()))
+    other.transformer.encoder.load_state_dict(classes.transformer.encoder.state_dict())
+    model = EncT5ForTasks.from_models({"classes": classes, "others": other})
+    sizes = {name: size(parameter.detach()) for name, parameter in model.named_parameters()}
+    name = next(name for name in sizes if name.endswith("encoder.block.0.layer.0.SelfAttention.q.weight"))
+    assert first_step(model, 0.01)[name] == pytest.approx(0.01 * share * sizes[name], rel=1e-3)
 
 
 def test_a_tensor_of_zeros_moves(model: EncT5ForSequenceClassification) -> None:

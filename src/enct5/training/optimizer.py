@@ -9,7 +9,8 @@ from torch.distributed.tensor import DTensor
 # Tensors that start at or near zero, such as the head's bias, still have to move.
 _SMALLEST_SIZE = 1e-3
 _HEAD = "classifier."
-# The encoder knows its language; a decoder that reads it is new to its task. At the full rate the encoder forgets.
+# The encoder knows its language; a decoder that reads it is new to its task. At the full rate the encoder forgets. A
+# head that reads the encoder's own states (of tags) has nothing but these to learn with.
 _ENCODER, _DECODER, _ENCODER_SHARE = ".encoder.", ".decoder.", 0.3
 _LORA_A, _LORA_B = ".lora_A.", ".lora_B."
 
@@ -22,14 +23,14 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
     where they are or tears the latter apart. T5 itself was trained with such relative steps (Adafactor,
     arXiv 1804.04235, section 8; arXiv 1910.10683, section 3.1.2).
 
-    The encoder's own tensors take 0.3 of that where a decoder reads them; LoRA's matrices, which are new, all of it.
+    The encoder's own tensors take 0.3 of that where decoders alone read it; LoRA's matrices, which are new, all of it.
 
     LoRA's matrix B starts as zeros. Its step is such that the product with A moves the outputs of the adapted matrix W
     as far as a step of W itself would: that adds up over all inputs, the product's only over its rank.
 
     Args:
         model: The model; tensors that need no gradient are left out.
-        learning_rate: Step relative to a tensor's size; 0.3 of it for an encoder that a decoder reads.
+        learning_rate: Step relative to a tensor's size; 0.3 of it for an encoder that decoders alone read.
         weight_decay: Decoupled decay of matrices and embeddings; vectors have none.
     """
     parameters = dict(model.named_parameters())
@@ -38,11 +39,13 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
         adapted = parameters[f"{name.partition(_LORA_B)[0]}.base_layer.weight"]
         rank, inputs = parameters[name].shape[1], adapted.shape[1]
         sizes[name] = _size(adapted) * math.sqrt(inputs) / (rank * sizes[name.replace(_LORA_B, _LORA_A)])
-    share = _ENCODER_SHARE if any(_DECODER in name for name in sizes) else 1.0
     heads: dict[str, float] = {}  # the size of each whole one, as its bias starts as zeros
     for name, size in sizes.items():
         if _HEAD in name:
             heads[_head_of(name)] = max(size, heads.get(_head_of(name), 0.0))
+    decoders = [name for name in sizes if _DECODER in name]
+    behind_decoders = all(any(name.startswith(head) for name in decoders) for head in heads)
+    share = _ENCODER_SHARE if decoders and behind_decoders else 1.0
     groups = [
         {
             "params": [parameter],

@@ -30,7 +30,7 @@ class TaskSettings(BaseModel):
         label: its label column.
         task: single, multi, regression or tokens; auto: by the label column.
         label_separator: what separates several labels in one field (multi-label).
-        weight: factor of its loss.
+        weight: factor of its loss; by default 1, and 4 for tags beside labels of whole texts.
         loss: as for a run of this task alone.
         class_weights: likewise.
         label_smoothing: likewise.
@@ -41,7 +41,7 @@ class TaskSettings(BaseModel):
     label: str
     task: Kind = "auto"
     label_separator: str | None = None
-    weight: float = Field(1.0, gt=0)
+    weight: float | None = Field(None, gt=0)
     loss: Literal["bce", "focal", "asymmetric"] | None = None
     class_weights: Literal["balanced"] | None = None
     label_smoothing: float | None = Field(None, ge=0, lt=1)

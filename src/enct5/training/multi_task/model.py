@@ -38,7 +38,9 @@ def new_model(
         with naming(name):
             models[name] = new_model_of_one(config.of_task(name), base, tokenizer, prepared.of_task(name), build)
     try:
-        made = EncT5ForTasks.from_models(models, {name: _entry(config, name) for name in models})
+        made = EncT5ForTasks.from_models(
+            models, {name: _entry(config, name, prepared.parts[name].loss_weight) for name in models}
+        )
     except ValueError as error:
         raise EncT5Error(str(error)) from error
     if config.add_tasks:  # which read what the base's encoder does, even if none but tags are added
@@ -46,10 +48,9 @@ def new_model(
     return made
 
 
-def _entry(config: TrainConfig, name: str) -> dict[str, Any]:
+def _entry(config: TrainConfig, name: str, weight: float) -> dict[str, Any]:
     """What a model's configuration says of a task beside what the task is."""
     own = config.of_task(name)
-    weight = config.all_tasks[name].weight
     entry = {"loss_weight": None if weight == 1 else weight, "label_column": own.label}
     entry["label_separator"] = own.label_separator
     return {key: value for key, value in entry.items() if value is not None}

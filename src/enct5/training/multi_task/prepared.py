@@ -1,6 +1,7 @@
 """The tokenised data of a run of several tasks."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from huggingface_hub.errors import StrictDataclassError
 from enct5.errors import EncT5Error
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.loading import first_line
+from enct5.tasks.base import Task
 from enct5.tasks.labelled_tasks import naming
 from enct5.tasks.multi_task import MultiTask
 from enct5.tokenization.shared_rows import SharedRows
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Array = npt.NDArray[Any]
+
+# Most tokens are in no entity, which is soon learned: the mean over them is a small loss, that labels of whole texts
+# drown in the encoder both learn with.
+TAGS_WEIGHT = 4.0
 
 
 @dataclass
@@ -118,6 +124,13 @@ class TasksData(TrainingData):
         )
 
 
+def _loss_weights(config: TrainConfig, tasks: Mapping[str, Task]) -> dict[str, float]:
+    """The factor of each task's loss."""
+    tags = {name for name, task in tasks.items() if task.inputs.windowed}
+    own = {name: TAGS_WEIGHT if name in tags and len(tags) < len(tasks) else 1.0 for name in tasks}
+    return {name: config.all_tasks[name].weight or weight for name, weight in own.items()}
+
+
 def prepare(config: TrainConfig, rows: TaskRows, tokenizer: "PreTrainedTokenizerBase") -> TasksData:
     """Tokenise the data of a run of several tasks, every text once, and log what was found.
 
@@ -135,9 +148,8 @@ def prepare(config: TrainConfig, rows: TaskRows, tokenizer: "PreTrainedTokenizer
     count = len(rows.train.texts)
     lengths = np.concatenate([lengths_of(train.rows), lengths_of(held_out.rows)])
     notes = [*rows.notes, *told_of_reading(config, train.unread, held_out.unread, rows.notes, lengths)]
-    parts = {
-        name: TaskPart(part, rows.places[name], config.all_tasks[name].weight) for name, part in rows.parts.items()
-    }
+    weights = _loss_weights(config, {name: part.task for name, part in rows.parts.items()})
+    parts = {name: TaskPart(part, rows.places[name], weights[name]) for name, part in rows.parts.items()}
     losses = {}
     for name, part in parts.items():
         with naming(name):
