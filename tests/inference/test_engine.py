@@ -45,6 +45,8 @@ class Counting:
     def model(self) -> str:
         return "beads"
 
+    def use_threads(self, count: int) -> None: ...
+
     def current(self) -> Form:
         return Lengths()
 
