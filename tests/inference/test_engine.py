@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -128,3 +129,17 @@ def test_the_first_weight_that_is_no_number_is_named() -> None:
     with torch.no_grad():
         model.classifier.weight[1, 2] = torch.inf
     assert engine.damaged_weight() == "classifier.weight"
+
+
+def test_a_thread_chooses_for_itself_how_many_it_computes_with() -> None:
+    engine, before, seen = TorchEngine(random_model(num_labels=3)), torch.get_num_threads(), []
+
+    def other() -> None:
+        engine.use_threads(before + 1)
+        seen.append(engine.threads)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert (seen, engine.threads) == ([before + 1], before)
+    torch.set_num_threads(before)  # which threads that are still to come start with
