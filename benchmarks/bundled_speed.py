@@ -24,7 +24,7 @@ from enct5.assets import bundled_t5, demo_data
 from enct5.data.reading import read_table
 from enct5.export.onnx import export
 from enct5.model.loading import load_tokenizer
-from records import RESULTS, T5, markdown_table, records_asked_for, write_table
+from records import RESULTS, T5, markdown_table, records_asked_for, times_as_fast, write_table
 
 FILE = RESULTS / "bundled_speed.jsonl"
 LABELS, BATCH, REPETITIONS = 12, 64, 9
@@ -78,9 +78,7 @@ def main() -> None:
     rows = []
     for record in records:
         for name, own in record["seconds"].items():
-            ratios = [other / one for other, one in zip(record["seconds"][LOOP], own, strict=True)]
-            fast = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            rows.append([name, f"{record['texts'] / median(own):.0f}", fast])
+            rows.append([name, f"{record['texts'] / median(own):.0f}", times_as_fast(record, name, LOOP)])
     note = "\n".join(f"{record['texts']} texts of {record['tokens_a_text']} tokens on average." for record in records)
     write_table(FILE, __doc__, records, markdown_table(["", "texts a second", f"times as fast as {LOOP}"], rows), note)
 

@@ -22,6 +22,7 @@ from transformers import Adafactor, Trainer
 
 from enct5.inference.evaluation import evaluate
 from enct5.training.model_init import build_model, start_as_mean
+from enct5.training.optimizer import ENCODER_SHARE
 from enct5.training.trainer import EncT5Trainer
 from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, SAMPLE_SEED, STSB, Benchmark, read_training_rows
@@ -77,7 +78,7 @@ def new_tensors(times: float) -> Callable[[str, int], float]:
 
 def encoder_too(name: str, layers: int) -> float:
     """What the encoder's share of the rate is divided by."""
-    return 1 / 0.3 if ".encoder." in name else 1.0
+    return 1 / ENCODER_SHARE if ".encoder." in name else 1.0
 
 
 def layer_wise(name: str, layers: int) -> float:

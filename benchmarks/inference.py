@@ -53,7 +53,7 @@ from enct5.inference.engine import Form
 from enct5.inference.forms import FoldedForm, PlainForm
 from enct5.inference.runner import MAX_BATCH_PROMPTS
 from enct5.tokenization.batches import MAX_BATCH_TOKENS, length_ordered_batches, pad
-from records import RESULTS, markdown_table, records_asked_for, write_table
+from records import RESULTS, markdown_table, records_asked_for, times_as_fast, write_table
 from sets import CLASSIFICATION, MOVIE_REVIEWS, test_file
 
 SIZES = {
@@ -349,13 +349,6 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
         peaks = {name: pool.submit(memory, name, size, work).result() for name in work.memory}
     return {"seconds": seconds, "memory": peaks, "difference": difference, "tokens": sum(len(row) for row in rows)}
-
-
-def times_as_fast(record: dict[str, Any], name: str, against: str) -> str:
-    """The ratio of a record's times: the median, the least and the greatest."""
-    seconds = record["seconds"]
-    ratios = [theirs / own for theirs, own in zip(seconds[against], seconds[name], strict=True)]
-    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def comparisons(records: list[dict[str, Any]]) -> list[list[str]]:

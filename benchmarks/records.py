@@ -139,6 +139,13 @@ def write_table(path: Path, description: str | None, records: Iterable[dict[str,
     print(table)
 
 
+def times_as_fast(record: dict[str, Any], name: str, against: str) -> str:
+    """The ratio of a record's times: the median, the least and the greatest."""
+    seconds = record["seconds"]
+    ratios = [theirs / own for theirs, own in zip(seconds[against], seconds[name], strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
 def mean_and_spread(records: list[dict[str, Any]], group: tuple[str, ...], value: str) -> dict[tuple, str]:
     """`mean ± standard deviation` of a figure for every group of records."""
     groups: dict[tuple, list[float]] = defaultdict(list)

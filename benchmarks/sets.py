@@ -140,8 +140,8 @@ def test_rows(benchmark: Benchmark, task: Task, names: list[str]) -> tuple[list[
     return read_texts(table, benchmark.text), task.encode(values, {name: i for i, name in enumerate(names)})
 
 
-def write_training_file(benchmark: Benchmark, folder: Path, rows: int | None = None) -> str:
-    """Write the training rows where `enct5 train` can read them; returns the path."""
+def write_training_file(benchmark: Benchmark, folder: Path, rows: int | None = None, also: Sequence[str] = ()) -> str:
+    """Write what `read_training_rows` gives where `enct5 train` can read it; returns the path."""
     path = folder / "rows.parquet"
-    read_training_rows(benchmark, rows).to_parquet(str(path))
+    read_training_rows(benchmark, rows, also).to_parquet(str(path))
     return str(path)

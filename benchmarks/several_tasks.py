@@ -34,7 +34,7 @@ from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.tokenization.batches import MAX_BATCH_TOKENS, length_ordered_batches
 from enct5.training import TrainConfig, train
 from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import SNIPS_SLOTS, read_training_rows, test_file
+from sets import SNIPS_SLOTS, test_file, write_training_file
 
 FILE = RESULTS / "several_tasks.jsonl"
 SEEDS = (1, 2, 3)
@@ -110,9 +110,7 @@ def files(data: str, folder: Path) -> dict[str, Any]:
     """Settings that name the data of a set."""
     if data == "demo":
         return {"data": str(demo_data("train")), "eval": str(demo_data("validation"))}
-    path = str(folder / "rows.parquet")
-    read_training_rows(SNIPS_SLOTS, SNIPS_ROWS, also=("intent",)).to_parquet(path)
-    return {"data": path}
+    return {"data": write_training_file(SNIPS_SLOTS, folder, SNIPS_ROWS, also=("intent",))}
 
 
 def test_figures(folder: Path, data: str) -> tuple[dict[str, float], float]:

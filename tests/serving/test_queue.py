@@ -233,19 +233,23 @@ def test_a_whole_batch_runs_beside_another_and_shares_the_cores(ask_of_four_core
     assert quick.threads == [2]
 
 
-def test_less_than_a_batch_waits_for_all_cores(ask_of_four_cores: Ask) -> None:
-    ask, slow, quick = ask_of_four_cores, Model(), Model(budget=10)
+@pytest.mark.parametrize(("device", "tokens"), [("cpu", 9), ("cuda:0", 10)], ids=["less than a batch", "on a GPU"])
+def test_what_waits_for_the_whole_device(device: str, tokens: int) -> None:
+    ask, slow, quick = Ask(device, cores=4), Model(), Model(budget=10)
     quick.may.set()
 
     async def go() -> None:
         first = await ask.busy(slow)
-        second = ask.put(quick, Text(1), name="quick", tokens=9)
+        second = ask.put(quick, Text(1), name="quick", tokens=tokens)
         await asyncio.sleep(0.05)
         assert quick.batches == []
         slow.may.set()
         assert await results(first, second) == [[0], [2]]
 
-    asyncio.run(go())
+    try:
+        asyncio.run(go())
+    finally:
+        ask.queue.stop()
     assert quick.threads == [4]
 
 
@@ -280,21 +284,3 @@ def test_batches_that_come_one_by_one_have_all_cores_and_the_same_thread(ask_of_
     asyncio.run(go())
     assert model.threads == [4] * 12
     assert len(set(ran)) == 1
-
-
-def test_a_gpu_has_one_batch_at_a_time() -> None:
-    ask, model, other = Ask("cuda:0", cores=4), Model(), Model()
-    other.may.set()
-
-    async def go() -> None:
-        first = await ask.busy(model)
-        second = ask.put(other, Text(1), name="other", tokens=10)
-        await asyncio.sleep(0.05)
-        assert other.batches == []
-        model.may.set()
-        assert await results(first, second) == [[0], [2]]
-
-    try:
-        asyncio.run(go())
-    finally:
-        ask.queue.stop()

@@ -11,7 +11,7 @@ _SMALLEST_SIZE = 1e-3
 _HEAD = "classifier."
 # The encoder knows its language; a decoder that reads it is new to its task. At the full rate the encoder forgets. A
 # head that reads the encoder's own states (of tags) has nothing but these to learn with.
-_ENCODER, _DECODER, _ENCODER_SHARE = ".encoder.", ".decoder.", 0.3
+ENCODER_SHARE, _ENCODER, _DECODER = 0.3, ".encoder.", ".decoder."
 _LORA_A, _LORA_B = ".lora_A.", ".lora_B."
 
 
@@ -45,7 +45,7 @@ def relative_adamw(model: nn.Module, learning_rate: float, weight_decay: float) 
             heads[_head_of(name)] = max(size, heads.get(_head_of(name), 0.0))
     decoders = [name for name in sizes if _DECODER in name]
     behind_decoders = all(any(name.startswith(head) for name in decoders) for head in heads)
-    share = _ENCODER_SHARE if decoders and behind_decoders else 1.0
+    share = ENCODER_SHARE if decoders and behind_decoders else 1.0
     groups = [
         {
             "params": [parameter],

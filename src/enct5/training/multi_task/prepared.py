@@ -34,7 +34,7 @@ Array = npt.NDArray[Any]
 
 # Most tokens are in no entity, which is soon learned: the mean over them is a small loss, that labels of whole texts
 # drown in the encoder both learn with.
-TAGS_WEIGHT = 4.0
+_TAGS_WEIGHT = 4.0
 
 
 @dataclass
@@ -127,7 +127,7 @@ class TasksData(TrainingData):
 def _loss_weights(config: TrainConfig, tasks: Mapping[str, Task]) -> dict[str, float]:
     """The factor of each task's loss."""
     tags = {name for name, task in tasks.items() if task.inputs.windowed}
-    own = {name: TAGS_WEIGHT if name in tags and len(tags) < len(tasks) else 1.0 for name in tasks}
+    own = {name: _TAGS_WEIGHT if name in tags and len(tags) < len(tasks) else 1.0 for name in tasks}
     return {name: config.all_tasks[name].weight or weight for name, weight in own.items()}
 
 
