@@ -203,6 +203,22 @@ def test_a_new_head_starts_in_the_unit_of_training(run: Run, tmp_path: Path) -> 
     assert np.abs(found - 1e6).max() < 20_000
 
 
+@pytest.mark.parametrize(("task", "rate"), [("regression", 0.0), ("single", 0.25), ("multi", 0.25), ("tokens", 0.25)])
+def test_the_encoder_drops_nothing_out_where_a_number_is_learned(
+    task: str, rate: float, t5_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    names = ["O", "B-x", "I-x"]
+    model = build_model(str(t5_folder(dropout_rate=0.25)), find_task(task), names)
+    layers = {module.p for module in model.transformer.encoder.modules() if isinstance(module, torch.nn.Dropout)}
+    assert layers == {rate} == {model.config.dropout_rate}
+    model.save_pretrained(tmp_path)
+    assert build_model(str(tmp_path), find_task(task), names).config.dropout_rate == rate
+    if task != "tokens":  # whose decoder is missing
+        other = build_model(str(tmp_path), find_task("multi" if task == "single" else "single"), names)
+        assert other.config.dropout_rate == (rate or 0.1)  # T5's own, where the base's is not known
+    assert build_model(str(tmp_path), find_task(task), names, dropout_rate=0.5).config.dropout_rate == 0.5
+
+
 def test_a_converted_folder_is_a_base(run: Run, tmp_path: Path) -> None:
     convert_folder(str(run.base), tmp_path / "enct5-base", num_labels=7)
     record = start(tmp_path / "enct5-base", tmp_path / "run", run.source, epochs=1)

@@ -44,6 +44,8 @@ class Task(ABC):
         has_probabilities: Whether `scores` are probabilities of labels.
         can_abstain: Whether predictions are a label and its score, so that those of low score can be withheld.
         inputs: How texts become what the model reads, and its logits those of the texts.
+        bears_dropout: Whether dropout in the encoder helps. It makes states larger in training than in prediction
+            (arXiv 1801.05134, section 3), which the order of scores bears and a number does not.
         counted: What `class_counts` and the support of `per_label` count.
         options: Settings of a training run that only this kind has.
         usage: What a model card says of the outputs.
@@ -70,6 +72,7 @@ class Task(ABC):
     has_probabilities = False
     can_abstain = False
     inputs: type[WholeTexts] | type[Windows] = WholeTexts
+    bears_dropout = True
     counted = "texts"
     options: tuple[str, ...] = ()
     usage: Usage

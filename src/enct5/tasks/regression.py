@@ -37,6 +37,7 @@ class Regression(Task):
     # the error itself, not a correlation: a checkpoint that is right but for its scale is not the best one
     metric_for_best_model = "rmse"
     greater_is_better = False
+    bears_dropout = False
     usage = Usage(
         predicts="a number",
         decoding="""\

@@ -17,6 +17,7 @@ from enct5.model.modeling_enct5_tasks import class_of_task
 from enct5.model.rescaling import rescale_outputs
 from enct5.model.vocabularies import check_tokenizer
 from enct5.tasks.base import Task
+from enct5.tasks.registry import TASKS
 from enct5.training.config import TrainConfig
 from enct5.training.data import TrainingData
 from enct5.training.label_prompts import are_untrained, start_from_words
@@ -95,12 +96,14 @@ def build_model(
         label_names: names of the outputs, in id order.
         scaler: what standardises the targets the model is to be trained on, where they have a unit.
         as_mean: whether a decoder that is made for writing starts near a mean over the tokens (see `start_as_mean`).
-        overrides: further keys of `EncT5Config`.
+        overrides: further keys of `EncT5Config`; `dropout_rate` is the base's, or 0 where the task does not bear it.
 
     Raises:
         EncT5Error: for a base that cannot be loaded or converted, or keys that do not fit the task.
     """
     id2label = dict(enumerate(label_names))
+    if not task.bears_dropout:
+        overrides = {"dropout_rate": 0.0, **overrides}
     stored = stored_config(base)
     if _is_enct5(stored):
         stored, renamed = _one_of_several(stored, task, label_names)
@@ -144,9 +147,10 @@ def _refit(
     if stored.get("quantization_config"):
         raise EncT5Error(f"{base} is quantised, which cannot be trained; start from the model it was made of")
     same_task = stored.get("problem_type") == task.name
-    values = {
-        key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)
-    }
+    left_out = {"num_labels", "decoder_vocab_size", *_OF_A_RUN}
+    if not same_task and stored.get("problem_type") in TASKS and not TASKS[stored["problem_type"]].bears_dropout:
+        left_out.add("dropout_rate")
+    values = {key: value for key, value in stored.items() if key not in left_out}
     values |= {
         "problem_type": task.name,
         "id2label": id2label,

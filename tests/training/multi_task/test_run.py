@@ -54,6 +54,17 @@ def run(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> TasksRun:
     return TasksRun(t5_folder(), tmp_path_factory.mktemp("tasks"))
 
 
+@pytest.mark.parametrize(("names", "rate"), [(("urgency", "intent"), 0.25), (("urgency",), 0.0)])
+def test_tasks_share_the_rate_of_dropout_unless_all_are_numbers(
+    names: tuple[str, ...], rate: float, t5_folder: Base, tmp_path: Path
+) -> None:
+    source = write_partly_labelled(tmp_path / "train.jsonl", 90)
+    tasks = {name: SETTINGS[name] for name in names}
+    base = t5_folder(dropout_rate=0.25)
+    start(base, tmp_path / "run", source, label="", text="text", tasks=tasks, epochs=0.2, batch_size=8)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["dropout_rate"] == rate
+
+
 def test_a_run_learns_and_says_what_it_does(run: TasksRun) -> None:
     rows = partly_labelled(90)
     assert "task intent: single-label classification: one class per text, 3 labels, 77 of 90 texts" in run.said
