@@ -147,11 +147,8 @@ def _refit(
     if stored.get("quantization_config"):
         raise EncT5Error(f"{base} is quantised, which cannot be trained; start from the model it was made of")
     same_task = stored.get("problem_type") == task.name
-    left_out = {"num_labels", "decoder_vocab_size", *_OF_A_RUN}
-    if not same_task and stored.get("problem_type") in TASKS and not TASKS[stored["problem_type"]].bears_dropout:
-        left_out.add("dropout_rate")
-    values = {key: value for key, value in stored.items() if key not in left_out}
-    values |= {
+    values = {
+        **_without_what_a_run_decides(stored, same_task),
         "problem_type": task.name,
         "id2label": id2label,
         "label2id": {name: index for index, name in id2label.items()},
@@ -199,6 +196,15 @@ def _refit(
     head_is_new = any(name != PROMPTS for name in drawn)
     untrained = are_untrained(model) if head_is_new and has_own_prompts else not drawn and not model.is_fine_tuned()
     return model, not untrained
+
+
+def _without_what_a_run_decides(stored: dict[str, Any], same_task: bool) -> dict[str, Any]:
+    """The part of a stored configuration that holds for the next run, too."""
+    left_out = {"num_labels", "decoder_vocab_size", *_OF_A_RUN}
+    task = TASKS.get(stored.get("problem_type", ""))
+    if task is not None and not task.bears_dropout and not same_task:
+        left_out.add("dropout_rate")  # which is not T5's own
+    return {key: value for key, value in stored.items() if key not in left_out}
 
 
 def _one_of_several(
