@@ -164,6 +164,7 @@ CHANGES = {
     "prompts from N(0, 1)": Change(adjust=prompts_at_random),
     "dropout in the decoder, too": Change(start={"decoder_dropout_rate": 0.1}),
     "no dropout": Change(start={"dropout_rate": 0.0}),
+    "dropout 0.1": Change(start={"dropout_rate": 0.1}),
     "dropout 0.2": Change(start={"dropout_rate": 0.2}),
     "moving average of weights": Change(trainer=AveragedWeights),
     "R-Drop": Change(trainer=RDrop),
