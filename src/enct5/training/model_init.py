@@ -1,7 +1,7 @@
 """The model that a training run starts from: made of T5, or an EncT5 checkpoint with a head that fits the labels."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -102,9 +102,8 @@ def build_model(
         EncT5Error: for a base that cannot be loaded or converted, or keys that do not fit the task.
     """
     id2label = dict(enumerate(label_names))
-    if not task.bears_dropout:
-        overrides = {"dropout_rate": 0.0, **overrides}
     stored = stored_config(base)
+    overrides = {"dropout_rate": encoder_dropout(stored, [task]), **overrides}
     if _is_enct5(stored):
         stored, renamed = _one_of_several(stored, task, label_names)
         model, decoder_is_trained = _refit(base, stored, task, id2label, scaler, overrides, renamed)
@@ -114,6 +113,22 @@ def build_model(
     if as_mean and not decoder_is_trained:
         start_as_mean(model)
     return model
+
+
+def encoder_dropout(stored: dict[str, Any], tasks: Collection[Task]) -> float:
+    """The `dropout_rate` of an encoder that tasks share: the base's own, or 0 where none of them bears dropout.
+
+    Args:
+        stored: what the base's config.json says; where that base was made for such tasks alone, its own is T5's.
+        tasks: what is to be learned.
+    """
+    default = EncT5Config().dropout_rate
+    if not any(task.bears_dropout for task in tasks):
+        return 0.0
+    before = [TASKS.get(one.get("problem_type", "")) for one in stored.get("tasks") or [stored]]
+    if not any(task is None or task.bears_dropout for task in before):
+        return default
+    return stored.get("dropout_rate", default)
 
 
 def is_enct5(base: str) -> bool:
@@ -148,7 +163,9 @@ def _refit(
         raise EncT5Error(f"{base} is quantised, which cannot be trained; start from the model it was made of")
     same_task = stored.get("problem_type") == task.name
     values = {
-        **_without_what_a_run_decides(stored, same_task),
+        key: value for key, value in stored.items() if key not in ("num_labels", "decoder_vocab_size", *_OF_A_RUN)
+    }
+    values |= {
         "problem_type": task.name,
         "id2label": id2label,
         "label2id": {name: index for index, name in id2label.items()},
@@ -196,15 +213,6 @@ def _refit(
     head_is_new = any(name != PROMPTS for name in drawn)
     untrained = are_untrained(model) if head_is_new and has_own_prompts else not drawn and not model.is_fine_tuned()
     return model, not untrained
-
-
-def _without_what_a_run_decides(stored: dict[str, Any], same_task: bool) -> dict[str, Any]:
-    """The part of a stored configuration that holds for the next run, too."""
-    left_out = {"num_labels", "decoder_vocab_size", *_OF_A_RUN}
-    task = TASKS.get(stored.get("problem_type", ""))
-    if task is not None and not task.bears_dropout and not same_task:
-        left_out.add("dropout_rate")  # which is not T5's own
-    return {key: value for key, value in stored.items() if key not in left_out}
 
 
 def _one_of_several(

@@ -65,6 +65,14 @@ def test_tasks_share_the_rate_of_dropout_unless_all_are_numbers(
     assert json.loads((tmp_path / "run" / "config.json").read_text())["dropout_rate"] == rate
 
 
+def test_tasks_of_classes_have_dropout_on_a_base_that_learned_numbers(t5_folder: Base, tmp_path: Path) -> None:
+    source = write_partly_labelled(tmp_path / "train.jsonl", 90)
+    shared: dict[str, Any] = {"label": "", "text": "text", "epochs": 0.2, "batch_size": 8}
+    start(t5_folder(), tmp_path / "numbers", source, tasks={"urgency": SETTINGS["urgency"]}, **shared)
+    start(tmp_path / "numbers", tmp_path / "run", source, tasks={"intent": SETTINGS["intent"]}, **shared)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["dropout_rate"] == 0.1
+
+
 def test_a_run_learns_and_says_what_it_does(run: TasksRun) -> None:
     rows = partly_labelled(90)
     assert "task intent: single-label classification: one class per text, 3 labels, 77 of 90 texts" in run.said

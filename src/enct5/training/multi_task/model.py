@@ -7,13 +7,12 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from enct5.errors import EncT5Error
-from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.modeling_enct5 import EncT5ForClassification
 from enct5.model.modeling_enct5_tasks import EncT5ForTasks
 from enct5.tasks.labelled_tasks import naming
 from enct5.training.config import TrainConfig
+from enct5.training.model_init import encoder_dropout, stored_config
 from enct5.training.model_init import new_model as new_model_of_one
-from enct5.training.model_init import stored_config
 from enct5.training.multi_task.prepared import TasksData
 
 
@@ -36,9 +35,8 @@ def new_model(
     Raises:
         EncT5Error: as `model_init.new_model`; the message names the task.
     """
-    if any(part.rows.task.bears_dropout for part in prepared.parts.values()):
-        # the encoder is one, and so is its rate
-        build = partial(build, dropout_rate=stored_config(base).get("dropout_rate", EncT5Config().dropout_rate))
+    tasks = [part.rows.task for part in prepared.parts.values()]
+    build = partial(build, dropout_rate=encoder_dropout(stored_config(base), tasks))
     models = {}
     for name in prepared.parts:
         with naming(name):
