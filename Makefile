@@ -72,7 +72,6 @@ bench: $(VENV)/installed ## measure quality on ../shared/data and write benchmar
 	$(BIN)/python benchmarks/serving.py --jobs 1
 	$(BIN)/python benchmarks/quantisation.py
 	$(BIN)/python benchmarks/training_speed.py
-	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/explanations.py
 
 clean: ## remove the virtual environment, the docs site and caches

@@ -99,6 +99,14 @@ def full_decoder(base: str, task: Any, label_names: list[str], scaler: Any = Non
         problem_type=task.name,
     )
     model.config.classifier_dropout = 0.0
-    model.config.decoder_vocab_size, model.config.thresholds = 1, None  # what `Predictor` asks a model for
+    asked = {
+        "decoder_vocab_size": 1,
+        "num_prompts": 1,
+        "tasks": None,
+        "thresholds": None,
+        "label_parts": None,
+        "encoder_window": None,
+    }
+    model.config.update(asked)  # what training and `Predictor` ask a model for
     model.config.keys_to_ignore_at_inference = EncT5Config.keys_to_ignore_at_inference  # else all states are collected
     return model

@@ -53,6 +53,7 @@ from enct5.inference.engine import Form
 from enct5.inference.forms import FoldedForm, PlainForm
 from enct5.inference.runner import MAX_BATCH_PROMPTS
 from enct5.tokenization.batches import MAX_BATCH_TOKENS, length_ordered_batches, pad
+from limit import MatrixProducts
 from records import RESULTS, markdown_table, records_asked_for, times_as_fast, write_table
 from sets import CLASSIFICATION, MOVIE_REVIEWS, test_file
 
@@ -178,25 +179,15 @@ class Loop:
         return functional.linear(states[:, 0], self.head.weight, self.head.bias)
 
 
-class Limit:
-    """The matrix products of an encoder, on packed tokens that are always the same."""
+def limit(model: EncT5ForSequenceClassification) -> System:
+    """Nothing of use, in the least time that an encoder can take."""
+    products = MatrixProducts(model.transformer.encoder, MAX_BATCH_TOKENS)
 
-    def __init__(self, model: EncT5ForSequenceClassification) -> None:
-        self.weights = [
-            torch.cat([part.weight for part in parts])
-            for block in model.transformer.encoder.block
-            for attention, dense in [(block.layer[0].SelfAttention, block.layer[1].DenseReluDense)]
-            for parts in [(attention.q, attention.k, attention.v), (attention.o,), (dense.wi,), (dense.wo,)]
-        ]
-        self.inputs = {
-            width: torch.randn(MAX_BATCH_TOKENS, width) for width in {weight.shape[1] for weight in self.weights}
-        }
-
-    def __call__(self, rows: Rows) -> torch.Tensor:
-        """Nothing of use, in the least time that an encoder can take."""
-        for weight in self.weights:
-            functional.linear(self.inputs[weight.shape[1]][: sum(map(len, rows))], weight)
+    def read(rows: Rows) -> torch.Tensor:
+        products.read(sum(map(len, rows)))
         return torch.zeros(len(rows), 1)
+
+    return read
 
 
 def t5_classifier(settings: dict[str, Any]) -> Callable[[Rows], torch.Tensor]:
@@ -299,7 +290,7 @@ def system(name: str, size: str, work: Work, model: EncT5ForSequenceClassificati
     if name == "onnx, plain":
         return partial(by_length, plain_graph(model), work.prompts)
     if name == "limit":
-        return partial(by_length, Limit(model), work.prompts)
+        return partial(by_length, limit(model), work.prompts)
     if name in OTHERS:
         build = {"t5 classifier": t5_classifier, "t5 generates": t5_generates}.get(name, bert)
         forward = build(SIZES[size])

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from records import RESULTS, markdown_table, mean_and_spread, records_asked_for, write_table
+from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
 from sets import CLASSIFICATION, GOEMOTIONS, read_training_rows
 from training_runs import train
 
@@ -80,7 +80,7 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Run what is missing and write the table."""
     keys = [
-        {"set": benchmark.name, "prompts": start, "seed": seed, "metric": benchmark.metric}
+        {"set": benchmark.name, "prompts": start, "seed": seed, "metric": benchmark.metric, **T5}
         for seed in SEEDS
         for benchmark in SETS
         for start in STARTS

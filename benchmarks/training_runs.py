@@ -1,13 +1,12 @@
-"""`enct5 train` on a benchmark's training rows, and `enct5 evaluate` on its test file."""
+"""`enct5 train` on a benchmark's training rows."""
 
 from pathlib import Path
 from typing import Any
 
 from enct5 import training
-from enct5.inference.evaluation import evaluate
 from enct5.inference.predictor import Predictor
 from enct5.training.config import TrainConfig
-from sets import Benchmark, test_file, write_training_file
+from sets import Benchmark, write_training_file
 
 
 def train(
@@ -44,18 +43,3 @@ def train(
     )
     record = training.train(config, **(parts or {}))
     return Predictor.from_pretrained(config.out), record
-
-
-def train_and_measure(
-    benchmark: Benchmark, folder: Path, seed: int, rows: int | None = None, **settings: Any
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """One run, and its figures on the test file.
-
-    Args:
-        benchmark, folder, seed, rows, settings: as for `train`.
-
-    Returns:
-        The records that training and evaluation return.
-    """
-    predictor, record = train(benchmark, folder, seed, rows, **settings)
-    return record, evaluate(predictor, test_file(benchmark))

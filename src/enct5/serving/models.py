@@ -81,6 +81,11 @@ class Admission:
         return RefusalError(Kind.OVERLOADED, "Model is overloaded", retry_after=after)
 
 
+def tasks_of(predictor: Predictor) -> list[str]:
+    """The names of the tasks that a model does in one pass; none for a single one."""
+    return [part.name for part in predictor.task.parts] if isinstance(predictor.task, MultiTask) else []
+
+
 class ServedModel:
     """A model that requests are answered by, or one of a model's several tasks.
 
@@ -139,8 +144,7 @@ class ServedModel:
     @property
     def task_names(self) -> list[str]:
         """The names of the tasks that it does in one pass; none for a single one."""
-        task = self.predictor.task
-        return [part.name for part in task.parts] if isinstance(task, MultiTask) else []
+        return tasks_of(self.predictor)
 
     @property
     def explains(self) -> bool:

@@ -12,9 +12,8 @@ from starlette.responses import Response
 from enct5.inference.predictor import Predictor
 from enct5.serving.limits import Limits
 from enct5.serving.metrics import Metrics
-from enct5.serving.models import Admission, Models, ServedModel
+from enct5.serving.models import Admission, Models, ServedModel, tasks_of
 from enct5.serving.queue import DeviceQueue
-from enct5.tasks.multi_task import MultiTask
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class Service:
             [
                 ServedModel(name, source, predictor, task, self._queues[predictor.engine.device], self.admission)
                 for name, source, predictor in predictors
-                for task in (None, *_tasks(predictor))
+                for task in (None, *tasks_of(predictor))
             ]
         )
         self.draining = self._warm = False
@@ -128,8 +127,3 @@ class Service:
                 "tokens": call.tokens,
             }
             self._log(json.dumps(record))
-
-
-def _tasks(predictor: Predictor) -> list[str]:
-    """The tasks of a model of several."""
-    return [part.name for part in predictor.task.parts] if isinstance(predictor.task, MultiTask) else []
