@@ -157,6 +157,7 @@ CHANGES = {
     "moving average of weights": Change(trainer=AveragedWeights),
     "R-Drop": Change(trainer=RDrop),
     "twice the epochs": Change({"epochs": 2 * EPOCHS}),
+    "LoRA": Change({"lora": True}),
 }
 # Classes are learned with dropout 0.1 in the encoder, numbers without any.
 OF_CLASSES, OF_NUMBERS = ("no label smoothing", "no dropout"), ("dropout 0.1",)

@@ -10,7 +10,7 @@ the same rows. Three seeds; one where a method has no randomness and the rows ar
 
 What a user would pick:
 
-- ours: `enct5 train` with its defaults from the bundled T5 (movie_reviews: two hours on one core).
+- ours: `enct5 train` with its defaults from the bundled T5 (movie_reviews: hours on one core).
 - tfidf: TF-IDF of words and word pairs with logistic regression (one a label where a text has several, with tuned
   thresholds); of pairs of texts what they share (cosines of TF-IDF, overlap of words, lengths, products of these) with
   logistic or ridge regression.
