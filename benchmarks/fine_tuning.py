@@ -159,7 +159,7 @@ CHANGES = {
     "twice the epochs": Change({"epochs": 2 * EPOCHS}),
     "LoRA": Change({"lora": True}),
 }
-# Classes are learned with dropout 0.1 in the encoder, numbers without any.
+# By default classes are learned with smoothing, and with dropout in the encoder; numbers without either.
 OF_CLASSES, OF_NUMBERS = ("no label smoothing", "no dropout"), ("dropout 0.1",)
 
 
