@@ -10,6 +10,7 @@ padding): the least that an epoch can take. All interleaved in one process. Qual
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def trainer_class(side: str) -> type:
     return EncT5Trainer if side == "like length" else RandomBatches
 
 
-def epoch(side: str, file: str, folder: Path, seed: int) -> tuple[float, float]:
-    """Seconds of one epoch without evaluation, and of the matrix products of its tokens."""
+def trainer_of_an_epoch(side: str, file: str, folder: Path, seed: int) -> Any:
+    """What trains one epoch, without evaluation."""
     from transformers import AutoTokenizer, DataCollatorWithPadding, TrainingArguments
 
     from enct5.assets import bundled_t5
@@ -47,7 +48,7 @@ def epoch(side: str, file: str, folder: Path, seed: int) -> tuple[float, float]:
     config = TrainConfig.checked(data=file, text=("sentence",), label="label", out=str(folder))
     prepared = prepare(config, read_rows(config), tokenizer)
     model = build_model(str(bundled_t5()), prepared.task, prepared.label_names)
-    trainer = trainer_class(side)(
+    return trainer_class(side)(
         model,
         TrainingArguments(
             output_dir=str(folder),
@@ -64,31 +65,36 @@ def epoch(side: str, file: str, folder: Path, seed: int) -> tuple[float, float]:
         train_dataset=prepared.train,
         data_collator=DataCollatorWithPadding(tokenizer),
     )
-    started = time.perf_counter()
-    trainer.train()
-    ended = time.perf_counter()
-    lengths = prepared.train["length"][:]
-    batches = [sum(lengths[row] for row in rows) for rows in TokenBatchSampler(lengths, config.batch_size, seed)]
-    products = MatrixProducts(model.transformer.encoder, max(batches))
-    started_products = time.perf_counter()
-    for tokens in batches:
-        products.train(tokens)
-    return ended - started, time.perf_counter() - started_products
+
+
+def products_of_an_epoch(trainer: Any) -> Callable[[], None]:
+    """What does the matrix products of a trainer's epoch of batches of like length, and nothing else."""
+    args, lengths = trainer.args, trainer.train_dataset["length"][:]
+    sampler = TokenBatchSampler(lengths, args.per_device_train_batch_size, args.seed)
+    batches = [sum(lengths[row] for row in rows) for rows in sampler]
+    products = MatrixProducts(trainer.model.transformer.encoder, max(batches))
+
+    def train() -> None:
+        for tokens in batches:
+            products.train(tokens)
+
+    return train
 
 
 def measure_speed() -> dict[str, Any]:
-    """Both sides in turn, after a warm-up of each."""
+    """Both sides and the limit in turn, after a warm-up of each."""
     seconds: dict[str, list[float]] = {name: [] for name in (*SIDES, LIMIT)}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         file = write_training_file(next(b for b in SETS if b.name == "sst2"), folder, SPEED_ROWS)
         for repetition in range(REPETITIONS + 1):
-            for side in SIDES:
-                taken, products = epoch(side, file, folder / "run", repetition)
+            trainers = {side: trainer_of_an_epoch(side, file, folder / "run", repetition) for side in SIDES}
+            epochs = {side: trainer.train for side, trainer in trainers.items()}
+            for name, train_epoch in {**epochs, LIMIT: products_of_an_epoch(trainers["like length"])}.items():
+                started = time.perf_counter()
+                train_epoch()
                 if repetition:
-                    seconds[side].append(taken)
-            if repetition:
-                seconds[LIMIT].append(products)
+                    seconds[name].append(time.perf_counter() - started)
     return {"seconds": seconds}
 
 
