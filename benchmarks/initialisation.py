@@ -1,110 +1,63 @@
-"""How the prompts should start: N(0, 1) as in the reference, `<pad>`'s embedding, or the label's own words.
+"""How the prompts of labels should start: N(0, 1) as in the reference, `<pad>`'s embedding, or the labels' own words.
 
     python benchmarks/initialisation.py            (writes results/initialisation.jsonl and .md)
 
-Samples of 2,000 training rows, 4 epochs, three seeds; figures of the held-out rows (no test file is touched, since the
-table chooses a default). Label words are for the multi-label set only: other tasks have one prompt for all labels.
+`enct5 train` with its defaults on a sample of 2,000 training rows of goemotions (28 labels, several a text), three
+seeds. Macro F1 of 2,000 other training rows: no test file is touched, since the table chooses a default. The prompts of
+tasks that have one for all labels are among the changes of fine_tuning.py.
 """
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from enct5.inference.evaluation import evaluate
+from enct5.metrics.classification import AT_DEFAULT
+from enct5.training.model_init import build_model
+from fine_tuning import prompts_at_random, write_other_rows
 from records import RESULTS, T5, markdown_table, mean_and_spread, records_asked_for, write_table
-from sets import CLASSIFICATION, GOEMOTIONS, read_training_rows
+from sets import GOEMOTIONS
 from training_runs import train
 
 SEEDS = (1, 2, 3)
-ROWS, EPOCHS = 2000, 4
-SETS = (
-    *(benchmark for benchmark in CLASSIFICATION if benchmark.name in ("banking77", "sst2")),
-    GOEMOTIONS,
-)
-STARTS = ("normal", "pad", "label words")
+SAMPLE = replace(GOEMOTIONS, rows=2000)
+# `enct5 train` leaves the prompts as the model has them, or starts them from the labels' words.
+STARTS = {"normal": "pad", "pad": "pad", "label words": "names"}
+FIGURES = {"tuned": "macro F1, tuned thresholds", "at_default": "macro F1 at 0.5", "steps": "steps"}
 FILE = RESULTS / "initialisation.jsonl"
 
 
-def start_prompts(model: Any, tokenizer: Any, start: str, seed: int) -> None:
-    """Set the prompts of a freshly converted model (which start as `<pad>`)."""
-    import torch
-
-    from enct5.training.label_prompts import label_words, start_from_words
-
-    if start == "normal":
-        with torch.no_grad():
-            model.transformer.decoder.embed_tokens.weight.normal_(generator=torch.Generator().manual_seed(seed))
-    elif start == "label words":
-        start_from_words(model, tokenizer, [label_words(label) for _, label in sorted(model.config.id2label.items())])
+def with_normal_prompts(*args: Any, **kwargs: Any) -> Any:
+    """The model that training starts from, its prompts drawn from N(0, 1)."""
+    model = build_model(*args, **kwargs)
+    prompts_at_random(model)
+    return model
 
 
 def run(key: dict[str, Any]) -> dict[str, Any]:
     """One record."""
-    from transformers import AutoTokenizer, set_seed
-
-    from enct5.assets import bundled_t5
-    from enct5.metrics.classification import AT_DEFAULT
-    from enct5.tasks.labelled import infer_task, label_values
-    from enct5.training.model_init import build_model
-
-    benchmark = next(benchmark for benchmark in SETS if benchmark.name == key["set"])
+    parts = {"build": with_normal_prompts if key["prompts"] == "normal" else build_model}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        table = read_training_rows(benchmark, ROWS)
-        task = infer_task(table, benchmark.label)
-        set_seed(key["seed"])
-        tokenizer = AutoTokenizer.from_pretrained(bundled_t5())
-        model = build_model(str(bundled_t5()), task, task.label_names(label_values(table, benchmark.label, task)))
-        start_prompts(model, tokenizer, key["prompts"], key["seed"])
-        model.save_pretrained(folder / "base")
-        tokenizer.save_pretrained(folder / "base")
-        _, record = train(
-            benchmark,
-            folder,
-            key["seed"],
-            ROWS,
-            base=str(folder / "base"),
-            label_prompts="pad",  # those of the base stay
-            epochs=EPOCHS,
-            patience=100,
-        )
-        losses = [entry["loss"] for entry in record["history"] if "loss" in entry]
-        figures = record["metrics"]
-        return {
-            # of a multi-label set the figure at 0.5: its thresholds were tuned on these rows
-            "value": figures.get(f"{benchmark.metric}{AT_DEFAULT}", figures[benchmark.metric]),
-            "mean_loss": sum(losses) / len(losses),
-            "seconds": record["seconds"],
-        }
+        predictor, record = train(SAMPLE, folder, key["seed"], parts=parts, label_prompts=STARTS[key["prompts"]])
+        metrics = evaluate(predictor, write_other_rows(SAMPLE, folder))["metrics"]
+    return {
+        "tuned": metrics[SAMPLE.metric],
+        "at_default": metrics[SAMPLE.metric + AT_DEFAULT],
+        "steps": record["steps"],
+        "seconds": record["seconds"],
+    }
 
 
 def main() -> None:
     """Run what is missing and write the table."""
-    keys = [
-        {"set": benchmark.name, "prompts": start, "seed": seed, "metric": benchmark.metric, **T5}
-        for seed in SEEDS
-        for benchmark in SETS
-        for start in STARTS
-        if start != "label words" or benchmark.name == "goemotions"
-    ]
+    keys = [{"set": SAMPLE.name, "prompts": start, "seed": seed, **T5} for seed in SEEDS for start in STARTS]
     records = records_asked_for(__doc__, FILE, keys, run)
-    value = mean_and_spread(records, ("set", "prompts"), "value")
-    loss = mean_and_spread(records, ("set", "prompts"), "mean_loss")
-    rows = [
-        [
-            benchmark.name,
-            benchmark.metric,
-            *(
-                f"{value[benchmark.name, start]} (loss {loss[benchmark.name, start]})"
-                if (benchmark.name, start) in value
-                else "n/a"
-                for start in STARTS
-            ),
-        ]
-        for benchmark in SETS
-    ]
-    table = markdown_table(["set", "held-out figure", *STARTS], rows)
-    note = "In brackets: training loss averaged over the run, a measure of how fast it learns."
-    write_table(FILE, __doc__, records, table, note)
+    figures = {name: mean_and_spread(records, ("prompts",), name) for name in FIGURES}
+    rows = [[start, *(figures[name].get((start,), "") for name in FIGURES)] for start in STARTS]
+    table = markdown_table(["prompts", *FIGURES.values()], rows)
+    write_table(FILE, __doc__, records, table, "Mean ± standard deviation over the seeds on file.")
 
 
 if __name__ == "__main__":
