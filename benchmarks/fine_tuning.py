@@ -2,9 +2,9 @@
 
     python benchmarks/fine_tuning.py            (writes results/fine_tuning.jsonl and .md)
 
-Samples of 2,000 training rows (pairs 1,000), 4 epochs, three seeds. Figures of 2,000 other training rows: no test file
-is touched, since the table chooses defaults, and the 200 rows that a run holds out would be too few to tell. A
-difference within one spread is none.
+Samples of 2,000 training rows (pairs 1,000), 4 epochs, up to three seeds. Figures of 2,000 other training rows: no
+test file is touched, since the table chooses defaults, and the 200 rows that a run holds out would be too few to tell.
+A difference within one spread is none.
 """
 
 import tempfile
@@ -206,7 +206,7 @@ def main() -> None:
     value = mean_and_spread(records, ("set", "change"), "value")
     rows = [[change, *(value.get((benchmark.name, change), "") for benchmark in SETS)] for change in CHANGES]
     head = ["changed", *(f"{benchmark.name}, {benchmark.metric}" for benchmark in SETS)]
-    note = "Mean ± standard deviation over the seeds on file: three of all defaults, at least one of the others."
+    note = "Mean over the seeds on file, ± standard deviation where there are several; without one it is a single seed."
     write_table(FILE, __doc__, records, markdown_table(head, rows), note)
 
 

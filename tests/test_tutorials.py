@@ -48,7 +48,7 @@ def test_python_of_a_tutorial_runs(document, folder, labels, task, tmp_path, mon
     assert blocks
     for block in blocks:
         exec(block, namespace)
-    wanted = {"docs/tutorials/pairs-and-ranking.md": 4, "docs/tutorials/few-labels.md": 8 * 12}.get(document)
+    wanted = {"docs/tutorials/pairs-and-ranking.md": 48, "docs/tutorials/few-labels.md": 8 * 12}.get(document)
     for written in tmp_path.glob("*.jsonl"):
         assert len([json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]) == wanted
 
