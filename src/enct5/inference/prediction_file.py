@@ -101,8 +101,10 @@ def _lines_of_stdin(first: int) -> Iterator["Dataset"]:
     from datasets import Dataset
 
     lines = (line.rstrip("\r\n") for line in sys.stdin)
+    mark = "\ufeff"  # of its encoding, with which some programs begin
     try:
         while part := list(islice(lines, CHUNK_ROWS)):
+            part[0], mark = part[0].removeprefix(mark), ""
             yield Dataset.from_dict({"text": part})
     except (
         UnicodeDecodeError,
