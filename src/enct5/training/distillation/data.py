@@ -15,7 +15,7 @@ from enct5.data.lazy_columns import taken
 from enct5.data.shaping import with_label_column, with_texts
 from enct5.errors import EncT5Error, show, unknown
 from enct5.tasks.base import Task
-from enct5.tasks.labelled import label_values
+from enct5.tasks.labelled import label_values, notes_on_numbers
 from enct5.tasks.multi_task import MultiTask
 from enct5.training.distillation.config import DistillConfig
 
@@ -34,11 +34,13 @@ class Part:
         texts: strings, pairs of strings, or lists of words.
         labelled: which of them have a label, bool (texts,).
         values: the labels of those, as the task takes them.
+        notes: on how they are read.
     """
 
     texts: Sequence[Any]
     labelled: npt.NDArray[np.bool_]
     values: list[Any]
+    notes: Sequence[str] = ()
 
 
 @dataclass
@@ -116,4 +118,4 @@ def _read(source: str, config: DistillConfig, task: Task, must_have_labels: bool
         if labelled.all():
             raise
         raise EncT5Error(f"{error} (of the {len(rows)} rows with a label, which alone are counted)") from error
-    return Part(texts, labelled, values)
+    return Part(texts, labelled, values, notes_on_numbers(with_label, label, task))
