@@ -102,3 +102,11 @@ def test_nothing_is_left_behind_where_writing_fails(tmp_path: Path, monkeypatch:
     with pytest.raises(EncT5Error, match=r"cannot write .*clean.csv: No space left on device; choose another file"):
         cleaning.write(table, [], tmp_path / "clean.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_columns_that_parquet_cannot_hold_are_one_line(tmp_path: Path) -> None:
+    rows = [{**row, "any": number if number % 2 else [number]} for number, row in enumerate(messages_with({}))]
+    table = checked(tmp_path, rows)
+    with pytest.raises(EncT5Error, match=r"cannot write .*clean.parquet as Parquet: .*; write .jsonl instead"):
+        cleaning.write(table, [], tmp_path / "clean.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]

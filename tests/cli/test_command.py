@@ -15,6 +15,7 @@ import pytest
 from enct5 import __version__, training
 from enct5.cli import start
 from enct5.data.reading import read_table
+from enct5.inference.output_parts import Parts
 from enct5.inference.predictor import Predictor
 from enct5.training.config import TrainConfig
 from helpers.command import TRAIN, Ended
@@ -133,6 +134,26 @@ def test_abstaining_leaves_cells_empty_and_is_measured(
 def cells(shown: str) -> list[list[str]]:
     """The rows of a table on the terminal, but for its head."""
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line.startswith("│")]
+
+
+def test_predictions_go_on_in_the_same_encoding_only(
+    place: Path, tmp_path: Path, enct5: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.csv").write_bytes("text\nÈ\n".encode("cp1252"))  # `Č` in cp1250
+    command = ("predict", place / "model", tmp_path / "in.csv", "--text", "text", "-o", tmp_path / "out.csv")
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Parts, "join", interrupt)
+        assert enct5(*command, "--encoding", "cp1252").status == 130
+    for other in (("--encoding", "cp1250"), ()):
+        status, _, error = enct5(*command, *other, "--resume")
+        assert status == 2
+        assert "the interrupted call had another encoding (`cp1252`, not `" in error
+    assert enct5(*command, "--encoding", "cp1252", "--resume").status == 0
+    assert read_table(str(tmp_path / "out.csv"))["text"][:] == ["È"]
 
 
 def test_one_text_is_answered_on_the_terminal(place: Path, enct5: Callable[..., Ended]) -> None:

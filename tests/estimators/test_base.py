@@ -142,6 +142,8 @@ def test_mistakes_are_value_errors(parameters: dict[str, Any], data: Any, messag
 
 
 def test_a_wrong_parameter_is_told_with_the_nearest_right_one() -> None:
+    with pytest.raises(ValueError, match="no parameter `tasks`"):  # `fit` is given the labels of one
+        EncT5Classifier(tasks={"intent": "label"})
     with pytest.raises(EncT5Error, match="no parameter `epoch`; did you mean `epochs`"):
         EncT5Classifier(epoch=3)
     with pytest.raises(EncT5Error, match="no parameter `token_decoder`"):

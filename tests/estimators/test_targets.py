@@ -73,6 +73,8 @@ def test_lists_of_labels(y: Any, classes: list[Any], labels: list[list[str]]) ->
     [
         (["a", None, "b"], r"y lacks the label of 1 of 3 rows \(first: row 2\)"),
         (np.array([1.0, np.nan]), r"y lacks the label of 1 of 2 rows \(first: row 2\)"),
+        (["a", 1, True], r"y has classes of several types \(bool, int, str\); make them all of one"),
+        (np.array(["a", 1], dtype=object), r"y has classes of several types \(int, str\); make them all of one"),
         (["a", " a"], "y has several classes that are called `a`"),
         ([[0, 2, 1], [1, 0, 0]], "y is a matrix with `2` in it; give one of 0 and 1"),
         ([["a"], None], "y, row 2: `None` is no list of labels"),

@@ -146,6 +146,24 @@ def test_regression_is_measured_on_numbers_only(t5_folder: Base, tmp_path: Path)
         evaluate(predictor, write_rows(tmp_path / "d.jsonl", [{"text": "x", "label": [1.0, 2.0]}]))
 
 
+@pytest.mark.parametrize(
+    ("numbers", "note"),
+    [
+        (["1.234,5", "2", "3"], "column `label` is read as numbers: `1.234,5` is 1234.5"),
+        (
+            ["1.234", "12.400", "7"],
+            "column `label` is read as numbers with a decimal point: `1.234` is 1.234; if the point",
+        ),
+    ],
+)
+def test_how_numbers_are_read_is_told(t5_folder: Base, tmp_path: Path, numbers: list[str], note: str) -> None:
+    model = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path / "model", ("value",), "regression"))
+    rows = [{"text": text, "label": number} for text, number in zip(sentences(3), numbers, strict=True)]
+    record = evaluate(model, write_rows(tmp_path / "rows.jsonl", rows))
+    assert [found for found in record["notes"] if "numbers" in found] == [record["notes"][0]]
+    assert record["notes"][0].startswith(note)
+
+
 def test_a_record_is_written_as_json_with_its_letters(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     write_json({"label": "ärger", "f1": 0.1 + 0.2}, path)

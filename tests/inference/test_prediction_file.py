@@ -1,6 +1,7 @@
 """Prediction files: the input's rows and columns as they were, the predictions beside them, whole or absent."""
 
 import datetime
+import decimal
 import json
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 
@@ -34,6 +37,26 @@ def test_rows_and_columns_come_out_as_they_went_in(tmp_path: Path, source: str, 
     assert table["label"][:] == [f"<{text}>" for text in TEXTS]
     assert [float(score) for score in table["score"][:]] == [len(text) / 7 for text in TEXTS]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([given.name, out.name])
+
+
+def test_columns_of_parquet_keep_types_and_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a part has none of them."""
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 2)
+    day, cent = datetime.datetime(2024, 2, 29, 1, 2, 3, tzinfo=datetime.timezone.utc), decimal.Decimal("1.50")
+    columns = {
+        "text": pa.array(["a", "b", "c"]),
+        "time": pa.array([1577840523456789123, None, None], pa.timestamp("ns")),
+        "zone": pa.array([None, None, day], pa.timestamp("ms", tz="UTC")),
+        "hash": pa.array([2**64 - 1, None, 1], pa.uint64()),
+        "small": pa.array([None, None, 7], pa.int8()),
+        "share": pa.array([0.1, None, 1], pa.float32()),
+        "price": pa.array([cent, None, cent], pa.decimal128(10, 2)),
+        "tags": pa.array([[], None, ["x"]], pa.list_(pa.string())),
+        "of": pa.array([{"a": 1}, None, {"a": None}], pa.struct([("a", pa.int16())])),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "in.parquet")
+    predict_table(Echo(), str(tmp_path / "in.parquet"), None, tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet").drop_columns(["label", "score"]).equals(pa.table(columns))
 
 
 def test_json_values_keep_their_types_and_digits(tmp_path: Path) -> None:

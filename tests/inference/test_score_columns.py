@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 
 from enct5.errors import EncT5Error
+from enct5.inference import prediction_columns
 from enct5.inference.prediction_file import Asked, predict_table
 from enct5.inference.predictor import Predictor
 from enct5.inference.score_columns import names, values
+from enct5.tasks.multi_task import MultiTask, NamedTask
+from enct5.tasks.registry import find_task
 from helpers.models import saved_model
 from helpers.runs import messages
 from helpers.tables import write_rows
@@ -19,6 +22,18 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 LABELS = ("b", "a", "c c")
 BEST = [{"label": "c c", "score": 0.5}, {"label": "b", "score": 0.3}, {"label": "a", "score": 0.2}]
+
+
+def test_no_column_takes_the_place_of_another() -> None:
+    single, numbers = find_task("single"), find_task("regression")
+    found = prediction_columns.names(single, LABELS, 1, False, ["text", "label", "predicted_label"])
+    assert found == {"label": "predicted_predicted_label", "score": "score"}
+    tasks = MultiTask([NamedTask("a", single, {}), NamedTask("predicted_a", numbers, {})])
+    assert prediction_columns.names(tasks, [], 1, False, ["text", "a"]) == {
+        "a": "predicted_predicted_a",
+        "a_score": "a_score",
+        "predicted_a": "predicted_a",
+    }
 
 
 def test_all_scores_have_a_column_for_each_label_in_its_order() -> None:

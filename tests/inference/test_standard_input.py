@@ -46,6 +46,16 @@ def test_every_line_of_standard_input_is_a_text(
     assert table["label"][:] == ['<erste, "Zeile">', "<>", "<ü  >", "<last>"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(prediction_file, "CHUNK_ROWS", 1)
+    feed(monkeypatch, "\ufeffa\n\ufeffb\n".encode())
+    predict_table(Echo(), "-", None, None)
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
+    assert [(row["text"], row["label"]) for row in rows] == [("a", "<a>"), ("\ufeffb", "<\ufeffb>")]
+
+
 def test_some_lines_make_no_frame_without_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[int] = []
     monkeypatch.setattr(prediction_file, "write_csv", lambda frame, file, header: written.append(len(frame)))

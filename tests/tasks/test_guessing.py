@@ -48,6 +48,8 @@ PRICES = [19 + 37 * row for row in range(40)]
         (["001", "002"] * 20, SINGLE, None),
         ([True, False] * 20, SINGLE, None),
         (["['a', 'b']", "[]", "['b']"], MULTI, None),
+        (["{'a', 'b'}", "set()", "{'b'}"], MULTI, None),
+        (["[urgent]", "(other)"], SINGLE, None),
         ([["a"], [None, "b"]], MULTI, None),
         ([[0, 1], [1]], MULTI, None),
         ([[1.0, 0.0, 3.0]], REGRESSION, None),
@@ -82,6 +84,13 @@ def test_up_to_half_of_the_cells_may_be_missing_before_words_are_classes() -> No
     with pytest.raises(EncT5Error, match=r"but not in 2 rows \(1, 3\): `null` is not a number"):
         guess(["null", "1.5", "NA", "2.5"], "price")
     assert guess(["null", "1.5", "NA"], "price")[0] == SINGLE
+
+
+@pytest.mark.parametrize("cell", ["['a' 'b']", "['a', 'b'", "{'a': 1}", "('a', x)"])
+def test_lists_that_cannot_be_read_are_no_classes(cell: str) -> None:
+    with pytest.raises(EncT5Error, match=r"column `topic` holds lists or objects that .* such as `.*`; write lists as"):
+        guess([cell, "['b']"] * 10, "topic")
+    assert guess([cell, "b"] * 10, "topic")[0] == SINGLE
 
 
 def test_objects_are_no_labels() -> None:

@@ -9,6 +9,8 @@ from enct5.assets import bundled_t5
 from enct5.errors import EncT5Error
 from enct5.inference.evaluation import evaluate
 from enct5.inference.predictor import Predictor
+from enct5.training import rows as rows_of_run
+from enct5.training.config import TrainConfig
 from helpers.runs import Run, messages, start
 from helpers.tables import write_rows
 from helpers.without_torch import run_code
@@ -64,6 +66,24 @@ def test_an_evaluation_file_is_used_whole_and_nothing_is_held_out(run: Run, tmp_
     assert record["data"]["eval_split"] == "test set.jsonl"
     again = evaluate(Predictor.from_pretrained(tmp_path / "run"), held)
     assert again["metrics"] == pytest.approx(record["metrics"], abs=1e-6)
+
+
+def test_how_the_numbers_of_every_file_are_read_is_told_once(tmp_path: Path) -> None:
+    texts = [row["text"] for row in messages(40)]
+    written = {"train.csv": [f"{row},5" for row in range(40)], "eval.csv": [f"{row}.125" for row in range(1, 41)]}
+    for name, numbers in written.items():
+        rows = "".join(f'{text},"{number}"\n' for text, number in zip(texts, numbers, strict=True))
+        (tmp_path / name).write_text("text,label\n" + rows, encoding="utf-8")
+    data, held = (str(tmp_path / name) for name in written)
+    own = "column `label` is read as numbers: `0,5` is 0.5"
+    of_file = "column `label` is read as numbers with a decimal point: `1.125` is 1.125; if the point separates"
+    alone, several = {"label": "label"}, {"tasks": {"n": "label"}}
+    for wanted, mark in ((alone, ""), (alone | {"task": "regression"}, ""), (several, "n: ")):
+        settings = {"text": ("text",), "out": str(tmp_path / "x"), **wanted}
+        found = rows_of_run.read(TrainConfig.checked(data=data, eval=held, **settings))
+        noted = [note for note in found.notes if "read as numbers" in note]
+        assert noted[0] == mark + own
+        assert [note.startswith(f"eval.csv: {mark}{of_file}") for note in noted[1:]] == [True], noted
 
 
 def test_evaluation_texts_that_training_sees_are_counted_and_told(run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from enct5.checking.table import CheckedTable
 from enct5.data.notes import is_blank, number_of
 from enct5.errors import EncT5Error, show
 from enct5.files.writing import atomic_file, check_file
-from enct5.inference.output_formats import WRITERS
+from enct5.inference.output_formats import WRITERS, typed
 
 MARK = "enct5_check"  # the column of the copy that says what is doubtful about a row
 _MARKS = {
@@ -68,6 +68,7 @@ def write(table: CheckedTable, findings: list[Finding], out: Path) -> str:
 
 def _write(table: CheckedTable, kept: list[int], marks: list[str] | None, out: Path) -> None:
     import pandas as pd
+    import pyarrow as pa
 
     part = table.table.select(np.array(kept, dtype=np.int64))
     # by no type of pandas: whole numbers beside nulls would become floats
@@ -75,6 +76,8 @@ def _write(table: CheckedTable, kept: list[int], marks: list[str] | None, out: P
     frame = pd.DataFrame(columns if marks is None else {**columns, MARK: marks})
     try:
         with atomic_file(out) as file:
-            WRITERS[out.suffix.lower()].write(frame, file, True)
+            WRITERS[out.suffix.lower()].write(typed(frame, part), file, True)
     except OSError as error:
         raise EncT5Error(f"cannot write {out}: {error.strerror}; choose another file") from error
+    except (pa.ArrowException, OverflowError) as error:  # as for predictions
+        raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error

@@ -196,6 +196,8 @@ def predict(
             "model": digest_of_checkpoint(model, revision=revision),
             "quantize": quantize,
             "dtype": predictor.settings().get("dtype"),
+            "delimiter": delimiter,
+            "encoding": encoding,
         }
     rows = rows or prediction_file.read_rows(predictor, data, columns_of(text), options, part)
     asked = prediction_file.Asked(abstain_below, most, run)

@@ -31,7 +31,7 @@ def as_number(value: object) -> float | None:
 
 def read_lists(values: Sequence[Any]) -> Sequence[Any]:
     """Read lists that a CSV file holds as text, of JSON or of Python; any other column comes back as it is."""
-    if not all(isinstance(value, str) and value.lstrip()[:1] in BRACKETS for value in values):
+    if not all(is_bracketed(value) for value in values):
         return values
     lists = []
     for value in values:
@@ -40,6 +40,11 @@ def read_lists(values: Sequence[Any]) -> Sequence[Any]:
             return values
         lists.append(found)
     return lists
+
+
+def is_bracketed(value: object) -> bool:
+    """Whether a cell is a text that begins as a list or an object does, or is Python's empty set."""
+    return isinstance(value, str) and (value.lstrip()[:1] in BRACKETS or value.strip() == "set()")
 
 
 def _read_list(text: str) -> list[Any] | None:

@@ -84,6 +84,8 @@ def predict_dataset(  # noqa: PLR0913  # settings by name
         "settings": {name: str(value) for name, value in sorted(settings.items()) if name not in ("token", "device")},
         "content of the data": digest_of(checked),
         "text": list(asked.text),
+        "delimiter": asked.options.delimiter,
+        "encoding": asked.options.encoding,
         "abstain_below": abstain_below,
         "top_k": top_k,
         "id_column": id_column,

@@ -23,6 +23,7 @@ NOT_PARAMETERS = (
     *("data", "text", "label", "eval", "task", "label_separator"),
     *("delimiter", "encoding", "skip_unknown_labels"),
     *("seed", "out"),
+    *("tasks", "add_tasks"),  # `fit` is given the labels of one
     "add_labels",  # the model would have more labels than `fit` is given
 )
 _SEEDS = 2**31
@@ -59,9 +60,10 @@ def _initializer(parameters: Mapping[str, tuple[Any, str]]) -> Callable[..., Non
     """An `__init__` of keywords, from whose signature scikit-learn knows an estimator's parameters."""
 
     def __init__(self: Any, **given: Any) -> None:  # noqa: N807
-        for name in given:
-            if name not in parameters:
-                raise unknown("parameter", name, parameters)
+        with told_as_value_error():
+            for name in given:
+                if name not in parameters:
+                    raise unknown("parameter", name, parameters)
         for name, (default, _) in parameters.items():
             setattr(self, name, given.get(name, default))
 

@@ -75,6 +75,8 @@ def read_targets(y: Any) -> tuple[Targets, list[Any]]:
     elif y.dtype == object and y.ndim == 1 and any(isinstance(row, (list, tuple, set)) for row in y):
         return _of_lists(values_of(y, "y"))
     array = np.asarray(y)
+    if array.dtype.kind == "U" and array.ndim == 1 and not all(isinstance(one, str) for one in y):
+        array = np.asarray(y, dtype=object)  # numbers beside texts, which NumPy would make texts
     if array.ndim == 2 and array.shape[1] > 1:
         return _of_matrix(array, None)
     return _of_classes(column_or_1d(array, warn=True))
@@ -83,8 +85,12 @@ def read_targets(y: Any) -> tuple[Targets, list[Any]]:
 def _of_classes(y: Array) -> tuple[Targets, list[str]]:
     if (absent := pd.isna(y)).any():
         raise EncT5Error(f"y lacks the label of {absent.sum()} of {len(y)} rows (first: row {absent.argmax() + 1})")
-    check_classification_targets(y)
-    targets = _named(np.unique(y), "single")
+    try:
+        check_classification_targets(y)
+        targets = _named(np.unique(y), "single")
+    except TypeError as error:  # what has no order
+        kinds = ", ".join(sorted({type(one).__name__ for one in y.tolist()}))
+        raise EncT5Error(f"y has classes of several types ({kinds}); make them all of one") from error
     return targets, [targets.names[place] for place in np.searchsorted(targets.classes, y)]
 
 

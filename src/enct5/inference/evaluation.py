@@ -19,7 +19,7 @@ from enct5.inference.described import Described, text_columns
 from enct5.inference.task_evaluation import TaskRows
 from enct5.metrics.classification import abstention_metrics
 from enct5.tasks.base import check_abstention
-from enct5.tasks.labelled import LabelledTexts, read_labelled
+from enct5.tasks.labelled import LabelledTexts, notes_on_numbers, read_labelled
 from enct5.tasks.multi_task import MultiTask
 from enct5.tasks.unknown_labels import known_rows
 from enct5.tokenization import unread
@@ -83,7 +83,7 @@ def read_rows(
     table, shaped = with_labels(table, columns, label, separator, source)
     cells = check_columns(table, source, columns, label, separator, model.task.inputs.takes_words)
     labelled, notes = read_labelled(cells, source, columns, label, model.task, separator)
-    return Rows(labelled, shaped + notes)
+    return Rows(labelled, [*shaped, *notes_on_numbers(cells, label, model.task), *notes])
 
 
 def evaluate(  # noqa: PLR0913  # what a user may say of the data

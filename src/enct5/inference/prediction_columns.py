@@ -23,11 +23,15 @@ def names(task: Task, labels: Sequence[str], top_k: int | None, nested: bool, ta
         nested: Likewise.
         taken: Columns that are there; predictions for the output of an earlier call have `predicted_label`, too.
     """
+    wanted = [*task.prediction_columns, *score_columns.names(labels, top_k, nested)]
+    used = {*taken, *wanted}  # a task may be called `predicted_label`
     new: dict[str, str] = {}
-    for name in (*task.prediction_columns, *score_columns.names(labels, top_k, nested)):
+    for name in wanted:
         new[name] = name
-        while new[name] in taken:
-            new[name] = f"predicted_{new[name]}"
+        if name in taken:
+            while new[name] in used:
+                new[name] = f"predicted_{new[name]}"
+            used.add(new[name])
     return new
 
 

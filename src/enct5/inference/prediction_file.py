@@ -20,7 +20,7 @@ from enct5.errors import EncT5Error, InterruptedByUserError, show
 from enct5.files.writing import check_file
 from enct5.inference import prediction_columns, shards
 from enct5.inference.described import Described, text_columns
-from enct5.inference.output_formats import WRITERS, write_csv
+from enct5.inference.output_formats import WRITERS, typed, write_csv
 from enct5.inference.output_parts import Parts
 from enct5.inference.shards import Shard, ShardParts
 from enct5.tokenization.unread import Unread, notes
@@ -101,8 +101,10 @@ def _lines_of_stdin(first: int) -> Iterator["Dataset"]:
     from datasets import Dataset
 
     lines = (line.rstrip("\r\n") for line in sys.stdin)
+    mark = "\ufeff"  # of its encoding, with which some programs begin
     try:
         while part := list(islice(lines, CHUNK_ROWS)):
+            part[0], mark = part[0].removeprefix(mark), ""
             yield Dataset.from_dict({"text": part})
     except (
         UnicodeDecodeError,
@@ -191,7 +193,8 @@ def _frames(predictor: "Predictor", rows: Rows, asked: Asked, part: int, nested:
         found = prediction_columns.values(predictor, texts, labels, abstain_below, top_k, nested)
         columns = {name: chunk[name][:] if name in chunk.column_names else [None] * len(chunk) for name in rows.names}
         columns |= dict(zip(new.values(), map(list, zip(*found, strict=True)), strict=True))
-        yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+        frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+        yield typed(frame, chunk)
     if not count and not part:
         yield pd.DataFrame(columns=[*rows.names, *new.values()], dtype=object)
 
@@ -271,7 +274,7 @@ def _write(predictor: "Predictor", source: str, rows: Rows, asked: Asked, parts:
         if isinstance(error, OSError):
             raise EncT5Error(f"cannot write {out}: {error.strerror or error}{again}") from error
         raise InterruptedByUserError(f"interrupted{again}") from error
-    except pa.ArrowException as error:  # a column of different types, say, which JSON may hold
+    except (pa.ArrowException, OverflowError) as error:  # a column of different types, say, which JSON may hold
         parts.remove()
         raise EncT5Error(f"cannot write {out} as Parquet: {show(error, 200)}; write .jsonl instead") from error
     except BaseException:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from enct5.data.cells import as_number, read_lists
+from enct5.data.cells import as_number, is_bracketed, read_lists
 from enct5.data.notes import in_rows, reads_as_missing
 from enct5.data.written_numbers import read_numbers
 from enct5.errors import EncT5Error, show
@@ -21,6 +21,7 @@ _DATE = re.compile(
 _WRITTEN_NUMBER = re.compile(r"[^\w\s]?\s?([A-Z]{3}\s?)?[-+]?\d[\d.,'\s]*([^\w\s]|[A-Za-z]{1,3})?")
 # A number of up to three digits, or of three more behind a point, as 1,137 is written where that separates thousands.
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})?")
+_QUOTED = re.compile(r"""\s*[\[({]\s*['"]""")  # the start of a list, or of an object, of texts
 _CODE = re.compile(r"\s*[-+]?0\d")  # leading zeros: a code, such as 001
 
 
@@ -80,17 +81,32 @@ def _mostly_different(values: Sequence[object]) -> bool:
     return different > _FEWEST_DIFFERENT and different > len(values) / 2
 
 
-def _why_numbers(numbers: Sequence[float], values: Sequence[Any], column: str, fractions: bool) -> str | None:
-    if all(_GROUPED.fullmatch(_written(value)) for value in values) and any("." in _written(value) for value in values):
-        pointed, number = next(
-            (_written(value), number) for value, number in zip(values, numbers, strict=True) if "." in _written(value)
-        )
-        return (
-            f"column {show(column)} is read as numbers with a decimal point: {show(pointed)} is {number:g}; if the "
-            "point separates thousands, take it out"
-        )
-    if fractions:
+def how_numbers_are_read(values: Sequence[Any], column: str) -> str | None:
+    """How the numbers of a column are read, where that may surprise.
+
+    Args:
+        values: The column, without missing values.
+        column: Its name.
+
+    Raises:
+        EncT5Error: As `read_numbers`.
+    """
+    return read_numbers(values, column).said or _pointed(values, column)
+
+
+def _pointed(values: Sequence[Any], column: str) -> str | None:
+    if not all(_GROUPED.fullmatch(_written(value)) for value in values):
         return None
+    pointed = next((text for text in map(_written, values) if "." in text), None)
+    return pointed and (
+        f"column {show(column)} is read as numbers with a decimal point: {show(pointed)} is {float(pointed):g}; if the "
+        "point separates thousands, take it out"
+    )
+
+
+def _why_numbers(numbers: Sequence[float], values: Sequence[Any], column: str, fractions: bool) -> str | None:
+    if (pointed := _pointed(values, column)) is not None or fractions:
+        return pointed
     return (
         f"column {show(column)} is read as numbers, as {len(set(numbers))} of its {len(numbers)} values differ; "
         "--task single reads them as classes"
@@ -102,6 +118,11 @@ def _written(value: object) -> str:
 
 
 def _refuse_what_is_no_class(values: Sequence[Any], column: str) -> None:
+    if all(map(is_bracketed, values)) and (quoted := next(filter(_QUOTED.match, values), None)) is not None:
+        raise EncT5Error(
+            f"column {show(column)} holds lists or objects that are written neither as JSON nor as Python writes "
+            f'lists, such as {show(quoted)}; write lists as ["a", "b"], or pass --task single if each is a class'
+        )
     different = len({str(value).strip() for value in values})
     if different > _FEWEST_DIFFERENT and all(
         isinstance(value, date) or _DATE.fullmatch(str(value).strip()) for value in values

@@ -11,10 +11,9 @@ from enct5.data.columns import read_texts, refused_list
 from enct5.data.lazy_columns import LazyColumns, taken
 from enct5.data.notes import blank_texts, is_blank, numbers_as_texts, repeated_texts
 from enct5.data.split import text_keys
-from enct5.data.written_numbers import read_numbers
 from enct5.errors import show
 from enct5.tasks.base import Task
-from enct5.tasks.guessing import guess
+from enct5.tasks.guessing import guess, how_numbers_are_read
 from enct5.tasks.registry import find_task
 
 if TYPE_CHECKING:
@@ -68,13 +67,19 @@ def infer_task(
     """
     if task != "auto":
         named = find_task(task)
-        if named.fit_scaler is not None and (said := read_numbers(_cells(table, label), label).said):
+        for said in notes_on_numbers(table, label, named):
             note(said)
         return named
     problem_type, reason = guess(_cells(table, label), label, separator)
     if reason is not None:
         note(reason)
     return find_task(problem_type)
+
+
+def notes_on_numbers(table: "Table", label: str, task: Task) -> list[str]:
+    """How the numbers of a label column are read, where that may surprise; nothing of a task that learns no numbers."""
+    said = None if task.fit_scaler is None else how_numbers_are_read(_cells(table, label), label)
+    return [] if said is None else [said]
 
 
 def read_labelled(

@@ -17,7 +17,7 @@ from enct5.data.shaping import with_label_column
 from enct5.data.split import text_keys
 from enct5.errors import EncT5Error, show
 from enct5.tasks.base import Task
-from enct5.tasks.labelled import LabelledTexts, label_values
+from enct5.tasks.labelled import LabelledTexts, label_values, notes_on_numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -149,8 +149,10 @@ class TaskColumn:
                 if len(rows) == len(table):
                     raise
                 raise EncT5Error(f"{error} (of the {len(rows)} rows with a label, which alone are counted)") from error
-        found = task.notes(columns[self.label], values, read_texts(columns, self.text))
-        notes += [f"{self.name}: {note}" for note in found]
+        found = notes_on_numbers(columns, self.label, task)
+        found += task.notes(columns[self.label], values, read_texts(columns, self.text))
+        # how numbers are read has been told where it told the kind of task
+        notes += [note for note in (f"{self.name}: {one}" for one in found) if note not in notes]
         return Labels(np.array(rows, dtype=np.int64), values)
 
 

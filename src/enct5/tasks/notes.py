@@ -1,6 +1,7 @@
 """What is odd about labels of any kind: one line each, as in `data.notes`."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -26,8 +27,8 @@ def odd_names(counts: Mapping[str, int]) -> list[str]:
     )
     if groups:
         notes.append(
-            f"labels differ only in case, blanks, Unicode form or how a number is written: {and_more(groups)}; write "
-            "them alike if they mean the same"
+            f"labels differ only in case, blanks, unseen characters, Unicode form or how a number is written: "
+            f"{and_more(groups)}; write them alike if they mean the same"
         )
     broken = sorted(name for name in counts if _CONTROL.search(name))
     if broken:
@@ -45,8 +46,9 @@ def odd_names(counts: Mapping[str, int]) -> list[str]:
 
 
 def _meaning(name: str) -> object:
-    number = as_number(name)
-    return normal_form(name) if number is None else number
+    seen = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    number = as_number(seen)
+    return normal_form(seen) if number is None else number
 
 
 def _shown(name: str) -> str:

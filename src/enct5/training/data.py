@@ -18,7 +18,7 @@ from enct5.data.shaping import with_labels
 from enct5.errors import EncT5Error, shorten, show
 from enct5.model.folder import public_name
 from enct5.tasks.base import Task
-from enct5.tasks.labelled import infer_task, read_labelled
+from enct5.tasks.labelled import infer_task, notes_on_numbers, read_labelled
 from enct5.tasks.notes import without_evaluation
 from enct5.tasks.registry import TASKS
 from enct5.tasks.unknown_labels import known_rows
@@ -160,7 +160,8 @@ def checked_rows(config: TrainConfig, of_base: "KnownLabels | None" = None) -> R
     if config.eval is not None:
         columns, shaped = _read(config, config.eval, task.inputs.takes_words)
         evaluation, found = read_labelled(columns, config.eval, config.text, config.label, task, config.label_separator)
-        notes += [f"{data_name(config.eval)}: {note}" for note in shaped + found]
+        found = [*shaped, *notes_on_numbers(columns, config.label, task), *found]
+        notes += [f"{data_name(config.eval)}: {note}" for note in found]
         evaluation, found = known_rows(evaluation, task, names, data_name(config.eval), config.skip_unknown_labels)
         notes += found
     parts = split(config, task, data, evaluation, counts)

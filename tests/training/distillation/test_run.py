@@ -31,6 +31,7 @@ from helpers.runs import (
     steps_of,
     weights,
 )
+from helpers.several_tasks import saved_tasks
 from helpers.tables import write_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -162,6 +163,21 @@ def test_where_all_texts_have_labels_they_judge(run: Run, teacher: Path, tmp_pat
     assert "How far to trust the scores" in page
 
 
+def test_labels_in_columns_judge_as_those_in_one(run: Run, tmp_path: Path) -> None:
+    rows, teacher = several_labels(40), tmp_path / "teacher"
+    start(run.base, teacher, write_rows(tmp_path / "rows.jsonl", rows), epochs=1)
+    wide = [{"text": row["text"], **{label: int(label in row["label"]) for label in LABELS}} for row in rows]
+    figures = []
+    for name, own, column in (("one", rows, "label"), ("wide", wide, ",".join(LABELS))):
+        source, held_out = (
+            write_rows(tmp_path / f"{name}-{part}.jsonl", own[:end]) for part, end in (("a", 40), ("b", 20))
+        )
+        record = distill(teacher, run.base, tmp_path / name, source, label=column, eval=held_out, epochs=1)
+        assert record["distillation"]["judged_by"] == "the labels"
+        figures.append((record["metrics"], record["distillation"]["teacher_metrics"]))
+    assert figures[0] == figures[1]
+
+
 def test_an_exported_teacher_says_the_same(run: Run, tmp_path: Path) -> None:
     export(str(run.out), tmp_path / "exported")
     source = write_rows(tmp_path / "new.jsonl", without_labels(messages(60, seed=12)))
@@ -253,6 +269,10 @@ def test_what_does_not_fit_is_refused_in_one_line(
     strange = write_rows(tmp_path / "strange.jsonl", [*rows, {"text": "x", "label": "Refund"}])
     for options, message in (
         ({"teacher": tmp_path / "untrained"}, "the teacher .*untrained has never been trained; train it first"),
+        (
+            {"teacher": saved_tasks(run.base, tmp_path / "tasks")},
+            "does 5 tasks in one pass: .*; take one that does one",
+        ),
         ({"teacher": run.base}, "is a checkpoint of type 't5', not an EncT5 model"),
         ({"teacher": tmp_path / "nowhere"}, "there is no folder .*nowhere"),
         ({"text": ("text", "second")}, r"trained on single texts \(`text`\), and --text names 2 columns; name 1"),

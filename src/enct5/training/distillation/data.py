@@ -15,10 +15,13 @@ from enct5.data.lazy_columns import taken
 from enct5.data.shaping import with_label_column, with_texts
 from enct5.errors import EncT5Error, show, unknown
 from enct5.tasks.base import Task
-from enct5.tasks.labelled import label_values
+from enct5.tasks.labelled import label_values, notes_on_numbers
+from enct5.tasks.multi_task import MultiTask
 from enct5.training.distillation.config import DistillConfig
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from enct5.inference.described import Described
     from enct5.inference.predictor import Predictor
 
@@ -31,11 +34,13 @@ class Part:
         texts: strings, pairs of strings, or lists of words.
         labelled: which of them have a label, bool (texts,).
         values: the labels of those, as the task takes them.
+        notes: on how they are read.
     """
 
     texts: Sequence[Any]
     labelled: npt.NDArray[np.bool_]
     values: list[Any]
+    notes: Sequence[str] = ()
 
 
 @dataclass
@@ -65,7 +70,9 @@ def read_distillation_texts(config: DistillConfig, teacher: "Predictor | Describ
 
 
 def _check_columns(config: DistillConfig, task: Task, trained_on: Sequence[str]) -> None:
-    """Refuse pairs for a teacher of single texts, and the other way round."""
+    """Refuse teachers of several tasks, and pairs for one of single texts, and the other way round."""
+    if isinstance(task, MultiTask):
+        raise EncT5Error(f"the teacher {config.teacher} does {task.description}; take one that does one of them alone")
     if len(config.text) == 2 and task.inputs.takes_words:
         raise EncT5Error("tagging tokens reads one text column, not two; name one with --text")
     if trained_on and len(trained_on) != len(config.text):
@@ -76,10 +83,16 @@ def _check_columns(config: DistillConfig, task: Task, trained_on: Sequence[str])
         )
 
 
+def _has_labels(table: "Dataset", label: str, source: str) -> bool:
+    """Whether a table has the label column, or one of several."""
+    names = [label, *(name.strip() for name in label.split(","))]
+    return not set(names).isdisjoint(with_texts(table, names, source).column_names)
+
+
 def _read(source: str, config: DistillConfig, task: Task, must_have_labels: bool) -> Part:
     table = reading.read_table(source, ReadOptions(config.delimiter, config.encoding))
     table = with_texts(table, config.text, source)
-    if config.label is not None and (must_have_labels or "," not in config.label):
+    if config.label is not None and (must_have_labels or _has_labels(table, config.label, source)):
         table, _ = with_label_column(table, config.text, config.label, source)
     columns = check_columns(table, source, config.text, None, takes_words=task.inputs.takes_words)
     texts = read_texts(columns, config.text)
@@ -105,4 +118,4 @@ def _read(source: str, config: DistillConfig, task: Task, must_have_labels: bool
         if labelled.all():
             raise
         raise EncT5Error(f"{error} (of the {len(rows)} rows with a label, which alone are counted)") from error
-    return Part(texts, labelled, values)
+    return Part(texts, labelled, values, notes_on_numbers(with_label, label, task))

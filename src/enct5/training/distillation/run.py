@@ -93,7 +93,7 @@ def _rows(config: DistillConfig, texts: Texts | None, base: str, tokenizer: PreT
 
     parts = split(config, task, data, evaluation, counts)
     training_rows, held_out_rows = parts.rows
-    notes = blank_texts(data.texts, config.data) + parts.notes()
+    notes = blank_texts(data.texts, config.data) + [note for side in sides for note in side.notes] + parts.notes()
     judged_by_labels = bool(labelled[held_out_rows].all())
     judge = "the labels" if judged_by_labels else "the teacher's decisions"
     logger.info(f"evaluation: {parts.said}, judged by {judge}")
