@@ -9,7 +9,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -55,10 +54,7 @@ def test_it_is_the_model_of_a_run_with_these_settings(fitted: EncT5Classifier, r
 def test_it_is_pickled_with_what_it_learned(fitted: EncT5Classifier, tmp_path: Path) -> None:
     joblib.dump(fitted, tmp_path / "classifier.joblib")
     for other in (joblib.load(tmp_path / "classifier.joblib"), pickle.loads(pickle.dumps(fitted))):
-        weights, others = (one.predictor_.model.state_dict() for one in (fitted, other))
-        assert all(torch.equal(weight, others[name]) for name, weight in weights.items())
-        # some processors round otherwise where weights begin at another byte of memory, as they do in a mapped file
-        np.testing.assert_allclose(other.predict_proba(TEXTS), fitted.predict_proba(TEXTS), atol=1e-6)
+        np.testing.assert_array_equal(other.predict_proba(TEXTS), fitted.predict_proba(TEXTS))
         assert other.get_params() == fitted.get_params()
 
 
