@@ -14,7 +14,7 @@ from torch import nn
 from enct5 import EncT5ForSequenceClassification, Predictor
 from enct5.folding import model as folding
 from enct5.folding.decoder import PromptDecoder
-from enct5.folding.layers import CACHE_LINE, Run
+from enct5.folding.layers import Run
 from enct5.folding.model import FoldedEncT5, parts_of, runs_of
 from enct5.model.conversion import convert
 from enct5.model.loading import load_tokenizer
@@ -142,21 +142,6 @@ def test_the_model_stays_as_it_is_and_shares_its_memory() -> None:
     own = {parameter.data_ptr() for parameter in model.parameters()}
     shared = {name for name, tensor in folded.state_dict().items() if tensor.data_ptr() in own}
     assert {"embedding", "head_bias"} | {name for name in folded.state_dict() if "output.weight" in name} == shared
-
-
-@pytest.mark.parametrize(("problem_type", "labels"), TASKS)
-def test_where_weights_begin_in_memory_changes_no_bit(problem_type: str, labels: int) -> None:
-    model = random_model(num_labels=labels, problem_type=problem_type)
-    texts = random_texts()
-    expected = folded_logits(FoldedEncT5(model), texts)
-    for parameter in model.parameters():  # as in a file behind three numbers
-        begins_later = torch.empty(parameter.numel() + 3)[3:].view_as(parameter)
-        parameter.data = begins_later.copy_(parameter.data)
-    folded = FoldedEncT5(model)
-    assert torch.equal(folded_logits(folded, texts), expected)
-    matrices = [tensor for name, tensor in folded.state_dict().items() if "output.weight" in name]
-    assert matrices
-    assert all(tensor.data_ptr() % CACHE_LINE == 0 for tensor in matrices)
 
 
 def test_nothing_in_it_is_for_training() -> None:

@@ -16,7 +16,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 
 from enct5 import EncT5ForSequenceClassification
-from enct5.model.modeling_enct5 import EncT5Model
+from enct5.model.modeling_enct5 import CACHE_LINE, EncT5Model
 from helpers.classifiers import LABELS, MULTI, SINGLE, VARIANTS, logits_of, random_ids, random_model
 from helpers.paths import shared
 
@@ -294,3 +294,14 @@ def test_the_vocabulary_can_grow_without_touching_the_prompts() -> None:
     assert model.config.vocab_size == 70
     assert model.transformer.decoder.embed_tokens.weight.shape == (1, 32)
     assert torch.equal(logits_of(model, ids), expected)
+
+
+@pytest.mark.parametrize("num_labels", [3, 4, 5, 6])
+def test_a_saved_model_has_the_same_logits_wherever_its_file_has_the_weights(num_labels: int, tmp_path: Path) -> None:
+    model = random_model(num_labels=num_labels)
+    model.save_pretrained(tmp_path)
+    loaded = type(model).from_pretrained(tmp_path)
+    begins = {name: parameter.data_ptr() % CACHE_LINE for name, parameter in loaded.named_parameters()}
+    assert not any(begins.values()), begins
+    ids = random_ids(4, 19)
+    assert torch.equal(logits_of(loaded, ids), logits_of(model, ids))

@@ -17,7 +17,6 @@ from enct5.model.modeling_enct5 import clamp_half_precision
 FEED_FORWARD_ROWS = 2048  # at a time: the states between the two matrices are several times as wide
 # Up to so many rows a product takes as long as reading its matrix; on a CPU the matrix is read faster from the left.
 FEW_ROWS = 64
-CACHE_LINE = 64  # bytes
 
 
 class Run(NamedTuple):
@@ -62,17 +61,13 @@ def normalize(hidden: torch.Tensor, epsilon: float) -> torch.Tensor:
 
 
 class Projection(nn.Module):
-    """A matrix `(outputs, inputs)`; its inputs are taken in its own dtype.
-
-    A matrix of a mapped file is copied if it begins between two cache lines, where products of matrices round otherwise
-    on some processors: with one label more in the file, every logit would be another one in its last bit.
-    """
+    """A matrix `(outputs, inputs)`; its inputs are taken in its own dtype."""
 
     weight: torch.Tensor
 
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()
-        self.register_buffer("weight", weight if weight.data_ptr() % CACHE_LINE == 0 else weight.clone())
+        self.register_buffer("weight", weight)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """`(..., inputs)` to `(..., outputs)`."""

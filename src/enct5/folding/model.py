@@ -92,9 +92,8 @@ def parts_of(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
 class FoldedEncT5(nn.Module):
     """A trained EncT5 model for inference, on packed tokens: texts one after the other, without padding.
 
-    It holds the weights of the time when it was made, those that are unchanged in the model's own memory (if they begin
-    at a cache line, see `Projection`), and always predicts as in evaluation mode. The model stays as it is. Nothing
-    here can be trained.
+    It holds the weights of the time when it was made, those that are unchanged in the model's own memory, and always
+    predicts as in evaluation mode. The model stays as it is. Nothing here can be trained.
 
     Args:
         model: EncT5 for labels of texts or of tokens.

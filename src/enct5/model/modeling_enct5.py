@@ -83,6 +83,7 @@ PROMPTS_AT_A_TIME = 1024
 # The asymmetric loss passes over labels with a score below it that a text does not have (its paper's margin).
 ASYMMETRIC_MARGIN = 0.05
 TINY = 1e-8  # instead of 0, where a power's gradient would be infinite
+CACHE_LINE = 64  # bytes
 
 
 def check_stored_dtypes(source: str | os.PathLike, unread: Collection[str], **places: Any) -> None:
@@ -110,6 +111,18 @@ def check_stored_dtypes(source: str | os.PathLike, unread: Collection[str], **pl
                     f"{name} is stored as {tensor.dtype}, which is no floating point number that stands for itself; "
                     "save the model dequantised, or take the original"
                 )
+
+
+def start_at_cache_lines(model: nn.Module) -> None:
+    """Copy the weights that begin between two cache lines, as those of a file that is mapped into memory may.
+
+    Some processors round products of matrices otherwise there, and in a file weights begin behind a head of any size:
+    one label more, and all logits would be others in their last bit.
+    """
+    for parameter in model.parameters():
+        # no subclass, such as a quantised or a distributed tensor, whose memory is its own affair
+        if type(parameter) is nn.Parameter and parameter.is_cpu and parameter.data_ptr() % CACHE_LINE:
+            parameter.data = parameter.data.clone()
 
 
 def clamp_half_precision(hidden_states: torch.Tensor) -> torch.Tensor:
@@ -368,6 +381,13 @@ class EncT5PreTrainedModel(T5PreTrainedModel):
         and leaves all their matrices with T5's `initializer_factor` (1.0) as standard deviation.
         """
         return False
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """Load a checkpoint (see `PreTrainedModel.from_pretrained`) to where its weights begin at cache lines."""
+        loaded: Any = super().from_pretrained(*args, **kwargs)
+        start_at_cache_lines(loaded[0] if isinstance(loaded, tuple) else loaded)
+        return loaded
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase, set_seed
 
 from enct5.errors import EncT5Error, first_line
 from enct5.files.hub_names import on_hub
 from enct5.model.configuration_enct5 import EncT5Config
 from enct5.model.conversion import convert, start_prompts
-from enct5.model.modeling_enct5 import PROMPTS, EncT5ForClassification, check_stored_dtypes
+from enct5.model.modeling_enct5 import (
+    PROMPTS,
+    EncT5ForClassification,
+    EncT5PreTrainedModel,
+    check_stored_dtypes,
+)
 from enct5.model.modeling_enct5_tasks import class_of_task
 from enct5.model.rescaling import rescale_outputs
 from enct5.model.vocabularies import check_tokenizer
@@ -177,7 +182,7 @@ def _refit(
         config = EncT5Config.from_dict(values)
     except (StrictDataclassError, ValueError, TypeError) as error:
         raise EncT5Error(f"{first_line(error)} (base: {base})") from error
-    load: Any = PreTrainedModel.from_pretrained  # ours warns of a head that is yet to be trained
+    load: Any = EncT5PreTrainedModel.from_pretrained  # its classes' own warn of a head that is yet to be trained
     source, places = on_hub(base)
     try:
         model, info = load.__func__(
