@@ -24,7 +24,7 @@ SEEDS = (1, 2, 3)
 SAMPLE = replace(GOEMOTIONS, rows=2000)
 # `enct5 train` leaves the prompts as the model has them, or starts them from the labels' words.
 STARTS = {"normal": "pad", "pad": "pad", "label words": "names"}
-FIGURES = {"tuned": "macro F1, tuned thresholds", "at_default": "macro F1 at 0.5", "steps": "steps"}
+FIGURES = {"tuned": "macro F1, tuned thresholds", "at_default": "macro F1 at 0.5"}
 FILE = RESULTS / "initialisation.jsonl"
 
 
