@@ -36,6 +36,7 @@ def entities(*spans: tuple[int, int]) -> list[dict[str, Any]]:
     return [{"start": start, "end": end, "label": "x"} for start, end in spans]
 
 
+ALIKE = "labels differ only in case, blanks, unseen characters, Unicode form or how a number is written"
 PLAIN = labelled(["a", "b"] * 20)
 
 
@@ -95,19 +96,14 @@ PLAIN = labelled(["a", "b"] * 20)
         pytest.param(
             labelled(["delivery", "Delivery", "refund", " refund "] * 10),
             {},
-            [
-                "labels differ only in case, blanks, unseen characters, Unicode form or how a number is written: "
-                "`Delivery` (10) = "
-                "`delivery` (10); write them alike if they mean the same"
-            ],
+            [f"{ALIKE}: `Delivery` (10) = `delivery` (10); write them alike if they mean the same"],
             id="case",
         ),
         pytest.param(
             labelled(["Café", "Cafe\u0301", "two  words", "two words"] * 10),
             {},
             [
-                "labels differ only in case, blanks, unseen characters, Unicode form or how a number is written: "
-                "`Cafe\\u0301` (10) = "
+                f"{ALIKE}: `Cafe\\u0301` (10) = "
                 "`Caf\\xe9` (10), `two  words` (10) = `two words` (10); write them alike if they mean the same"
             ],
             id="Unicode form",
@@ -116,29 +112,22 @@ PLAIN = labelled(["a", "b"] * 20)
             labelled(["late", "la\u00adte", "\ufeffon time", "on time"] * 10),
             {},
             [
-                "labels differ only in case, blanks, unseen characters, Unicode form or how a number is written: "
-                "`late` (10) = `la\\xadte` (10), `on time` (10) = `\\ufeffon time` (10); write them alike if they mean "
-                "the same"
+                f"{ALIKE}: `late` (10) = `la\\xadte` (10), `on time` (10) = `\\ufeffon time` (10); "
+                "write them alike if they mean the same"
             ],
             id="unseen characters",
         ),
         pytest.param(
             labelled([1, "1.0", "two"] * 20),
             {},
-            [
-                "labels differ only in case, blanks, unseen characters, Unicode form or how a number is written: "
-                "`1` (20) = `1.0` (20); "
-                "write them alike if they mean the same"
-            ],
+            [f"{ALIKE}: `1` (20) = `1.0` (20); write them alike if they mean the same"],
             id="number",
         ),
         pytest.param(
             labelled([["a ", "A"], ["a", " a"], [], ["b"]] * 10),
             {},
             [
-                "labels differ only in case, blanks, unseen characters, Unicode form or how a number is written: "
-                "`A` (10) = `a` (20); "
-                "write them alike if they mean the same",
+                f"{ALIKE}: `A` (10) = `a` (20); write them alike if they mean the same",
                 "a label is named more than once in 10 rows (2, 6, 10, 14, 18, ...), and counts once",
             ],
             id="lists",
