@@ -47,7 +47,7 @@ def make_predict_fn(model: str, **settings: Any) -> Callable[[], Callable[..., M
         def predict_pairs(first: np.ndarray, second: np.ndarray) -> Mapping[str, np.ndarray]:
             return columns_of(list(zip(first.tolist(), second.tolist(), strict=True)))
 
-        pairs = predictor.config is not None and len(predictor.config.text) == 2
+        pairs = predictor.config is not None and predictor.config.takes_pairs
         return predict_pairs if pairs else predict
 
     return load

@@ -41,8 +41,9 @@ def test_explain_shows_words_and_writes_a_page(place: Path, enct5: Callable[...,
     assert "late" in out.read_text(encoding="utf-8")
 
 
-def test_explain_takes_pairs_and_says_what_was_cut(place: Path, enct5: Callable[..., Ended]) -> None:
-    status, shown, _ = enct5("explain", place / "model", "late parcel", "money " * 200)
+def test_explain_takes_pairs_and_says_what_was_cut(place: Path, tmp_path: Path, enct5: Callable[..., Ended]) -> None:
+    saved_model(place / "t5", tmp_path / "pairs", ("no", "yes"), text=("question", "answer"))
+    status, shown, _ = enct5("explain", tmp_path / "pairs", "late parcel", "money " * 200)
     assert status == 0
     assert "the text is too long for the model: the last " in shown
     assert "late parcel</s>" in shown
@@ -178,7 +179,7 @@ def test_a_pair_is_two_texts(place: Path, tmp_path: Path, enct5: Callable[..., E
     (wanted,) = Predictor.from_pretrained(tmp_path / "pairs").predict([("late?", "no, it came")])
     assert cells(out) == [[wanted["label"], f"{wanted['score']:.3f}"]]
     ended = enct5("predict", tmp_path / "pairs", "is it late?")
-    assert ended.err == "enct5: the model was trained on `question` and `answer`; give two texts\n"
+    assert ended.err == "enct5: the model was trained on `question` and `answer`; give it pairs of texts\n"
 
 
 def test_all_scores_are_columns(place: Path, enct5: Callable[..., Ended]) -> None:

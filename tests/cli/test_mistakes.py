@@ -186,7 +186,13 @@ BAD_INPUT = {
     "word for a score": ("predict {p}/model {p}/good.csv --abstain-below high", "'--abstain-below'", "`high`"),
     "predict a missing file": ("predict {p}/model {p}/nowhere.csv", "no file `"),
     "a text into a file": ("predict {p}/model parcel --out {p}/x.csv", "`parcel` is one text", "leave out --out"),
-    "a pair for single texts": ("predict {p}/model late parcel", "trained on `text`; give one text"),
+    "a pair for single texts": ("predict {p}/model late parcel", "trained on `text`; give it single texts"),
+    "two columns for single texts": (
+        "predict {p}/model {p}/good.csv --text text,label",
+        "trained on `text`; give it single texts",
+    ),
+    "evaluate two columns": ("evaluate {p}/model {p}/good.csv --text text,label", "give it single texts"),
+    "explain a pair": ("explain {p}/model late parcel", "trained on `text`; give it single texts"),
     "scores of numbers": (
         "predict {p}/numbers {p}/good.csv --all-scores",
         "no probabilities of labels",

@@ -204,7 +204,7 @@ def test_a_callers_mode_makes_no_difference(predictor: Predictor, mode: Callable
 
 
 def test_pairs_and_empty_texts(predictor: Predictor) -> None:
-    pair = predictor.explain(("where is it", "my parcel"))
+    pair = Predictor(predictor.model, predictor.tokenizer).explain(("where is it", "my parcel"))
     check(pair)
     assert [(word.text, word.part) for word in pair.words] == [
         *(("where", 0), ("is", 0), ("it", 0), ("</s>", 0)),
@@ -255,8 +255,9 @@ def test_bytes_are_explained_by_words() -> None:
 
 
 def test_segments_are_the_whole_text(predictor: Predictor) -> None:
+    untold = Predictor(predictor.model, predictor.tokenizer)  # which takes pairs, too
     for text in (TEXT, "  e\u0301 ", "", "parcel " * 100, ("a b", " c")):
-        explanation = predictor.explain(text)
+        explanation = untold.explain(text)
         parts = explanation.segments(list(range(len(explanation.words))))
         shown = ["".join(piece for piece, _ in part if piece != "</s>") for part in parts]
         assert shown == list(explanation.texts)

@@ -19,3 +19,9 @@ def folder(t5_folder: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def predictor(folder: Path) -> Predictor:
     return Predictor.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def untold(predictor: Predictor) -> Predictor:
+    """The same, of which nobody knows whether it was trained on single texts or pairs: it takes both."""
+    return Predictor(predictor.model, predictor.tokenizer)

@@ -141,7 +141,7 @@ def test_pairs_come_from_two_columns(tmp_path: Path) -> None:
     given = write(tmp_path / "in.csv", {"b": ["x", "y"], "a": ["1", "2"]})
     predict_table(Echo(text=("a", "b")), str(given), None, tmp_path / "out.csv")
     assert read_table(str(tmp_path / "out.csv"))["label"][:] == ["<1 + x>", "<2 + y>"]
-    predict_table(Echo(), str(given), ("b", "a"), tmp_path / "turned.csv")
+    predict_table(Echo(text=("a", "b")), str(given), ("b", "a"), tmp_path / "turned.csv")
     assert read_table(str(tmp_path / "turned.csv"))["label"][:] == ["<x + 1>", "<y + 2>"]
 
 

@@ -22,7 +22,7 @@ from enct5.cli import command
 from enct5.errors import EncT5Error
 from enct5.inference import predictor as predictor_module
 from enct5.inference.predictor import Predictor
-from helpers.models import plain_logits, saved_model
+from helpers.models import pair_scorer, plain_logits, saved_model
 from helpers.texts import LABELS, sentences
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -103,15 +103,27 @@ def test_a_run_folders_predictor_is_copied_with_its_settings(predictor: Predicto
         assert other.predict(sentences(5)) == predictor.predict(sentences(5))
 
 
-def test_pairs_are_joined_as_t5_joins_them(predictor: Predictor) -> None:
+def test_pairs_are_joined_as_t5_joins_them(untold: Predictor) -> None:
     pairs = list(zip(sentences(20), sentences(40)[20:], strict=True))
-    wanted = np.stack([plain_logits(predictor, *pair) for pair in pairs])
-    np.testing.assert_allclose(predictor.logits(pairs), wanted, atol=1e-4)
-    np.testing.assert_array_equal(predictor.logits([list(pair) for pair in pairs]), predictor.logits(pairs))
-    first, second = (predictor.tokenizer(text)["input_ids"] for text in pairs[0])
+    wanted = np.stack([plain_logits(untold, *pair) for pair in pairs])
+    np.testing.assert_allclose(untold.logits(pairs), wanted, atol=1e-4)
+    np.testing.assert_array_equal(untold.logits([list(pair) for pair in pairs]), untold.logits(pairs))
+    first, second = (untold.tokenizer(text)["input_ids"] for text in pairs[0])
     with torch.no_grad():
-        by_hand = predictor.model(torch.tensor([first + second])).logits[0].numpy()
-    np.testing.assert_allclose(predictor.logits(pairs)[0], by_hand, atol=1e-4)
+        by_hand = untold.model(torch.tensor([first + second])).logits[0].numpy()
+    np.testing.assert_allclose(untold.logits(pairs)[0], by_hand, atol=1e-4)
+
+
+def test_pairs_and_single_texts_are_for_models_that_were_trained_on_such(
+    predictor: Predictor, t5_folder: Base, tmp_path: Path
+) -> None:
+    for ask in (predictor.predict, predictor.logits, predictor.tokenized, lambda texts: list(predictor.stream(texts))):
+        with pytest.raises(EncT5Error, match=r"^the model was trained on `text`; give it single texts$"):
+            ask([("a", "b")])
+    scorer = pair_scorer(t5_folder(), tmp_path, LABELS, "single_label_classification")
+    for ask in (scorer.predict, scorer.logits, scorer.tokenized, scorer.explain):
+        with pytest.raises(EncT5Error, match=r"^the model was trained on `.*` and `.*`; give it pairs of texts$"):
+            ask("a" if ask in (scorer.predict, scorer.explain) else ["a"])
 
 
 def test_an_empty_text_is_the_end_token_alone(predictor: Predictor) -> None:
@@ -146,7 +158,7 @@ def test_a_very_long_text_is_cut_to_the_length_of_the_training(predictor: Predic
     ("texts", "message"),
     [
         (["a", ("a", "b")], "text 2: texts and pairs of texts are mixed"),
-        ([("a", "b"), "a"], "text 2: texts and pairs of texts are mixed"),
+        ([("a", "b"), "a"], "the model was trained on `text`; give it single texts"),
         (["a", None], "text 2 is `None`; give a string, or a pair of strings"),
         (["a", "b", 3.5], "text 3 is `3.5`"),
         ([b"bytes"], "text 1 is `b'bytes'`"),
@@ -183,7 +195,7 @@ def test_one_text_gives_one_result(predictor: Predictor) -> None:
             ask(text)
 
 
-def test_lists_columns_and_generators_of_texts_are_taken(predictor: Predictor) -> None:
+def test_lists_columns_and_generators_of_texts_are_taken(predictor: Predictor, untold: Predictor) -> None:
     texts = sentences(6)
     wanted = predictor.logits(texts)
     column = pd.Series(texts, index=[5, 3, 4, 0, 1, 2])
@@ -198,7 +210,9 @@ def test_lists_columns_and_generators_of_texts_are_taken(predictor: Predictor) -
         (text for text in texts),
     ):
         np.testing.assert_array_equal(predictor.logits(given), wanted)
-    assert predictor.predict(zip(texts, texts, strict=True)) == predictor.predict([(text, text) for text in texts])
+    assert untold.predict(zip(texts, texts, strict=True)) == untold.predict([(text, text) for text in texts])
+    with pytest.raises(EncT5Error, match="text 2: texts and pairs of texts are mixed"):
+        untold.predict([("a", "b"), "a"])
 
 
 def test_refusals_count_texts_from_the_first_of_all(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:

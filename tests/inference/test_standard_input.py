@@ -34,7 +34,7 @@ def test_without_an_output_csv_goes_to_standard_output(tmp_path: Path, capsys: p
     ]
 
 
-@pytest.mark.parametrize("trained_with", [("text",), ("question", "answer")])
+@pytest.mark.parametrize("trained_with", [("text",), ("message",), ()])
 def test_every_line_of_standard_input_is_a_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained_with: tuple[str, ...]
 ) -> None:
@@ -44,6 +44,12 @@ def test_every_line_of_standard_input_is_a_text(
     assert table.column_names == ["text", "label", "score"]
     assert table["text"][:] == ['erste, "Zeile"', "", "ü  ", "last"]
     assert table["label"][:] == ['<erste, "Zeile">', "<>", "<ü  >", "<last>"]
+
+
+def test_lines_are_no_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(monkeypatch, b"one text\n")
+    with pytest.raises(EncT5Error, match="the model was trained on `question` and `answer`; give it pairs of texts"):
+        predict_table(Echo(text=("question", "answer")), "-", None, None)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line(

@@ -167,8 +167,8 @@ def predict(
         raise EncT5Error(
             f"{show(data)} is one text, whose result is shown here; leave out --out, --text, --resume and --shard"
         )
-    if one and known is not None:
-        _check_parts(known, second is not None)
+    if one and known is not None and known.config is not None:
+        known.config.check_pairs(second is not None)
     prediction_file.check_output(out, data, part)
     prepare_for_hub(model, None if one or is_local(data) else data)
     options = ReadOptions(delimiter, encoding)
@@ -186,7 +186,6 @@ def predict(
             revision=revision,
         )
     if one:
-        _check_parts(predictor, second is not None)
         ((result, best),) = predictor.scored([data if second is None else (data, second)], abstain_below, most)
         tables.show_prediction(result, best)
         return
@@ -243,13 +242,6 @@ def _shard(written: str | None, data: str, out: Path | None) -> "Shard | None":
     if out is None or data == STDIN:
         raise EncT5Error("--shard is for the rows of files or of a hub dataset, and for --out; name both")
     return Shard.read(written)
-
-
-def _check_parts(model: Any, is_pair: bool) -> None:
-    """Refuse one text for a model of pairs, and a pair for one of single texts."""
-    if model.config is not None and (len(model.config.text) == 2) != is_pair:
-        columns = " and ".join(map(show, model.config.text))
-        raise EncT5Error(f"the model was trained on {columns}; give {'one text' if is_pair else 'two texts'}")
 
 
 def explain(

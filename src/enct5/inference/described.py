@@ -44,8 +44,14 @@ def described(source: str) -> Described | None:
 
 
 def text_columns(model: "Predictor | Described", text: Sequence[str] | None) -> tuple[str, ...]:
-    """The text columns named by the user, else those the model was trained with."""
+    """The text columns named by the user, else those the model was trained with.
+
+    Raises:
+        EncT5Error: for two of a model of single texts, one of a model of pairs, or where nobody names any.
+    """
     if text is not None:
+        if model.config is not None:
+            model.config.check_pairs(len(text) == 2)
         return tuple(text)
     if model.config is None or not model.config.text:
         raise EncT5Error("the model does not say which columns it was trained with; name the text column with --text")

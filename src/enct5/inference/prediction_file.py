@@ -133,7 +133,8 @@ def read_rows(
         EncT5Error: for a table that cannot be read, or lacks the columns, in this shard or another.
     """
     if is_lines(source, text):
-        # One text column however the model was trained: a line is a text.
+        if model.config is not None:
+            model.config.check_pairs(False)  # a line is a text
         return Rows(_lines_of_stdin, ("text",), ["text"], None)
     columns = text_columns(model, text)
     names: dict[str, None] = {}

@@ -259,7 +259,7 @@ class Predictor(Runner):
             check_abstention(self.task, abstain_below)
         if top_k != 1:
             check_top_k(self.task, top_k)
-        remaining = checked(self._texts_of(texts, None), self.task)
+        remaining = checked(self._texts_of(texts, None), self.task, self.config)
         while chunk := list(islice(remaining, CHUNK_TEXTS)):
             yield from self.decoded(self._logits(chunk), abstain_below, top_k)
 
@@ -328,7 +328,7 @@ class Predictor(Runner):
         """
         if self.task.relevance is None:
             raise EncT5Error(f"this model does {self.task.description}; it cannot rank")
-        if self.config is not None and len(self.config.text) == 1:
+        if self.config is not None and self.config.takes_pairs is False:
             raise EncT5Error(
                 f"the model was trained on single texts (column {show(self.config.text[0])}); to rank, train one on "
                 "pairs: --text query,document"
@@ -351,9 +351,9 @@ class Predictor(Runner):
         """
         texts = self._texts_of(texts, None)
         if isinstance(texts, LazyColumns):  # which stays what it is
-            deque(checked(texts, self.task), maxlen=0)
+            deque(checked(texts, self.task, self.config), maxlen=0)
             return self._logits(texts)
-        return self._logits(list(checked(texts, self.task)))
+        return self._logits(list(checked(texts, self.task, self.config)))
 
     def settings(self) -> dict[str, Any]:
         """How predictions are made on this machine.

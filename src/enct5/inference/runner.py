@@ -10,6 +10,7 @@ from enct5 import progress
 from enct5.errors import EncT5Error
 from enct5.inference.engine import Engine
 from enct5.inference.texts import Text, checked
+from enct5.model.trained_on import TrainedOn
 from enct5.tasks.base import Task
 from enct5.tasks.multi_task import task_of
 from enct5.tokenization.batches import length_ordered_batches
@@ -31,6 +32,7 @@ class Runner:
 
     engine: Engine
     tokenizer: "PreTrainedTokenizerBase"
+    config: TrainedOn | None
     batch_tokens: int | None
     unread: Unread
     warns_of_unknown: bool
@@ -54,7 +56,7 @@ class Runner:
         Raises:
             EncT5Error: for what are no texts.
         """
-        return self._tokenized(list(checked(texts, self.task)), max_length)
+        return self._tokenized(list(checked(texts, self.task, self.config)), max_length)
 
     def most_tokens(self) -> int:
         """The most tokens of a batch, unless one text has more."""

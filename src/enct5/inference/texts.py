@@ -8,6 +8,7 @@ import numpy as np
 from enct5.data.columns import check_columns, read_texts
 from enct5.data.in_memory import in_memory
 from enct5.errors import EncT5Error, show
+from enct5.model.trained_on import TrainedOn
 from enct5.tasks.base import Task
 from enct5.text.surrogates import check_unicode
 
@@ -27,8 +28,17 @@ def texts_of(table: Any, columns: Sequence[str], task: Task) -> Sequence[Any]:
     return read_texts(read, columns)
 
 
-def checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
-    """The texts, one by one, as long as the task takes them and they are all of one kind."""
+def checked(texts: Iterable[Text], task: Task, trained: TrainedOn | None) -> Iterator[Text]:
+    """The texts, one by one, as long as the model takes them and they are all of one kind.
+
+    Args:
+        texts: texts or pairs, or for tokens texts or lists of words.
+        task: what the model predicts.
+        trained: what it was trained on, if it says so: single texts or pairs.
+
+    Raises:
+        EncT5Error: for what it does not take.
+    """
     first_is_plain: bool | None = None
     for number, text in enumerate(items(texts), start=1):
         if task.inputs.takes_words and isinstance(text, np.ndarray):  # as pandas reads lists from Parquet
@@ -38,6 +48,8 @@ def checked(texts: Iterable[Text], task: Task) -> Iterator[Text]:
             raise EncT5Error(f"text {number} is {show(repr(text))}; give {task.inputs.accepts}")
         if first_is_plain not in (None, plain):
             raise EncT5Error(f"text {number}: texts and {task.inputs.other_kind} are mixed; give one kind at a time")
+        if first_is_plain is None and trained is not None and not task.inputs.takes_words:
+            trained.check_pairs(not plain)
         first_is_plain = plain
         for part in [text] if isinstance(text, str) else text:
             check_unicode(part, "text", number)

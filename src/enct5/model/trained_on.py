@@ -37,6 +37,22 @@ class TrainedOn:
         file = file_of(source, TRAIN_CONFIG)
         return cls() if file is None else cls.read(file)
 
+    @property
+    def takes_pairs(self) -> bool | None:
+        """Whether it was trained on pairs of texts; None where the folder does not say."""
+        return len(self.text) == 2 if self.text else None
+
+    def check_pairs(self, pairs: bool) -> None:
+        """Refuse pairs for a model of single texts, and single texts for one of pairs.
+
+        Raises:
+            EncT5Error: then.
+        """
+        if self.takes_pairs == (not pairs):
+            columns = " and ".join(map(show, self.text))
+            wanted = "single texts" if pairs else "pairs of texts"
+            raise EncT5Error(f"the model was trained on {columns}; give it {wanted}")
+
     def task_name(self, source: str, remedy: str) -> str:
         """What the only task of a model is called, which has no name: as the column that its labels came from.
 

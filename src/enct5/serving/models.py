@@ -159,7 +159,7 @@ class ServedModel:
     def takes_pairs(self) -> bool | None:
         """Whether it was trained on pairs; None where nobody knows."""
         trained = self.predictor.config
-        return None if trained is None else len(trained.text) == 2
+        return None if trained is None else trained.takes_pairs
 
     def check_task(self, *, windowed: bool) -> None:
         """Refuse a route that is not for this kind of model."""
@@ -256,13 +256,12 @@ class ServedModel:
         if len(texts) > self.limits.batch:
             said = f"batch size {len(texts)} > maximum allowed batch size {self.limits.batch}"
             raise RefusalError(Kind.INVALID, said)
-        if self.takes_pairs is not None and not self.runner.task.inputs.takes_words:
-            assert self.predictor.config is not None
-            columns = " and ".join(f"`{column}`" for column in self.predictor.config.text)
-            for text in texts:
-                if isinstance(text, str) == self.takes_pairs:
-                    given = "pairs" if self.takes_pairs else "single texts"
-                    raise RefusalError(Kind.INVALID, f"the model was trained on {columns}; give it {given}")
+        if self.predictor.config is not None and not self.runner.task.inputs.takes_words:
+            try:
+                for text in texts:
+                    self.predictor.config.check_pairs(not isinstance(text, str))
+            except EncT5Error as error:
+                raise RefusalError(Kind.INVALID, str(error)) from error
         characters = 0
         for text in texts:
             length = len(text) if isinstance(text, str) else sum(map(len, text))
