@@ -64,7 +64,7 @@ def configurations(draw: st.DrawFn) -> EncT5Config:
     return EncT5Config(**shared, encoder_window=draw(st.none() | sizes), tasks=tasks)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(configuration=configurations(), tokens=st.integers(0, 70))
 def test_what_is_saved_is_read_alike(
     tmp_path_factory: pytest.TempPathFactory, configuration: EncT5Config, tokens: int

@@ -208,6 +208,8 @@ def serving(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[Hub]:
         "HF_HUB_DISABLE_XET": True,
         "HF_HUB_CACHE": str(cache),
     }
+    # transformers keeps its client, with the address of then: that of another hub, long gone, is asked for a minute
+    monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
     for name, value in constants.items():
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
     monkeypatch.setenv("HF_TOKEN", TOKEN)

@@ -42,9 +42,9 @@ def test_a_model_that_cannot_be_folded_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("window", [None, 4])
-def test_the_compiled_model_gives_the_plain_model_s_logits(window: int | None) -> None:
-    model = random_model(num_labels=3, encoder_window=window)
+@pytest.mark.parametrize(("window", "layers"), [(None, 2), (4, 1)])
+def test_the_compiled_model_gives_the_plain_model_s_logits(window: int | None, layers: int) -> None:
+    model = random_model(num_labels=3, encoder_window=window, num_layers=layers)
     plain, compiled = PlainForm(model), CompiledForm(model)
     for rows in (ROWS, ROWS[:2], ROWS[2:3]):
         for wanted, got in zip(plain(rows), compiled(rows), strict=True):

@@ -80,7 +80,7 @@ specials = st.sampled_from(
 odd = st.lists(strategies.texts | specials, max_size=6).map("".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(texts=st.lists(odd, min_size=1, max_size=4), data=st.data())
 def test_texts_and_pairs_of_any_characters_have_the_same_tokens_at_the_same_places(
     pair: tuple[FastTokenizer, Any], texts: list[str], data: st.DataObject
@@ -101,7 +101,7 @@ def test_texts_and_pairs_of_any_characters_have_the_same_tokens_at_the_same_plac
                     assert found.token_to_chars(row, token) == (None if place is None else tuple(place))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(texts=st.lists(odd, max_size=4), most=st.integers(2, 12))
 def test_rows_and_what_is_unread_are_the_same(pair: tuple[FastTokenizer, Any], texts: list[str], most: int) -> None:
     pairs = [(text, text[::-1]) for text in texts]
