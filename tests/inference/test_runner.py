@@ -44,7 +44,8 @@ def test_texts_of_several_requests_get_what_each_gets_alone(
     t5_folder: Base, tmp_path: Path, task: str, fold: bool
 ) -> None:
     names = TAGS if task == TOKENS else LABELS
-    predictor = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, names, task), fold=fold)
+    told = Predictor.from_pretrained(saved_model(t5_folder(), tmp_path, names, task), fold=fold)
+    predictor = Predictor(told.model, told.tokenizer, fold=fold)  # takes single texts and pairs
     requests: list[list[Any]] = [TEXTS[:4], TEXTS[4:5], TEXTS[5:]]
     if task != TOKENS:
         requests.append([("where is it", "my parcel"), ("late", "")])

@@ -21,8 +21,9 @@ LENGTHS = (1, 7, 8, 9, 16, 17, 24, 25, 33)  # of no window's end, of exactly one
 
 @pytest.fixture(scope="module")
 def folder(t5_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of pairs, or single texts, that reads windows."""
+    """A model that reads windows, and does not say whether it is one of pairs or of single texts."""
     folder = saved_model(t5_folder(), tmp_path_factory.mktemp("run") / "run")
+    (folder / "train_config.yaml").unlink()
     file = folder / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**config, "encoder_window": WINDOW}), encoding="utf-8")
