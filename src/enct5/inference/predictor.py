@@ -215,7 +215,8 @@ class Predictor(Runner):
             `label_1`, `score_1`, `label_2`, ..., or, of all labels, `score_<label>`, as `enct5 predict` writes them.
 
         Raises:
-            EncT5Error: for what are no texts, a model that cannot abstain, or one without probabilities of labels.
+            EncT5Error: for what are no texts, single texts where the model was trained on pairs (or the reverse), a
+                model that cannot abstain, or one without probabilities of labels.
         """
         if all_scores:
             if top_k != 1:

@@ -54,7 +54,7 @@ class Runner:
             logits of the texts from those of the rows.
 
         Raises:
-            EncT5Error: for what are no texts.
+            EncT5Error: for what are no texts, or single texts where the model was trained on pairs, or the reverse.
         """
         return self._tokenized(list(checked(texts, self.task, self.config)), max_length)
 
